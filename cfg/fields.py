@@ -1,0 +1,253 @@
+"""A field of a settings struct, as people meet it: its flag, its variable, its text.
+
+Text becomes a value in one place (`Setting.read`), whichever layer it came from, and a value
+becomes text in one place (`Setting.text`); the second undoes the first.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from lib.errors import ConfigError, nearest
+from lib.wire import endpoint
+
+PREFIX = "PUSHFIT_"
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)(B?)", re.IGNORECASE | re.ASCII)
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One field. `name` is its key in rows; a task's parameter may need a longer one (see there).
+
+    hint: the annotation, with its limits; type: the same, as msgspec sees it.
+    default: msgspec.NODEFAULT where a value must be given.
+    choices: the words that may stand for the value, or for an item of it; empty if any may.
+    """
+
+    name: str
+    field: str
+    hint: Any
+    type: inspect.Type
+    default: Any
+    description: str = ""
+    group: str = ""
+    unit: str = ""
+    zero: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def is_bool(self) -> bool:
+        return isinstance(self.type, inspect.BoolType)
+
+    @property
+    def item(self) -> inspect.Type:
+        """The type of an item of a list; of any other setting, the type of its value."""
+        item = getattr(self.type, "item_type", self.type)
+        while isinstance(item, inspect.Metadata):
+            item = item.type
+        return item
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.type, inspect.VarTupleType | inspect.TupleType | inspect.ListType)
+
+    def limits(self) -> str:
+        """``"at least 1"``, ``"1 to 9"`` or ``""``."""
+        kinds = self.item.types if isinstance(self.item, inspect.UnionType) else (self.item,)
+        for kind in kinds:
+            low, high = getattr(kind, "ge", None), getattr(kind, "le", None)
+            if low is not None and high is not None:
+                return f"{self.text(low)} to {self.text(high)}"
+            words = [
+                f"{word} {self.text(limit)}"
+                for key, word in _LIMITS.items()
+                if (limit := getattr(kind, key, None)) is not None
+            ]
+            if words:
+                return " and ".join(words)
+        return ""
+
+    def allowed(self) -> str:
+        """What a value must be, to be put after "it must be"."""
+        what = self._allowed_kind()
+        if self.is_list:
+            what = f"a comma-separated list, each of its items {what}"
+        limits = "" if self.unit in ("bind", "connect") else self.limits()
+        return what + (f", {limits}" if limits else "")
+
+    def _allowed_kind(self) -> str:
+        words = self.choices
+        if isinstance(self.item, inspect.LiteralType):
+            return "one of " + ", ".join(words)
+        if self.unit == "bytes":
+            return "a number of bytes such as 800MB, 512M or 2GiB"
+        if self.unit == "seconds":
+            return "a number of seconds"
+        if isinstance(self.item, inspect.BoolType):
+            return "true or false"
+        if isinstance(self.item, inspect.FloatType):
+            return "a number"
+        if isinstance(self.item, inspect.IntType):
+            return "a whole number"
+        return f"{' or '.join(words)}, or a whole number" if words else "text"
+
+    def read(self, value: object, origin: str) -> Any:
+        """The value that `value` (text, or a value already) stands for.
+
+        origin: where it came from, in words, e.g. ``"--epochs on the command line"``.
+        Raises ConfigError, naming all of it.
+        """
+        try:
+            ready = self._parsed(value) if isinstance(value, str) else value
+            result = msgspec.convert(ready, self.hint, strict=False)
+            _refuse_infinity(result)
+        except ValueError:  # msgspec.ValidationError is one, too
+            shown = value if isinstance(value, str) else repr(value)
+            items = shown.split(",") if self.is_list else [shown]
+            near = [nearest(word.strip(), self.choices) for word in items]
+            word = next(filter(None, near), "")
+            raise ConfigError(
+                f"{origin}: {shown!r} will not do, it must be {self.allowed()}{word}"
+            ) from None
+        if self.unit in ("bind", "connect"):
+            try:
+                endpoint.parse(result, bind=self.unit == "bind")
+            except ConfigError as error:
+                raise ConfigError(f"{origin}: {error}") from None
+        return result
+
+    def _parsed(self, text: str) -> object:
+        if self.is_list:
+            return [item.strip() for item in text.split(",")] if text else []
+        if self.unit == "bytes":
+            return parse_size(text)
+        if self.is_bool:
+            return _parse_bool(text)
+        return text
+
+    def text(self, value: object) -> str:
+        """`value` as it may be written on a command line."""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, tuple | list):
+            return ",".join(self.text(item) for item in value)
+        if self.unit == "bytes" and isinstance(value, int):
+            return format_size(value)
+        return (
+            f"{value:g}"
+            if isinstance(value, float) and float(f"{value:g}") == value
+            else (str(value))
+        )
+
+
+@lru_cache
+def settings_of(struct: type[msgspec.Struct]) -> tuple[Setting, ...]:
+    """The settings that `struct` declares, in its order. Fields need no Meta; most have one."""
+    hints = get_type_hints(struct, include_extras=True)
+    return tuple(_settings(inspect.type_info(struct), hints))
+
+
+def _settings(info: inspect.Type, hints: dict[str, Any]) -> Iterator[Setting]:
+    for field in info.fields if isinstance(info, inspect.StructType) else ():
+        kind, description = field.type, ""
+        extra: dict[str, Any] = {}
+        while isinstance(kind, inspect.Metadata):
+            description = (kind.extra_json_schema or {}).get("description", description)
+            extra = {**(kind.extra or {}), **extra}
+            kind = kind.type
+        default = field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        yield Setting(
+            name=field.name,
+            field=field.name,
+            hint=hints[field.name],
+            type=kind,
+            default=default,
+            description=description,
+            choices=tuple(_words(hints[field.name])),
+            **{key: extra[key] for key in ("group", "unit", "zero") if key in extra},
+        )
+
+
+def _words(hint: Any) -> Iterator[str]:
+    """The words of every Literal in `hint`, in its order (msgspec.inspect sorts them)."""
+    for part in get_args(hint):
+        if get_origin(hint) is Literal:
+            yield str(part)
+        else:
+            yield from _words(part)
+
+
+def parameters_of(
+    task: str, params: type[msgspec.Struct], taken: Iterable[str]
+) -> tuple[Setting, ...]:
+    """The parameters of a task, as settings of the group "TASK task".
+
+    A parameter whose name is a setting of any program (`taken`) is called TASK_NAME instead, in
+    every program, so that a name means one thing wherever it is written.
+    """
+    names = frozenset(taken)
+    return tuple(
+        msgspec.structs.replace(
+            setting,
+            group=f"{task} task",
+            name=f"{task}_{setting.field}" if setting.field in names else setting.field,
+        )
+        for setting in settings_of(params)
+    )
+
+
+def parse_size(text: str) -> int:
+    """Bytes in ``2GiB`` or ``512M`` (powers of 1024), ``800MB`` (of 1000), or a bare number.
+
+    Raises ValueError.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError(text)
+    number, power, binary, unit = match.groups()
+    base = 1000 if unit and not binary else 1024
+    scale: int = base ** _POWERS[power.upper()]
+    if "." not in number:
+        return int(number) * scale
+    return round(float(number) * scale)
+
+
+def format_size(size: int) -> str:
+    """The shortest text that `parse_size` reads as `size`."""
+    for letter, power in reversed(_POWERS.items()):
+        for unit, scale in ((f"{letter}iB", 1024**power), (f"{letter}B", 1000**power)):
+            if power and size and size % scale == 0:
+                return f"{size // scale}{unit}"
+    return str(size)
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError(text)
+    return word in _TRUE
+
+
+def _refuse_infinity(value: object) -> None:
+    for item in value if isinstance(value, tuple | list) else (value,):
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError(value)

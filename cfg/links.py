@@ -1,0 +1,90 @@
+"""A folder of links to the data: where each points, what is wrong with it, how to mend it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cfg import hosts
+
+# name of a link: what it is for
+LINKS = {
+    "train": "training photos",
+    "flickr_images": "extra training photos",
+    "val_images": "validation photos",
+    "test": "test photos",
+    "hdf5": "patches stored by sink_zmq.py",
+}
+NEEDED = frozenset({"train"})
+CONTAINER_ROOT = "/data"  # what the links of dockerlinks/ point into
+State = Literal["fine", "empty", "dangling", "missing", "unreadable", "a file"]
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One name in a links folder.
+
+    target: what the link says, or "" for a folder that stands there itself.
+    entries: names in the folder at its end; 0 unless `state` is "fine".
+    """
+
+    path: Path
+    target: str
+    state: State
+    entries: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def needed(self) -> bool:
+        return self.name in NEEDED
+
+
+def inspect(folder: Path) -> list[Link]:
+    """What stands in `folder`, and what should; the needed ones first. Follows no deeper."""
+    present = {path.name for path in folder.iterdir()} if _is_readable(folder) else set()
+    names = [*LINKS, *sorted(name for name in present - set(LINKS) if not name.startswith("."))]
+    return [look(folder / name) for name in names if name != "hdf5" or name in present]
+
+
+def look(path: Path) -> Link:
+    target = str(path.readlink()) if path.is_symlink() else ""
+    try:
+        with os.scandir(path) as entries:
+            count = sum(1 for _ in entries)
+    except FileNotFoundError:
+        return Link(path, target, "dangling" if target else "missing")
+    except NotADirectoryError:
+        return Link(path, target, "a file")
+    except OSError:  # no permission, a loop of links, a file server that is gone
+        return Link(path, target, "unreadable")
+    return Link(path, target, "fine" if count else "empty", count)
+
+
+def mend(link: Link, machine: hosts.Machine) -> str:
+    """The command that would give `link` data; in a container, the option of ``docker run``."""
+    end = link.target or str(link.path)
+    if link.state == "unreadable":
+        return f"sudo chmod -R a+rX {end}    (or run as a user who may read it)"
+    if is_mount(link, machine):
+        return f"-v /path/to/your/{link.name}:{end}:ro"
+    return f"ln -sfn /path/to/your/{link.name} {_near(link.path)}"
+
+
+def is_mount(link: Link, machine: hosts.Machine) -> bool:
+    """Whether the folder is one that the container should have been started with."""
+    inside = link.target.startswith(CONTAINER_ROOT + "/")
+    return bool(machine.container) and inside and link.state != "unreadable"
+
+
+def _near(path: Path) -> str:
+    """`path` as it is typed from the current folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _is_readable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)

@@ -1,0 +1,39 @@
+"""A generator: makes samples from the photos on this host and pushes them to the trainer.
+
+    python generator_zmq.py --connect tcp://gpu-host:12001 --processes auto
+
+Start as many as there are idle cores, on any host: before the trainer, after it, or in the middle
+of a run; stop any of them at any time. The trainer tells them what to make.
+
+    links folder ─▶ Worker: lease → read → decode → K patches → push ─▶ trainer
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cfg.base import GeneratorSettings
+from cfg.resolve import resolve
+from lib.entry import enter
+from lib.fleet.local import die_with_parent, supervise
+
+
+def main(argv: list[str]) -> int:
+    die_with_parent()
+    settings = resolve(
+        GeneratorSettings, argv, prog="generator_zmq.py", description=__doc__
+    ).settings
+    if settings.process_count > 1:
+        command = [sys.executable, str(Path(__file__).resolve()), *argv, "--processes", "1"]
+        return supervise(command, settings.process_count)
+
+    from lib.generator.worker import Worker
+    from lib.wire import endpoint
+
+    Worker(endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay).run()
+    return 0
+
+
+if __name__ == "__main__":
+    enter(main)

@@ -1,0 +1,1 @@
+"""PushFit: feed a Keras model from generator processes on any number of hosts."""

@@ -1,0 +1,248 @@
+"""One generator process: lease → read → decode → K patches → push.
+
+- Everything happens in one thread, but for the reading of the files to come (`Reader`). Control is
+  polled between patches, so a lease is answered, and an end obeyed, within one patch.
+- A session lasts from WELCOME to FIN, RESET, or the trainer's silence; then the worker drops what
+  it holds and says hello again, for ever, with one line to the log for each change.
+- Nothing that a user's transform or a file does ends the worker: it is reported in the lease (a bad
+  record with its substitute) or as FAIL.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from lib import tasks
+from lib.errors import DataError, ProtocolError, Rejected
+from lib.generator.maker import Maker, Unmakeable, Unreadable
+from lib.tasks import identity
+from lib.tasks.base import DataSet, Task
+from lib.wire import protocol as wire
+from lib.wire.endpoint import Endpoint
+from lib.wire.transport import GeneratorSockets
+
+HELLO_SECONDS = 1.0
+WAIT_SECONDS = 0.25  # at most between two looks at the clock
+SLOTS = 16  # leases in hand at most; the trainer gives two unless they are very short
+
+log = logging.getLogger("pushfit.generator")
+
+
+class _SessionOver(Exception):
+    """The session ended while a lease was being made."""
+
+
+class Worker:
+    """Connects to `trainer` and makes samples from what lies behind `links` until told to end."""
+
+    def __init__(self, trainer: Endpoint, links: Path, *, stay: bool = False) -> None:
+        self.trainer, self.links, self.stay = trainer, links, stay
+        self.host = socket.gethostname()
+        self.name = f"{self.host}/{os.getpid()}/{os.urandom(3).hex()}"
+        self._sockets = GeneratorSockets(trainer, self.name, wire.MAX_CONTROL_BYTES)
+        self._stopping = False
+        self._over: str | None = None  # why the session ended
+        self._finished = False
+        self._hand: deque[wire.Grant] = deque()
+        self._heard = self._said = 0.0
+        self._welcome: wire.Welcome | None = None
+        self._doing = ""
+        self._scanned: tuple[tuple[Any, ...], Task, DataSet] | None = None
+
+    def stop(self, *_: Any) -> None:
+        """End after the lease in hand. A second call ends at once, by KeyboardInterrupt."""
+        if self._stopping:
+            raise KeyboardInterrupt
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until FIN, or a signal. Raises Rejected, or DataError for data that cannot serve."""
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+        try:
+            while not self._stopping and (self.stay or not self._finished):
+                welcome = self._say_hello()
+                if welcome is not None:
+                    self._session(welcome)
+        finally:
+            self._sockets.close()
+
+    # -- before a session ---------------------------------------------------------------------
+
+    def _say_hello(self) -> wire.Welcome | None:
+        hello = wire.encode(
+            wire.Hello(
+                host=self.host,
+                pid=os.getpid(),
+                slots=SLOTS,
+                libraries=identity.libraries(),
+                source=identity.source_hash(),
+            )
+        )
+        started = time.monotonic()
+        said_so = False
+        while not self._stopping:
+            self._sockets.send(hello)
+            until = time.monotonic() + HELLO_SECONDS
+            while not self._stopping and time.monotonic() < until:
+                frame = self._sockets.receive(WAIT_SECONDS)
+                if frame is None:
+                    continue
+                message = wire.from_trainer(frame)
+                if isinstance(message, wire.Reject):
+                    raise Rejected(f"{self.trainer} rejected this generator: {message.reason}")
+                if isinstance(message, wire.Welcome):
+                    return message
+            if not said_so and time.monotonic() - started > 2 * HELLO_SECONDS:
+                said_so = True
+                log.info(
+                    "no answer from %s yet: waiting for a trainer there, for as long as it takes "
+                    "(Ctrl-C ends this)",
+                    self.trainer,
+                )
+        return None
+
+    def _open(self, welcome: wire.Welcome) -> tuple[Task, DataSet]:
+        """The task and the data set that `welcome` names; scanned once for as long as they stay."""
+        key = (welcome.task, wire.encode_params(welcome.params))
+        if self._scanned is None or self._scanned[0] != key:
+            task = tasks.create(welcome.task, welcome.params)
+            self._scanned = key, task, task.scan(self.links)
+        return self._scanned[1], self._scanned[2]
+
+    # -- a session ------------------------------------------------------------------------------
+
+    def _session(self, welcome: wire.Welcome) -> None:
+        self._welcome, self._over, self._doing = welcome, None, ""
+        self._hand.clear()
+        self._heard = time.monotonic()
+        try:
+            task, data = self._open(welcome)
+        except DataError as error:
+            self._fail(welcome, -1, -1, error)
+            raise
+        listing = b""
+        if data.fingerprint() != welcome.fingerprint:
+            listing = wire.pack_listing(identity.listing(data))
+        self._send(
+            wire.Ready(
+                run=welcome.run,
+                fingerprint=data.fingerprint(),
+                classes=data.classes,
+                counts=data.counts(),
+                listing=listing,
+            )
+        )
+        log.info("joined run %s at %s: task %s", welcome.run, self.trainer, welcome.task)
+        self._sockets.open_data(welcome.data_port)
+        with Maker(task, data, self.links, welcome.seed, welcome.patches) as maker:
+            try:
+                self._work(maker)
+            except _SessionOver:
+                self._sockets.drop_data()
+        log.info("left run %s: %s", welcome.run, self._over)
+
+    def _work(self, maker: Maker) -> None:
+        while True:
+            self._poll(0.0 if self._hand else WAIT_SECONDS)
+            if self._stopping:
+                self._leave()
+                return
+            if self._hand:
+                grant = self._hand.popleft()
+                self._make(maker, grant)
+
+    def _make(self, maker: Maker, grant: wire.Grant) -> None:
+        assert self._welcome is not None
+        try:
+            lease = maker.make(grant, ahead=self._hand, pause=self._between)
+        except (Unreadable, Unmakeable) as error:
+            self._fail(self._welcome, grant.lease, grant.fence, error)
+            return
+        header = wire.encode(
+            wire.Data(
+                run=self._welcome.run,
+                generator=self.name,
+                lease=grant.lease,
+                fence=grant.fence,
+                first=grant.first,
+                count=len(grant.records),
+                arrays=lease.specs,
+                stages=lease.stages,
+                bad=lease.bad,
+            )
+        )
+        while not self._sockets.push(header, lease.arrays, WAIT_SECONDS):
+            self._poll(0.0)
+
+    def _leave(self) -> None:
+        assert self._welcome is not None
+        self._over = "told to end"
+        self._send(wire.Bye(run=self._welcome.run, unstarted=[grant.lease for grant in self._hand]))
+
+    def _fail(self, welcome: wire.Welcome, lease: int, fence: int, error: Exception) -> None:
+        unreadable = isinstance(error, Unreadable)
+        self._send(
+            wire.Fail(
+                run=welcome.run,
+                lease=max(lease, 0),
+                fence=max(fence, 0),
+                record=error.record if isinstance(error, Unreadable) else -1,
+                path=error.path if isinstance(error, Unreadable) else "",
+                reason=str(error)[:4000],
+                retry=unreadable,
+            )
+        )
+
+    # -- control --------------------------------------------------------------------------------
+
+    def _between(self, doing: str) -> None:
+        """Called between patches."""
+        self._doing = doing
+        self._poll(0.0)
+
+    def _poll(self, seconds: float) -> None:
+        """Handle what has come, say that we live. Raises _SessionOver when the session is."""
+        assert self._welcome is not None
+        frame = self._sockets.receive(seconds)
+        while frame is not None:
+            self._heard = time.monotonic()
+            self._on_message(frame)
+            frame = self._sockets.receive()
+        now = time.monotonic()
+        if now - self._said > self._welcome.heartbeat:
+            self._send(wire.Heartbeat(run=self._welcome.run, doing=self._doing))
+        if now - self._heard > 2 * self._welcome.silence:
+            self._over = f"{self.trainer} has been silent for {now - self._heard:.0f} s"
+        if self._over is not None:
+            raise _SessionOver
+
+    def _on_message(self, frame: bytes) -> None:
+        assert self._welcome is not None
+        try:
+            message = wire.from_trainer(frame)
+        except ProtocolError as error:
+            log.warning("%s: %s", self.trainer, error)
+            return
+        if isinstance(message, wire.Reject):
+            raise Rejected(f"{self.trainer} rejected this generator: {message.reason}")
+        if message.run != self._welcome.run:
+            self._over = "the trainer was restarted"
+        elif isinstance(message, wire.Lease):
+            self._hand.extend(message.grants)
+        elif isinstance(message, wire.Fin):
+            self._finished = message.done
+            self._over = message.reason or "the run is over"
+        elif isinstance(message, wire.Reset):
+            self._over = "the trainer lost sight of this generator"
+
+    def _send(self, message: wire.Message) -> None:
+        self._said = time.monotonic()
+        self._sockets.send(wire.encode(message))

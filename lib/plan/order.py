@@ -1,0 +1,213 @@
+"""The order of everything, as a pure function of the seed: no sockets, no clock, no logging.
+
+- A run is one sequence of **segments**: train 0, val 0, train 1, val 1, …
+- A segment is a sequence of **visits**; `Plan.records` says which record each visit uses. Without
+  `visits_per_epoch` an epoch is one shuffled pass over the records; with it, epochs are cut from
+  the endless sequence of passes, so that every record still comes up equally often.
+- A visit yields K **patches**. `patch_rng` gives each its own Philox stream, so it cannot matter
+  which process draws it, or when, or how often.
+- `mixed` spreads the K patches of a visit over the `window` visits that follow it: patch k of
+  visit v sorts at v + window·u(v, k), u uniform in [0, 1). The head of the stream then needs only
+  the visits up to its own, and at most `window` visits are open at any time: that bounds memory.
+
+Philox is counter-based (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): its
+streams need no state from one another. Validation draws the same patches every epoch, so that its
+figures can be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+
+TRAIN = "train"
+MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One split of one epoch: `visits` visits of `patches` samples of `sample_bytes` bytes each."""
+
+    index: int
+    split: str
+    epoch: int
+    visits: int
+    patches: int
+    sample_bytes: int
+
+    @property
+    def samples(self) -> int:
+        return self.visits * self.patches
+
+    @property
+    def visit_bytes(self) -> int:
+        return self.patches * self.sample_bytes
+
+    def batches(self, batch_size: int) -> int:
+        """Batches in this segment; the last one may be smaller."""
+        return -(-self.samples // batch_size)
+
+
+class SplitOrder(msgspec.Struct, frozen=True):
+    """How one split is visited.
+
+    counts: records per class (records are numbered class by class).
+    patches: K, samples drawn from one visit.
+    visits_per_epoch: 0 for one pass over the records.
+    shuffle: a new permutation each pass, else the natural order.
+    balance: each class equally often in a pass.
+    fresh: new patches each epoch, else those of epoch 0 every time.
+    """
+
+    counts: tuple[int, ...]
+    patches: int
+    visits_per_epoch: int = 0
+    shuffle: bool = True
+    balance: bool = False
+    fresh: bool = True
+
+    @property
+    def records(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def pass_visits(self) -> int:
+        """Visits in one pass. Balanced: every class gets ceil(records / classes) of them."""
+        if not self.balance:
+            return self.records
+        held = sum(1 for count in self.counts if count)
+        return held * -(-self.records // held) if held else 0
+
+    @property
+    def visits(self) -> int:
+        return self.visits_per_epoch or self.pass_visits
+
+
+class Plan:
+    """The whole run: which segments there are, which record a visit uses, how patches are mixed."""
+
+    def __init__(
+        self,
+        seed: int,
+        epochs: int,
+        splits: dict[str, SplitOrder],
+        sample_bytes: int,
+        window: int,
+    ) -> None:
+        self.seed, self.window = seed, window
+        self.splits = {name: order for name, order in splits.items() if order.visits}
+        self.segments: list[Segment] = []
+        for epoch in range(epochs):
+            for name, order in self.splits.items():
+                index = len(self.segments)
+                self.segments.append(
+                    Segment(index, name, epoch, order.visits, order.patches, sample_bytes)
+                )
+        self._cached: tuple[int, np.ndarray] | None = None
+
+    def records(self, segment: Segment) -> np.ndarray:
+        """(visits,) int64: the record of every visit of `segment`."""
+        if self._cached is None or self._cached[0] != segment.index:
+            order = self.splits[segment.split]
+            self._cached = (
+                segment.index,
+                visit_records(self.seed, segment.split, segment.epoch, order),
+            )
+        return self._cached[1]
+
+    def patch_epoch(self, segment: Segment) -> int:
+        """The epoch that seeds the patches of `segment`."""
+        return segment.epoch if self.splits[segment.split].fresh else 0
+
+    def mixed(self, segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(visit, patch) of every sample of `segment`, in the order in which `fit` gets them."""
+        window = self.window if segment.patches > 1 else 0
+        return mixed(self.seed, segment, window)
+
+
+def stream_key(seed: int, *names: str | int) -> tuple[int, int]:
+    """A Philox key for the stream that `names` name; equal names, equal stream."""
+    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
+    return seed & 0xFFFF_FFFF_FFFF_FFFF, int.from_bytes(digest[:8], "little")
+
+
+def _rng(seed: int, *names: str | int) -> np.random.Generator:
+    key = np.array(stream_key(seed, *names), dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+@lru_cache(maxsize=64)
+def _patch_key(seed: int, split: str, epoch: int) -> np.ndarray:
+    return np.array(stream_key(seed, "patch", split, epoch), dtype=np.uint64)
+
+
+def patch_rng(
+    seed: int, split: str, epoch: int, visit: int, record: int, patch: int
+) -> np.random.Generator:
+    """The randomness of one sample. The visit is part of it: a record may come twice an epoch."""
+    counter = np.array((0, visit, record, patch), dtype=np.uint64)
+    return np.random.Generator(
+        np.random.Philox(key=_patch_key(seed, split, epoch), counter=counter)
+    )
+
+
+def visit_records(seed: int, split: str, epoch: int, order: SplitOrder) -> np.ndarray:
+    """(visits,) int64: the records that `epoch` visits, cut from the endless sequence of passes."""
+    size = order.pass_visits
+    start, stop = epoch * order.visits, (epoch + 1) * order.visits
+    first, last = start // size, (stop - 1) // size
+    passes = np.concatenate([_one_pass(seed, split, n, order) for n in range(first, last + 1)])
+    return passes[start - first * size : stop - first * size]
+
+
+def _one_pass(seed: int, split: str, number: int, order: SplitOrder) -> np.ndarray:
+    if order.balance:
+        records = _balanced(seed, split, number, order.counts, order.pass_visits)
+    else:
+        records = np.arange(order.records, dtype=np.int64)
+    return _rng(seed, "order", split, number).permutation(records) if order.shuffle else records
+
+
+def _balanced(
+    seed: int, split: str, number: int, counts: Sequence[int], pass_visits: int
+) -> np.ndarray:
+    """Each class `share` times, its own records taken from its own endless shuffled sequence."""
+    share = pass_visits // sum(1 for count in counts if count)
+    chosen, base = [], 0
+    for label, count in enumerate(counts):
+        if count:
+            start = number * share
+            for turn in range(start // count, (start + share - 1) // count + 1):
+                shuffled = _rng(seed, "class", split, label, turn).permutation(count) + base
+                low, high = turn * count, (turn + 1) * count
+                chosen.append(shuffled[max(start - low, 0) : min(start + share, high) - low])
+        base += count
+    return np.concatenate(chosen)
+
+
+def mixed(seed: int, segment: Segment, window: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of (visits, patches), two equal-length int64 arrays, that together name every sample.
+
+    Patches sort by visit + window·u; ties keep their natural order. `window` 0 keeps it throughout.
+    """
+    carried = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
+    for start in range(0, segment.visits, MIX_BLOCK):
+        stop = min(start + MIX_BLOCK, segment.visits)
+        visits = np.repeat(np.arange(start, stop, dtype=np.int64), segment.patches)
+        patches = np.tile(np.arange(segment.patches, dtype=np.int64), stop - start)
+        if not window:
+            yield visits, patches
+            continue
+        draw = _rng(seed, "mix", segment.split, segment.epoch, start)
+        keys = np.concatenate([carried[0], visits + window * draw.random(len(visits))])
+        visits = np.concatenate([carried[1], visits])
+        patches = np.concatenate([carried[2], patches])
+        rank = np.argsort(keys, kind="stable")
+        keys, visits, patches = keys[rank], visits[rank], patches[rank]
+        # Later visits may sort among what lies beyond `stop`: that part waits for them.
+        cut = len(keys) if stop == segment.visits else int(np.searchsorted(keys, stop))
+        yield visits[:cut], patches[:cut]
+        carried = keys[cut:], visits[cut:], patches[cut:]

@@ -1,0 +1,251 @@
+"""From leases to what `fit` takes: mix, batch, account, hash.
+
+    Dispatcher.deliveries ─▶ visits ─▶ mix (plan.mixed) ─▶ batches of B ─▶ fit
+
+- The stream is one sequence over all segments (train 0, val 0, train 1, …). Keras pulls training
+  and validation by two iterators and reads ahead in threads of its own; each waits here until the
+  sequence has come to its split. So nothing is read ahead over the end of an epoch, nor lost.
+- One copy is made: from ZeroMQ's receive buffer into the batch. A lease's buffer is let go with its
+  last sample.
+- The audit counts samples by their place in the epoch, not leases: what it says does not rest on the
+  bookkeeping that it checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lib.errors import StreamClosed
+from lib.plan.leases import Lease
+from lib.plan.order import Plan, Segment
+from lib.tasks.base import ArraySpec
+from lib.trainer.dispatcher import Delivery, Dispatcher
+
+Arrays = dict[str, np.ndarray]
+
+
+class Batch(msgspec.Struct, frozen=True, eq=False):
+    """Samples of one segment. arrays: {name: (B, *shape)}; the last of a segment may be smaller."""
+
+    segment: Segment
+    number: int
+    arrays: Arrays
+
+
+class EpochAudit:
+    """What came of one segment: every sample's count, and the SHA-256 of its batches."""
+
+    def __init__(self, segment: Segment, hashed: bool) -> None:
+        self.segment, self.bad = segment, 0
+        self._seen = np.zeros(segment.samples, np.uint8)
+        self._hash = hashlib.sha256() if hashed else None
+
+    def count(self, places: np.ndarray, arrays: Arrays) -> None:
+        """A batch was made of the samples at `places` (visit · K + patch) of this segment."""
+        np.add.at(self._seen, places, 1)
+        if self._hash is not None:
+            for array in arrays.values():
+                self._hash.update(array.data)
+
+    def row(self) -> dict[str, Any]:
+        """One entry of report.json's `splits`. bad: visits whose record was substituted."""
+        return {
+            "epoch": self.segment.epoch,
+            "expected": self.segment.samples,
+            "seen": int((self._seen > 0).sum()),
+            "duplicate": int((self._seen > 1).sum()),
+            "missing": int((self._seen == 0).sum()),
+            "bad": self.bad,
+            "stream_sha256": self._hash.hexdigest() if self._hash is not None else None,
+        }
+
+
+class Feed:
+    """Batches of a run. `batches(split)` may be used by one thread for each split."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        specs: tuple[ArraySpec, ...],
+        batch_size: int,
+        *,
+        hashed: bool = False,
+        on_segment: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.plan: Plan = dispatcher.plan
+        self.specs, self.batch_size, self.hashed = specs, batch_size, hashed
+        self._dispatcher = dispatcher
+        self._audits: list[EpochAudit] = []
+        self._stream = self._all_batches()
+        self._turn = threading.Condition()
+        self._pulled = 0  # batches of the whole run pulled so far
+        self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
+        self._closed = False
+        self.waited = 0.0  # seconds in which no delivery was there when one was wanted
+        self.samples = self.nbytes = 0  # handed on so far
+        self.busy_since: float | None = None  # when the first batch was asked for
+        self.until = 0.0  # when the last batch was handed on
+
+    def steps(self, split: str) -> int:
+        """Batches in an epoch of `split`; 0 where there is no such split."""
+        return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        """The batches of `split`, over all epochs. Ends with the run, or when the feed is closed."""
+        while True:
+            with self._turn:
+                while not self._closed and (turn := self._current()) is not None and turn != split:
+                    self._turn.wait(1.0)
+                if self._closed or turn is None:
+                    return
+                try:
+                    batch = next(self._stream)
+                except StreamClosed:
+                    return
+                self._pulled += 1
+                self._turn.notify_all()
+            yield batch
+
+    def all(self) -> Iterator[Batch]:
+        """Every batch of the run, in order: for a sink, which takes all splits alike."""
+        for batch in self._stream:
+            self._pulled += 1
+            yield batch
+
+    def close(self) -> None:
+        """Let whoever still waits for a batch go. The dispatcher must be closed first."""
+        self._closed = True
+        with self._turn:
+            self._turn.notify_all()
+
+    def audit(self) -> dict[str, list[dict[str, Any]]]:
+        """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
+        splits: dict[str, list[dict[str, Any]]] = {split: [] for split in self.plan.splits}
+        for audit in self._audits:
+            splits[audit.segment.split].append(audit.row())
+        return splits
+
+    def figures(self) -> dict[str, float]:
+        """Over the run so far: patches and bytes a second, and the share of time spent waiting."""
+        elapsed = self.until - self.busy_since if self.busy_since is not None else 0.0
+        per = 1 / elapsed if elapsed > 0 else 0.0
+        return {
+            "patches_per_second": self.samples * per,
+            "bytes_per_second": self.nbytes * per,
+            "stall_share": min(1.0, self.waited * per),
+        }
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _current(self) -> str | None:
+        index = int(np.searchsorted(self._ends, self._pulled, side="right"))
+        return self.plan.segments[index].split if index < len(self.plan.segments) else None
+
+    def _all_batches(self) -> Iterator[Batch]:
+        deliveries = self._timed(self._dispatcher.deliveries())
+        for segment in self.plan.segments:
+            audit = EpochAudit(segment, self.hashed)
+            self._audits.append(audit)
+            window = _Window(deliveries, segment, self._dispatcher.handed, audit)
+            for number, rows in enumerate(_rows(self.plan, segment, self.batch_size)):
+                arrays, places = window.take(rows, self.specs)
+                audit.count(places, arrays)
+                self.samples += len(rows)
+                self.nbytes += sum(array.nbytes for array in arrays.values())
+                self.until = time.monotonic()
+                yield Batch(segment, number, arrays)
+
+    def _timed(self, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
+        while True:
+            asked = time.monotonic()
+            if self.busy_since is None:
+                self.busy_since = asked
+            delivery = next(deliveries, None)
+            if self.nbytes:  # the first lease's way is start-up, not stall
+                self.waited += time.monotonic() - asked
+            if delivery is None:
+                return
+            yield delivery
+
+
+class _Window:
+    """The leases of one segment that still have samples to give.
+
+    Rows are numbered visit · K + patch, visits in the order of delivery. In exact order that is the
+    order of the epoch; in arrival order it is not, so `take` also tells each row's true place.
+    """
+
+    def __init__(
+        self,
+        deliveries: Iterator[Delivery],
+        segment: Segment,
+        handed: Callable[[Lease], None],
+        audit: EpochAudit,
+    ) -> None:
+        self._deliveries, self._segment = deliveries, segment
+        self._handed, self._audit = handed, audit
+        self._firsts: list[int] = []  # first row of each delivery
+        self._held: list[Delivery | None] = []  # None once its last sample is taken
+        self._left: list[int] = []  # samples still to take from each
+        self._rows = 0  # rows delivered so far
+
+    def take(self, rows: np.ndarray, specs: tuple[ArraySpec, ...]) -> tuple[Arrays, np.ndarray]:
+        """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places."""
+        self._await(int(rows.max()))
+        batch = [np.empty((len(rows), *spec.shape), spec.dtype) for spec in specs]
+        places = np.empty(len(rows), np.int64)
+        cuts = np.flatnonzero(np.diff(rows) != 1) + 1  # rows that lie side by side go as one copy
+        for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(rows)], strict=True):
+            self._copy(int(rows[start]), start, stop, batch, places)
+        return {spec.name: array for spec, array in zip(specs, batch, strict=True)}, places
+
+    def _copy(
+        self, row: int, start: int, stop: int, batch: list[np.ndarray], places: np.ndarray
+    ) -> None:
+        patches = self._segment.patches
+        while start < stop:
+            index = bisect_right(self._firsts, row) - 1
+            delivery = self._held[index]
+            if delivery is None:
+                raise RuntimeError(f"row {row} was taken twice")
+            low = row - self._firsts[index]
+            count = min(stop - start, delivery.lease.count * patches - low)
+            for into, array in zip(batch, delivery.arrays, strict=True):
+                into[start : start + count] = array[low : low + count]
+            place = delivery.lease.start * patches + low
+            places[start : start + count] = np.arange(place, place + count)
+            self._left[index] -= count
+            if not self._left[index]:
+                self._held[index] = None
+                self._handed(delivery.lease)
+            row, start = row + count, start + count
+
+    def _await(self, row: int) -> None:
+        while self._rows <= row:
+            delivery = next(self._deliveries)
+            samples = delivery.lease.count * self._segment.patches
+            self._firsts.append(self._rows)
+            self._held.append(delivery)
+            self._left.append(samples)
+            self._rows += samples
+            self._audit.bad += len(delivery.bad)
+
+
+def _rows(plan: Plan, segment: Segment, batch_size: int) -> Iterator[np.ndarray]:
+    """The rows of each batch of `segment`: `batch_size` of them, fewer in the last one."""
+    held = np.empty(0, np.int64)
+    for visits, patches in plan.mixed(segment):
+        held = np.concatenate([held, visits * segment.patches + patches])
+        for start in range(0, len(held) - batch_size + 1, batch_size):
+            yield held[start : start + batch_size]
+        held = held[len(held) - len(held) % batch_size :]
+    if len(held):
+        yield held

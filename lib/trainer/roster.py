@@ -1,0 +1,152 @@
+"""The generators that a trainer knows: their protocol state, and who may join. No sockets.
+
+`Roster.hear` checks a control message against `protocol.LEGAL` and moves the sender's state;
+`greet` and `admit` decide about HELLO and READY. Rejections are sentences for people, shown on
+both sides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lib.errors import ProtocolError
+from lib.tasks import identity
+from lib.tasks.base import DataSet
+from lib.wire import protocol as wire
+from lib.wire.protocol import State
+
+
+class Peer(msgspec.Struct, eq=False):
+    """One generator, from its first HELLO to the end of the run; kept for the report."""
+
+    name: str
+    host: str
+    pid: int
+    joined: float
+    state: State = State.UNKNOWN
+    hello: wire.Hello | None = None
+    doing: str = ""
+    leases: int = 0
+    patches: int = 0
+    nbytes: int = 0
+    stages: wire.Stages = wire.Stages()
+    left: float | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.host} (pid {self.pid})"
+
+    def worked(self, header: wire.Data, patches: int, nbytes: int) -> None:
+        """Count one accepted lease."""
+        self.leases += 1
+        self.patches += patches
+        self.nbytes += nbytes
+        old, new = self.stages, header.stages
+        self.stages = wire.Stages(
+            old.read + new.read,
+            old.decode + new.decode,
+            old.transform + new.transform,
+            old.wait + new.wait,
+        )
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """The data set that every generator of this run must hold."""
+
+    classes: tuple[str, ...]
+    counts: dict[str, list[int]]
+    fingerprint: str
+    listing: list[str]
+    origin: str  # whose it is, for messages
+
+
+class Roster:
+    """Peers by name, and the run's data set once it is known."""
+
+    def __init__(self, libraries: dict[str, str], source: str, own: DataSet | None) -> None:
+        self.libraries, self.source = libraries, source
+        self.peers: dict[str, Peer] = {}
+        self.reference: Reference | None = None
+        if own is not None:
+            self.reference = Reference(
+                own.classes, own.counts(), own.fingerprint(), identity.listing(own), "the trainer"
+            )
+
+    def hear(self, name: str, message: wire.FromGenerator, now: float) -> Peer:
+        """The sender of `message`, its state moved on. Raises ProtocolError out of turn."""
+        peer = self.peers.get(name)
+        state = peer.state if peer else State.UNKNOWN
+        follows = wire.LEGAL.get((state, type(message)))
+        if follows is None:
+            raise ProtocolError(f"{type(message).__name__.lower()} while {state.value}")
+        if isinstance(message, wire.Hello):
+            peer = self.peers.setdefault(name, Peer(name, message.host, message.pid, now))
+            peer.hello = message
+            peer.left = None
+        assert peer is not None  # an unknown sender can only say hello
+        peer.state = follows
+        return peer
+
+    def greet(self, peer: Peer) -> str:
+        """Why the sender of a HELLO cannot work for this run, or ``""``."""
+        hello = peer.hello
+        assert hello is not None
+        if wrong := identity.compare_libraries(hello.libraries, self.libraries):
+            return f"{peer.label}: {wrong}"
+        if hello.source != self.source:
+            return (
+                f"{peer.label}: its tasks' source code ({hello.source}) is not the trainer's "
+                f"({self.source}): check out the same version of PushFit there"
+            )
+        return ""
+
+    def admit(self, peer: Peer, ready: wire.Ready) -> str:
+        """Why the data of `peer` is not the run's, or ``""``. The first one's becomes the run's."""
+        counts = ready.counts.values()
+        if any(len(each) != len(ready.classes) for each in counts) or not sum(map(sum, counts)):
+            return f"{peer.label}: it reports no records, or counts that do not match its classes"
+        if self.reference is None:
+            self.reference = Reference(
+                ready.classes,
+                ready.counts,
+                ready.fingerprint,
+                wire.unpack_listing(ready.listing),
+                peer.label,
+            )
+            return ""
+        if ready.fingerprint == self.reference.fingerprint:
+            return ""
+        if ready.classes != self.reference.classes:
+            theirs, ours = set(ready.classes), set(self.reference.classes)
+            detail = (
+                f"classes differ: only there {sorted(theirs - ours)[:5]}, "
+                f"only in this run {sorted(ours - theirs)[:5]}"
+            )
+        else:
+            detail = identity.compare_listings(
+                wire.unpack_listing(ready.listing), self.reference.listing
+            )
+        return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
+
+    def report(self, now: float) -> list[dict[str, Any]]:
+        """One row a generator, for report.json. Times in seconds."""
+        rows = []
+        for peer in self.peers.values():
+            seconds = (now if peer.left is None else peer.left) - peer.joined
+            stages = msgspec.structs.asdict(peer.stages)
+            rows.append(
+                {
+                    "name": peer.name,
+                    "host": peer.host,
+                    "pid": peer.pid,
+                    "connected_s": round(seconds, 3),
+                    "leases": peer.leases,
+                    "patches": peer.patches,
+                    "bytes": peer.nbytes,
+                    "stages_s": {stage: round(spent, 3) for stage, spent in stages.items()},
+                    "state": peer.state.value,
+                }
+            )
+        return rows

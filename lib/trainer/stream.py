@@ -1,0 +1,196 @@
+"""A run's stream, opened: sockets bound, dispatcher running, local generators started.
+
+The trainer and every sink open the same stream from the same settings; what they do with its
+batches is their own affair.
+
+    settings ─▶ Stream ─▶ .feed.batches("train"), .feed.batches("val")      (a sink: .feed.all())
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from cfg.base import StreamSettings
+from lib import tasks
+from lib.errors import DataError
+from lib.fleet.local import LocalFleet
+from lib.plan.leases import Leases
+from lib.plan.order import Plan, SplitOrder
+from lib.tasks.base import TRAIN, VAL, DataSet
+from lib.trainer.dispatcher import Dispatcher, Job
+from lib.trainer.feed import Feed
+from lib.trainer.roster import Reference
+from lib.wire import endpoint
+from lib.wire.protocol import MAX_CONTROL_BYTES
+from lib.wire.transport import TrainerSockets
+
+FRAME_SLACK = 2**16  # bytes that a frame may exceed the largest array by: none of ours does
+
+log = logging.getLogger("pushfit.trainer")
+
+
+class Stream:
+    """Context manager. Entering binds and waits for the data set; leaving ends the fleet's work.
+
+    needs_data: the data set must be on this machine (its links were named, or local generators
+    are to read it), rather than come with the first generator.
+    Raises ConfigError and DataError before anything is started.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        params: msgspec.Struct,
+        *,
+        needs_data: bool,
+        quarantine: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.run = os.urandom(6).hex()
+        self.task = tasks.load(settings.task)(params)
+        self.links = Path(settings.links)
+        self._fleet: LocalFleet | None = None
+        own = self._own_data(needs_data or settings.generators > 0)
+        job = Job(
+            run=self.run,
+            task=settings.task,
+            params=msgspec.to_builtins(params),
+            seed=settings.seed,
+            patches={TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit},
+            heartbeat=min(1.0, settings.silence / 4),
+            silence=settings.silence,
+        )
+        self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
+        if own is not None:
+            self._plan(own.counts())  # its errors come before any socket is open
+        sockets = TrainerSockets(
+            endpoint.parse(settings.bind, bind=True),
+            settings.data_port,
+            max(settings.lease_bytes, max(job.patches.values()) * self._sample_bytes) + FRAME_SLACK,
+            MAX_CONTROL_BYTES,
+        )
+        self.port = sockets.control_port
+        self.dispatcher = Dispatcher(
+            sockets,
+            job,
+            self.task.arrays(),
+            self._leases,
+            own_data=own,
+            quarantine=quarantine,
+        )
+
+    def _own_data(self, needed: bool) -> DataSet | None:
+        try:
+            return self.task.scan(self.links)
+        except DataError as error:
+            if needed:
+                raise
+            log.info("%s", error)
+            return None
+
+    def _plan(self, counts: Mapping[str, list[int]]) -> Plan:
+        settings = self.settings
+        orders = {
+            TRAIN: SplitOrder(
+                tuple(counts.get(TRAIN, ())),
+                settings.patches_per_visit,
+                visits_per_epoch=-(-settings.patches_per_epoch // settings.patches_per_visit),
+                balance=settings.balance,
+            ),
+            VAL: SplitOrder(
+                tuple(counts.get(VAL, ())),
+                settings.val_patches_per_visit,
+                shuffle=False,
+                fresh=False,
+            ),
+        }
+        if not orders[TRAIN].records:
+            raise DataError("the data set has no records to train on")
+        if not orders[VAL].records:
+            del orders[VAL]
+        return Plan(
+            settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits
+        )
+
+    def _leases(self, reference: Reference) -> Leases:
+        settings = self.settings
+        return Leases(
+            self._plan(reference.counts),
+            budget=settings.buffer_bytes,
+            lease_bytes=settings.lease_bytes,
+            expiry=settings.expiry,
+            silence=settings.silence,
+            exact=settings.order == "exact",
+        )
+
+    def __enter__(self) -> Stream:
+        self.dispatcher.start()
+        try:
+            if self.settings.generators:
+                self._fleet = LocalFleet(
+                    self.settings.generators, self.port, self.links, self._fleet_ended
+                )
+            reference = self.dispatcher.reference(say=log.info)
+        except BaseException:
+            self.close(done=False, reason="the trainer did not start")
+            raise
+        self.classes = reference.classes
+        self.counts = reference.counts
+        self.feed = Feed(
+            self.dispatcher,
+            self.task.arrays(),
+            self.settings.batch_size,
+            hashed=self.settings.hash,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        done = kind is None
+        self.close(done=done, reason="the run is over" if done else "the run was interrupted")
+
+    def _fleet_ended(self, code: int) -> None:
+        if code:
+            self.dispatcher.abort(
+                DataError("the local generators ended and cannot go on; their messages say why")
+            )
+
+    def close(self, *, done: bool, reason: str) -> None:
+        """End the run for the fleet, then the local generators."""
+        self.dispatcher.close(done=done, reason=reason)
+        if hasattr(self, "feed"):
+            self.feed.close()
+        if self._fleet is not None:
+            self._fleet.close()
+
+    def report(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """report.json, as docs/architecture.md describes it."""
+        rows = self.dispatcher.roster.report(time.monotonic())
+        stages: dict[str, float] = {}
+        for row in rows:
+            for stage, seconds in row["stages_s"].items():
+                stages[stage] = round(stages.get(stage, 0.0) + seconds, 3)
+        return {
+            "run": self.run,
+            "seed": self.settings.seed,
+            "task": self.settings.task,
+            "classes": list(self.classes),
+            "splits": self.feed.audit(),
+            **{name: round(figure, 4) for name, figure in self.feed.figures().items()},
+            "stages": {**stages, "fit_waited": round(self.feed.waited, 3)},
+            "generators": rows,
+            "faults": dict(sorted(self.dispatcher.faults.items())),
+            "metrics": dict(metrics),
+        }

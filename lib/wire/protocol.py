@@ -1,0 +1,330 @@
+"""THE specification of the wire. No I/O here: bytes in, frozen messages out, and the reverse.
+
+Two sockets. **Control** (generator DEALER, trainer ROUTER) carries one frame a message: a msgpack
+map whose `type` names one of the structs below and whose `v` is the protocol version. **Data**
+(generator PUSH, trainer PULL) carries one finished lease a message: a header frame, then one raw
+C-contiguous frame for each array of the task, in the task's order. A lease arrives whole or not at
+all. Nothing is pickled, nothing is evaluated, no field becomes a path on the trainer.
+
+Grammar, C: a generator's control, T: the trainer's, D: data:
+
+    session   = *C:hello ( T:reject | T:welcome ( C:fail | C:ready ( T:reject | work ) ) )
+    work      = *( T:grant | D:lease | C:fail | C:heartbeat | T:heartbeat ) ending
+    ending    = C:bye *D:lease | T:fin | T:reset session
+
+A generator says hello about once a second until it is answered. Both sides send heartbeats; a
+side unheard for `silence` seconds is gone, and the generator starts again at hello. `reset` answers
+whoever speaks out of turn (a trainer that was restarted knows nobody).
+
+The data set comes in READY rather than HELLO: only WELCOME tells a generator which task to scan
+for. A generator's name is its ROUTER identity; it repeats it in each data header, where ZeroMQ
+gives none.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from enum import Enum
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+
+from lib.errors import ProtocolError
+from lib.tasks.base import ArraySpec
+
+VERSION = 1
+MAX_CONTROL_BYTES = 16 * 2**20  # a READY with the listing of a million files stays under it
+MAX_LISTING_BYTES = 256 * 2**20  # … once decompressed
+
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
+    """Every message. `v`: protocol version."""
+
+    v: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)] = VERSION
+
+
+# -- generator → trainer, control ---------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """I am here. slots: the most leases I hold; libraries, source: what decides my pixels."""
+
+    host: Name
+    pid: Count
+    slots: Annotated[int, msgspec.Meta(ge=1, le=1024)]
+    libraries: dict[Name, Name]
+    source: Name
+
+
+class Ready(Message, frozen=True, kw_only=True):
+    """I have scanned my data. listing: `pack_listing`, empty where the fingerprint is the run's."""
+
+    run: Name
+    fingerprint: Name
+    classes: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)]
+    counts: dict[Name, list[Count]]
+    listing: bytes = b""
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """I am alive. doing: the file in hand, for messages to people."""
+
+    run: Name
+    doing: Text = ""
+
+
+class Fail(Message, frozen=True, kw_only=True):
+    """I could not make a lease. record ≥ 0 and retry: it could not be *read*; try elsewhere.
+
+    Without retry nothing can mend it (every record of a class is bad, the task's code is broken).
+    """
+
+    run: Name
+    lease: Count
+    fence: Count
+    record: Annotated[int, msgspec.Meta(ge=-1)]
+    path: Text
+    reason: Text
+    retry: bool
+
+
+class Bye(Message, frozen=True, kw_only=True):
+    """I am leaving; these leases I have not started."""
+
+    run: Name
+    unstarted: Annotated[list[Count], msgspec.Meta(max_length=1024)]
+
+
+# -- trainer → generator, control ---------------------------------------------------------------
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """What to make. data_port: where to push; fingerprint: the run's data set, if known yet."""
+
+    run: Name
+    task: Name
+    params: dict[str, Any]
+    seed: Count
+    patches: dict[Name, Count]
+    data_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    heartbeat: Seconds
+    silence: Seconds
+    fingerprint: str = ""
+
+
+class Reject(Message, frozen=True, kw_only=True):
+    """I will not work with you; reason is a sentence that a person can act on."""
+
+    reason: Text
+
+
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """One lease: visits first … first+len(records)-1 of an epoch; bad: records to substitute."""
+
+    lease: Count
+    fence: Count
+    split: Name
+    epoch: Count  # seeds the patches
+    first: Count
+    records: list[Count]
+    bad: list[Count]
+
+
+class Lease(Message, frozen=True, kw_only=True):
+    """Leases for you, to be made in this order."""
+
+    run: Name
+    grants: list[Grant]
+
+
+class Alive(Message, frozen=True, kw_only=True):
+    """The trainer's heartbeat."""
+
+    run: Name
+
+
+class Reset(Message, frozen=True, kw_only=True):
+    """I do not know you, or not in this state: drop what you hold and say hello."""
+
+    run: Name
+
+
+class Fin(Message, frozen=True, kw_only=True):
+    """The run is over (`done`), or was interrupted and may come back (not `done`)."""
+
+    run: Name
+    done: bool
+    reason: Text = ""
+
+
+# -- data -------------------------------------------------------------------------------------
+
+
+class Bad(msgspec.Struct, frozen=True, array_like=True):
+    """A record that did not decode; its visit holds the substitute's samples."""
+
+    visit: Count
+    record: Count
+    path: Text
+    reason: Text
+
+
+class Stages(msgspec.Struct, frozen=True, array_like=True):
+    """Seconds that a lease took, by stage. `wait` is time in which the reader was not ready."""
+
+    read: Seconds = 0.0
+    decode: Seconds = 0.0
+    transform: Seconds = 0.0
+    wait: Seconds = 0.0
+
+
+class Data(Message, frozen=True, kw_only=True):
+    """Header of a finished lease. arrays: (count·K, *shape) each, one raw frame each."""
+
+    run: Name
+    generator: Name
+    lease: Count
+    fence: Count
+    first: Count
+    count: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    arrays: Annotated[tuple[ArraySpec, ...], msgspec.Meta(max_length=64)]
+    stages: Stages
+    bad: list[Bad] = []
+
+
+FromGenerator: TypeAlias = Hello | Ready | Heartbeat | Fail | Bye
+FromTrainer: TypeAlias = Welcome | Reject | Lease | Alive | Reset | Fin
+
+
+class State(Enum):
+    """A generator's state as its trainer keeps it."""
+
+    UNKNOWN = "unknown"
+    WELCOMED = "welcomed"
+    LEASING = "leasing"
+    DRAINING = "draining"
+    REJECTED = "rejected"
+
+
+# What a generator may say in which state, and the state that follows. A pair that is not here is
+# answered with RESET.
+LEGAL: dict[tuple[State, type[FromGenerator]], State] = {
+    (State.UNKNOWN, Hello): State.WELCOMED,
+    (State.WELCOMED, Hello): State.WELCOMED,
+    (State.LEASING, Hello): State.WELCOMED,
+    (State.DRAINING, Hello): State.WELCOMED,
+    (State.REJECTED, Hello): State.WELCOMED,
+    (State.WELCOMED, Ready): State.LEASING,
+    (State.WELCOMED, Heartbeat): State.WELCOMED,
+    (State.WELCOMED, Fail): State.REJECTED,
+    (State.LEASING, Heartbeat): State.LEASING,
+    (State.LEASING, Fail): State.LEASING,
+    (State.DRAINING, Heartbeat): State.DRAINING,
+    (State.DRAINING, Fail): State.DRAINING,
+    (State.WELCOMED, Bye): State.UNKNOWN,
+    (State.LEASING, Bye): State.DRAINING,
+}
+
+_encoder = msgspec.msgpack.Encoder()
+_generator_decoder: msgspec.msgpack.Decoder[FromGenerator] = msgspec.msgpack.Decoder(FromGenerator)
+_trainer_decoder: msgspec.msgpack.Decoder[FromTrainer] = msgspec.msgpack.Decoder(FromTrainer)
+_data_decoder = msgspec.msgpack.Decoder(Data)
+
+
+class _Envelope(msgspec.Struct):
+    v: int = 0
+
+
+_envelope_decoder = msgspec.msgpack.Decoder(_Envelope)
+
+
+def encode(message: Message) -> bytes:
+    """The frame of a control message, or the header frame of a lease."""
+    return _encoder.encode(message)
+
+
+def encode_params(params: Any) -> bytes:
+    """A task's parameters as bytes, for comparing."""
+    return msgspec.msgpack.encode(params, order="sorted")
+
+
+def from_generator(frame: bytes) -> FromGenerator:
+    """A generator's control message. Raises ProtocolError on anything else."""
+    return _decode(_generator_decoder, frame)
+
+
+def from_trainer(frame: bytes) -> FromTrainer:
+    """The trainer's control message. Raises ProtocolError on anything else."""
+    return _decode(_trainer_decoder, frame)
+
+
+def data_header(frame: bytes) -> Data:
+    """The header of a lease. Raises ProtocolError on anything else."""
+    return _decode(_data_decoder, frame)
+
+
+T = TypeVar("T")
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes) -> T:
+    try:
+        return decoder.decode(frame)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        try:
+            version = _envelope_decoder.decode(frame).v
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            version = VERSION
+        if version != VERSION:
+            raise ProtocolError(
+                f"the peer speaks version {version} of the protocol, this side {VERSION}: "
+                "install the same PushFit on both"
+            ) from error
+        raise ProtocolError(f"not a message of this protocol: {error}") from error
+
+
+def arrays_of(
+    header: Data, frames: Sequence[Any], specs: Sequence[ArraySpec], patches: int
+) -> tuple[np.ndarray, ...]:
+    """The lease's arrays, (count·K, *shape) each, as read-only views into `frames` (no copy).
+
+    Raises ProtocolError unless names, dtypes, shapes and byte counts are exactly the run's own.
+    """
+    if header.arrays != tuple(specs) or len(frames) != len(specs):
+        raise ProtocolError(f"lease {header.lease}: its arrays are not those of this task")
+    rows = header.count * patches
+    arrays = []
+    for spec, frame in zip(specs, frames, strict=True):
+        if len(frame) != rows * spec.nbytes:
+            raise ProtocolError(
+                f"lease {header.lease}: {spec.name} has {len(frame)} bytes, not {rows} samples "
+                f"of {spec.nbytes}"
+            )
+        arrays.append(np.frombuffer(frame, dtype=spec.dtype).reshape(rows, *spec.shape))
+    return tuple(arrays)
+
+
+def pack_listing(lines: Sequence[str]) -> bytes:
+    """`lines` ("path<TAB>size"), compressed for READY; empty where they would not fit."""
+    packed = zlib.compress("\n".join(lines).encode("utf-8", "surrogateescape"), 1)
+    return packed if len(packed) < MAX_CONTROL_BYTES // 2 else b""
+
+
+def unpack_listing(packed: bytes) -> list[str]:
+    """The lines of a listing. Raises ProtocolError when it is broken or unpacks too large."""
+    if not packed:
+        return []
+    inflate = zlib.decompressobj()
+    try:
+        text = inflate.decompress(packed, MAX_LISTING_BYTES)
+    except zlib.error as error:
+        raise ProtocolError(f"the file listing does not decompress: {error}") from error
+    if inflate.unconsumed_tail or not inflate.eof:
+        raise ProtocolError("the file listing is cut short or larger than allowed")
+    return text.decode("utf-8", "surrogateescape").split("\n") if text else []

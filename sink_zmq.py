@@ -1,0 +1,45 @@
+"""A sink: takes the stream that a trainer would take, and counts, hashes and measures it.
+
+    python sink_zmq.py --null --task camera --links DIR --epochs 2 --generators 2 --report r.json
+
+It binds as a trainer does, so the same generators serve it. Two sinks with the same settings and
+data print the same SHA-256, whatever generators fed them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from cfg.base import SinkSettings
+from cfg.resolve import resolve
+from lib.entry import enter
+from lib.errors import ConfigError
+
+
+def main(argv: list[str]) -> int:
+    resolved = resolve(SinkSettings, argv, prog="sink_zmq.py", description=__doc__)
+    settings = resolved.settings
+    if not settings.null:
+        raise ConfigError("say what to do with the stream: --null counts and hashes it")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+
+    from lib.observe import console
+    from lib.sinks.null import drain
+    from lib.trainer.outputs import write_json
+    from lib.trainer.stream import Stream
+
+    assert resolved.params is not None  # --task has a default
+    with Stream(settings, resolved.params, needs_data=resolved.given("links")) as stream:
+        metrics = drain(stream, progress=settings.progress)
+    report = stream.report(metrics)
+    print(console.audit_table(report))
+    if settings.report:
+        write_json(Path(settings.report), report)
+        print(f"report: {settings.report}")
+    return 0 if console.is_clean(report) else 1
+
+
+if __name__ == "__main__":
+    enter(main)

@@ -1,0 +1,42 @@
+"""What this host is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cfg import base, hosts
+
+
+@pytest.mark.parametrize("mark", [".dockerenv", "run/.containerenv"])
+def test_a_mark_makes_a_container(tmp_path: Path, mark: str) -> None:
+    assert hosts.container_reason("node-1", tmp_path) == ""
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
+    (tmp_path / mark).touch()
+    assert hosts.container_reason("node-1", tmp_path) == f"/{mark} exists"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_container"),
+    [("0123456789ab", True), ("0123456789abc", False), ("0123456789aX", False), ("gpu", False)],
+)
+def test_a_name_of_12_hex_digits_makes_a_container(
+    tmp_path: Path, name: str, is_container: bool
+) -> None:
+    assert bool(hosts.container_reason(name, tmp_path)) is is_container
+
+
+def test_memory_is_the_lower_of_machine_and_control_group(tmp_path: Path) -> None:
+    machine = hosts.memory_bytes(tmp_path)
+    limit = tmp_path / "sys/fs/cgroup/memory.max"
+    limit.parent.mkdir(parents=True)
+    limit.write_text("max\n")
+    assert hosts.memory_bytes(tmp_path) == machine
+    limit.write_text("1048576\n")
+    assert hosts.memory_bytes(tmp_path) == 2**20
+
+
+def test_the_default_buffer_is_a_share_of_memory() -> None:
+    assert 0 < base.StreamSettings().buffer_bytes <= 4 * 2**30
+    assert base.StreamSettings(buffer=5).buffer_bytes == 5
