@@ -115,6 +115,11 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ] = 5.0
 
+    progress: Annotated[
+        Literal["auto", "bar", "lines"],
+        about("Run", "auto: a bar on a terminal, plain lines anywhere else."),
+    ] = "auto"
+
     @property
     def buffer_bytes(self) -> int:
         """`buffer`, or its default on this machine."""
@@ -156,10 +161,6 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
         about("Run", "Folder for all that the run writes.", unit="path", zero="runs/TASK-TIME"),
     ] = ""
     tensorboard: Annotated[bool, about("Run", "Write TensorBoard logs to OUT.")] = True
-    progress: Annotated[
-        Literal["auto", "bar", "lines"],
-        about("Run", "auto: a bar on a terminal, plain lines anywhere else."),
-    ] = "auto"
 
 
 class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -149,7 +149,7 @@ def metavar(setting: Setting) -> str:
     """What stands for the value in ``--help``."""
     words = setting.choices
     if setting.is_list:
-        one = "N" if isinstance(setting.item, inspect.IntType | inspect.FloatType) else "A"
+        one = "N" if isinstance(setting.item, inspect.IntType | inspect.FloatType) else "NAME"
         return f"{one},…"
     if words:
         joined = "|".join(words)
@@ -168,7 +168,9 @@ def help_text(setting: Setting, current: tuple[Any, str] | None) -> str:
     """Description, default and limits, and what holds here when that is not the default."""
     notes = [default_text(setting)]
     if setting.is_list and setting.choices:
-        notes.append("all of " if setting.default == setting.choices else "of " + ", ".join(setting.choices))
+        words = ", ".join(setting.choices)
+        everything = setting.default == setting.choices
+        notes = [f"default all: {words}"] if everything else [*notes, f"any of {words}"]
     elif (limits := setting.limits()) and not (setting.zero and limits == "at least 0"):
         notes.append(limits)
     if current and current[1] != "default" and current[0] != setting.default:
@@ -180,6 +182,8 @@ def default_text(setting: Setting) -> str:
     if setting.default is NODEFAULT:
         return "must be given"
     text = setting.text(setting.default)
+    if setting.is_list:
+        text = text.replace(",", ", ")  # so that it wraps
     if setting.zero and not setting.default:
         return f"default {text}: {setting.zero}" if text else f"default: {setting.zero}"
     if setting.zero:

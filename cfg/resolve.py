@@ -50,6 +50,10 @@ class Resolved(msgspec.Struct, Generic[S], frozen=True):
         own = setting in settings_of(type(self.settings))
         return getattr(self.settings if own else self.params, setting.field)
 
+    def given(self, name: str) -> bool:
+        """Whether the user named it: on the command line or in the environment."""
+        return not self.sources[name].startswith(("default", "task", "host"))
+
     def as_json(self) -> dict[str, Any]:
         """For OUT/config.json: every value with its source. Parameters are among the settings."""
         return {
@@ -170,8 +174,10 @@ def _parameters_of_all(taken: set[str], load: Load) -> Iterator[str]:
 
 
 def _made(struct: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    """`struct` with `values`; what its own ``__post_init__`` refuses becomes a ConfigError."""
+    """`struct` with `values`; what its own ``__post_init__`` refuses is a ConfigError."""
     try:
         return struct(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     except (ValueError, TypeError) as error:
         raise ConfigError(f"the settings of {where} do not go together: {error}") from error

@@ -28,7 +28,9 @@ from lib.wire import protocol as wire
 from lib.wire.endpoint import Endpoint
 from lib.wire.transport import GeneratorSockets
 
-HELLO_SECONDS = 1.0
+HELLO_SECONDS = 1.0  # between two hellos that are not answered
+CONNECT_SECONDS = 0.02  # between two looks whether the connection stands yet
+PATIENCE_SECONDS = 2.0  # before a person is told what this waits for
 WAIT_SECONDS = 0.25  # at most between two looks at the clock
 SLOTS = 16  # leases in hand at most; the trainer gives two unless they are very short
 
@@ -89,18 +91,15 @@ class Worker:
         started = time.monotonic()
         said_so = False
         while not self._stopping:
-            self._sockets.send(hello)
-            until = time.monotonic() + HELLO_SECONDS
-            while not self._stopping and time.monotonic() < until:
-                frame = self._sockets.receive(WAIT_SECONDS)
-                if frame is None:
-                    continue
+            connected = self._sockets.send(hello)
+            frame = self._sockets.receive(HELLO_SECONDS if connected else CONNECT_SECONDS)
+            if frame is not None:
                 message = wire.from_trainer(frame)
                 if isinstance(message, wire.Reject):
                     raise Rejected(f"{self.trainer} rejected this generator: {message.reason}")
                 if isinstance(message, wire.Welcome):
                     return message
-            if not said_so and time.monotonic() - started > 2 * HELLO_SECONDS:
+            elif not said_so and time.monotonic() - started > PATIENCE_SECONDS:
                 said_so = True
                 log.info(
                     "no answer from %s yet: waiting for a trainer there, for as long as it takes "

@@ -9,7 +9,7 @@ manipulating the WHOLE photo and then cutting:
     jpegQ     JPEG at quality Q, 4:2:0 chroma, standard tables (the default of Pillow, OpenCV and
               libjpeg), on the grid of the whole photo: the region is cut on multiples of 16 (two
               8x8 chroma blocks' worth of pixels) with at least 1 px around the patch, which the
-              smooth chroma upsampling reads. Exactly equal to compressing the whole photo.
+              smooth chroma upsampling reads. Exactly what Pillow makes of the whole photo.
     resizeF   Pillow's BICUBIC (antialiased) to round(W x F) by round(H x F). The region carries
               the kernel's support; the box is in fractions of a pixel, so that the sampling grid
               is the whole photo's. Within 2 levels of it: Pillow keeps boxes as 32-bit floats.
@@ -21,6 +21,7 @@ the bytes do not depend on the host's CPU. Coordinates are pixels of the manipul
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -61,12 +62,16 @@ class Jpeg(Manipulation):
         self.quality = quality
 
     def cut(self, photo: Photo, x: int, y: int, patch: int) -> Photo:
+        from PIL import Image
+
         height, width, _ = photo.shape
         left, right = self._around(x, patch, width)
         top, bottom = self._around(y, patch, height)
-        region = np.ascontiguousarray(photo[top:bottom, left:right])
-        packed = simplejpeg.encode_jpeg(region, self.quality, "RGB", "420", fastdct=False)
-        again: Photo = simplejpeg.decode_jpeg(packed, "RGB")
+        packed = io.BytesIO()  # Pillow, as simplejpeg encodes below 96 with the inaccurate DCT
+        Image.fromarray(photo[top:bottom, left:right]).save(
+            packed, "JPEG", quality=self.quality, subsampling="4:2:0"
+        )
+        again: Photo = simplejpeg.decode_jpeg(packed.getbuffer(), "RGB")
         return again[y - top : y - top + patch, x - left : x - left + patch]
 
     def _around(self, start: int, patch: int, end: int) -> tuple[int, int]:

@@ -51,8 +51,8 @@ class Plan:
     seed: int = 0
     train: int = 18
     val: int = 12
-    height: int = 480
-    width: int = 640
+    height: int = 384
+    width: int = 512
 
     def __post_init__(self) -> None:
         for field, least in (("seed", 0), ("train", 1), ("val", 1), ("height", 64), ("width", 64)):

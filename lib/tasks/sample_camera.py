@@ -128,7 +128,7 @@ def edge_aware(mosaic: Floats, layout: str) -> Floats:
 
 
 def malvar(mosaic: Floats, layout: str) -> Floats:
-    """Bilinear corrected by the Laplacian of the site's own colour: 5×5 filters (Malvar et al. 2004)."""
+    """Bilinear corrected by the Laplacian of the site's own colour (Malvar et al. 2004)."""
     at_cross = convolve(mosaic, MALVAR_GREEN)
     along, across = convolve(mosaic, MALVAR_ROW), convolve(mosaic, MALVAR_ROW.T)
     diagonal = convolve(mosaic, MALVAR_DIAGONAL)
@@ -145,6 +145,7 @@ def malvar(mosaic: Floats, layout: str) -> Floats:
     return image
 
 
+# Malvar, He, Cutler: High-quality linear interpolation for demosaicing, ICASSP 2004, figure 2.
 MALVAR_GREEN = np.array(
     [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]],
     np.float32,

@@ -108,7 +108,7 @@ def street(rng: np.random.Generator, height: int, width: int) -> Floats:
 
 def table(rng: np.random.Generator, height: int, width: int) -> Floats:
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
-    edge = float(height * rng.uniform(0.35, 0.55))
+    edge = np.float32(height * rng.uniform(0.35, 0.55))
     wood = fractal(rng, height, width, 1.0, stretch=9)
     grain = _grain(rng, height, width, 0.2)[..., None]
     top = _colour(rng, (0.03, 0.12), 0.55, 0.7) * (0.3 + 0.9 * wood)[..., None]
@@ -131,7 +131,7 @@ def _ball(rng: np.random.Generator, behind: Floats, grain: Floats, u: Floats, v:
     facing = np.maximum(0.5 * u - 0.5 * v + 0.7 * depth, 0)
     stripes = _step(6 * np.sin(rng.uniform(1, 9) * (u + rng.uniform(-1, 1) * v)))
     skin = _mix(_colour(rng, (0, 1), 0.7, 0.7), _colour(rng, (0, 1), 0.4, 0.9), stripes) * grain
-    ball = skin * (0.12 + 0.9 * facing)[..., None] + 0.6 * (facing**40)[..., None]
+    ball: Floats = skin * (0.12 + 0.9 * facing)[..., None] + 0.6 * (facing**40)[..., None]
     shadow = 1 - 0.7 * np.exp(-((u + 0.5) ** 2) - (4 * (v - 1)) ** 2)[..., None]
     return _mix(behind * shadow, ball, _step((1 - np.hypot(u, v)) * 40))
 
@@ -155,8 +155,8 @@ def cloth(rng: np.random.Generator, height: int, width: int) -> Floats:
             stripe = _step(6 * (wave - rng.uniform(0, 0.9)))
             image = _mix(image, _colour(rng, (0, 1), 0.5, rng.uniform(0.1, 0.9)), 0.7 * stripe)
     thread = 1 + 0.15 * np.sin(x * 1.3) * np.sin(y * 1.3)
-    light = 0.3 + 1.2 * lambert(rng, folds, 60)
-    return image * (light * thread * _grain(rng, height, width, 0.2))[..., None]
+    light = (0.3 + 1.2 * lambert(rng, folds, 60)) * thread * _grain(rng, height, width, 0.2)
+    return np.asarray(image * light[..., None], np.float32)
 
 
 KINDS: dict[str, Scene] = {
@@ -201,7 +201,7 @@ class _Canvas:
 
     def linear(self) -> Floats:
         """The finished (H, W, 3) image."""
-        return (np.asarray(self.image.reduce(2), np.float32) / 255) ** 2
+        return np.square(np.asarray(self.image.reduce(2), np.float32) / np.float32(255))
 
     @staticmethod
     def _ink(tint: Floats) -> tuple[int, int, int]:

@@ -126,12 +126,12 @@ def compile(model: keras.Model, optimizer: str, learning_rate: float) -> None:
             f"known are {', '.join(OPTIMIZERS)}"
         )
     heads = model.output_names
-    loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+    loss = "sparse_categorical_crossentropy"
     several = len(heads) > 1
     model.compile(
         optimizer=OPTIMIZERS[optimizer](learning_rate),
         loss=dict.fromkeys(heads, loss) if several else loss,
-        metrics={head: ["accuracy"] for head in heads} if several else metrics,
+        metrics=dict.fromkeys(heads, ["accuracy"]) if several else ["accuracy"],
     )
 
 
@@ -216,9 +216,7 @@ def _preprocess(application: Callable[..., Any], image: Any) -> Any:
     return keras.layers.Rescaling(scale, offset, dtype="float32")(x)
 
 
-def _backbone(
-    name: str, application: Callable[..., Any], shape: _Shape, weights: str
-) -> keras.Model:
+def _backbone(name: str, application: Callable[..., Any], shape: _Shape, weights: str) -> Any:
     pretrained = weights == "imagenet"
     try:
         with _fetching(), warnings.catch_warnings():

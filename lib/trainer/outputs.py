@@ -13,7 +13,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,8 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise _failure("write", path, cause) from error
     finally:
-        try:
+        with suppress(OSError):  # if the folder cannot be reached, the failure above says so
             temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # the folder cannot be reached at all: the failure above says so
 
 
 def write_text(path: Path, text: str) -> None:

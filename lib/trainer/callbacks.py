@@ -1,0 +1,208 @@
+"""What Keras's `fit` tells us along the way: progress, history, learning rate, TensorBoard.
+
+Keras calls a callback's batch hooks with figures from the device. `async_safe` lets it do so from a
+thread of its own; without it every step would wait for the device, and the input pipeline with it.
+One callback in the list that has batch hooks and no `async_safe` loses that for all.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lib.errors import ConfigError, OutputError
+from lib.observe.console import Live
+from lib.trainer.outputs import write_text
+
+Figures = Callable[[], Mapping[str, float]]
+"""Gives "patches_per_second", "stall_share" (0 to 1) and "generators"; called from any thread."""
+
+FIRST = ("epoch", "seconds", "patches_per_second", "stall_share", "learning_rate")
+
+
+class History(keras.callbacks.Callback):  # type: ignore[misc]
+    """`OUT/history.csv`: a row an epoch, with every metric; epochs count from 0, as in the plan.
+
+    The file is written anew each epoch, atomically: it is small, and a metric that first comes
+    in a later epoch (validation every few epochs) then still gets its column. A resumed run keeps
+    the rows of the epochs before it. Raises OutputError.
+    """
+
+    def __init__(
+        self, path: Path, figures: Figures, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self.figures = figures
+        self.rows: list[dict[str, Any]] | None = None
+        self._clock = clock
+        self._began = clock()
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._began = self._clock()
+        if self.rows is None:
+            self.rows = _rows_before(epoch, self.path)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        figures = self.figures()
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "seconds": round(self._clock() - self._began, 3),
+            "patches_per_second": round(figures["patches_per_second"], 1),
+            "stall_share": round(figures["stall_share"], 4),
+        }
+        # Plateau may have lowered the rate before us; its log entry is the one this epoch had.
+        row |= {"learning_rate": float(rate)} | dict(logs or {})
+        self.rows = [*(self.rows or []), row]
+        columns = list(FIRST)
+        for each in self.rows:
+            columns += [key for key in each if key not in columns]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+
+
+def _rows_before(epoch: int, path: Path) -> list[dict[str, Any]]:
+    """The rows of an existing history that come before `epoch`; none for a new run."""
+    if epoch == 0 or not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        return [row for row in rows if int(row["epoch"]) < epoch]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise OutputError(
+            f"cannot read the history of the run before, {path} ({error}): "
+            "move it away, and the history starts at the resumed epoch"
+        ) from error
+
+
+class Plateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
+    """Keras's ReduceLROnPlateau; follows the training metric in epochs without validation."""
+
+    def __init__(
+        self, monitor: str, factor: float = 0.5, patience: int = 5, min_lr: float = 1e-6
+    ) -> None:
+        # "auto" goes by the name: more is better for accuracies, less for everything else.
+        super().__init__(monitor, factor=factor, patience=patience, min_lr=min_lr, mode="auto")
+        self._training = monitor.removeprefix("val_")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = {} if logs is None else logs
+        if self.monitor in logs or self._training not in logs:
+            super().on_epoch_end(epoch, logs)
+            return
+        stand_in = {self.monitor: logs[self._training]}
+        super().on_epoch_end(epoch, stand_in)
+        logs["learning_rate"] = stand_in["learning_rate"]
+
+
+def tensorboard(out: Path) -> keras.callbacks.Callback:
+    """Logs for TensorBoard in `out`. Raises ConfigError where that cannot work.
+
+    Keras writes them through TensorFlow, and TensorFlow through the tensorboard package, which
+    it no longer brings along.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError("TensorBoard logs need the TensorFlow back end of Keras")
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ConfigError(
+            "TensorBoard logs need a package that is not installed: pip install tensorboard"
+        )
+    return keras.callbacks.TensorBoard(str(out), write_graph=False)
+
+
+class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Live progress of training and validation; use it with `fit(…, verbose=0)`.
+
+    validation_steps: batches of the validation split, when known.
+    Call `close` in a `finally`, so that Ctrl-C leaves a clean line.
+    """
+
+    async_safe = True
+
+    def __init__(
+        self, figures: Figures, live: Live | None = None, validation_steps: int | None = None
+    ) -> None:
+        super().__init__()
+        self.figures = figures
+        self.live = live if live is not None else Live()
+        self.validation_steps = validation_steps
+        self._lock = threading.Lock()
+        self._phase = ""
+        self._done = 0
+        self._epoch: str | None = None
+        self._began = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._epoch = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self._began = time.monotonic()
+        self._enter("train", self._epoch, self.params.get("steps"))
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._step("train", batch, logs or {})
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        label = f"{self._epoch} validation" if self._epoch else "evaluation"
+        self._enter("test", label, self.validation_steps)
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._step("test", batch, logs or {})
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._leave()
+        if self._epoch is None:
+            self.live.say(f"evaluation: {_metrics(logs or {})}")
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._leave()
+        seconds = time.monotonic() - self._began
+        facts = f"{_metrics(logs or {})}, {_fleet(self.figures())}, {seconds:.0f} s"
+        self.live.end(f"{self._epoch}: {facts}")
+        self._epoch = None
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        self._leave()
+
+    def _enter(self, phase: str, label: str, total: int | None) -> None:
+        with self._lock:
+            self._phase, self._done = phase, 0
+            self.live.begin(label, total)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._phase = ""
+            self.live.close()
+
+    def _step(self, phase: str, batch: int, logs: Mapping[str, Any]) -> None:
+        # Hooks come from a pool of threads: in any order, and late ones after the phase is over.
+        with self._lock:
+            if phase != self._phase:
+                return
+            self._done = max(self._done, batch + 1)
+            if self.live.due():
+                self.live.update(self._done, f"{_metrics(logs)}, {_fleet(self.figures())}")
+
+
+def _metrics(logs: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {float(value):.4g}" for key, value in logs.items())
+
+
+def _fleet(figures: Mapping[str, float]) -> str:
+    count = int(figures["generators"])
+    return (
+        f"{figures['patches_per_second']:,.0f} patches/s, stall {figures['stall_share']:.0%}, "
+        f"{count} generator{'' if count == 1 else 's'}"
+    )

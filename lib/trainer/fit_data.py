@@ -1,0 +1,62 @@
+"""The feed as what `model.fit` takes, on any Keras back end.
+
+TensorFlow: a `tf.data.Dataset` with an explicit signature. Keras would learn the signature of a
+plain generator by pulling two batches: at the end of a split it has none to spare, and would wait
+for ever. The dataset never ends by itself; `steps_per_epoch` and `validation_steps` cut it.
+
+Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for. On
+these it is not peeked at (on TensorFlow it is: two batches would be lost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from lib.tasks.base import Task
+from lib.trainer.feed import Feed
+
+PREFETCH = 2  # batches on their way to the device while one is trained on
+
+
+def dataset(feed: Feed, task: Task, split: str) -> Any:
+    """What to give `fit` as `x` (or `validation_data`); None where `split` has no samples."""
+    if not feed.steps(split):
+        return None
+    if keras.backend.backend() == "tensorflow":
+        return _tf_dataset(feed, task, split)
+    return _Batches(feed, task, split)
+
+
+def _pairs(feed: Feed, task: Task, split: str) -> Iterator[tuple[Any, Any]]:
+    for batch in feed.batches(split):
+        yield task.to_fit(batch.arrays)
+
+
+def _tf_dataset(feed: Feed, task: Task, split: str) -> Any:
+    import tensorflow as tf
+
+    empty = {spec.name: np.empty((0, *spec.shape), spec.dtype) for spec in feed.specs}
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), task.to_fit(empty)
+    )
+    batches = tf.data.Dataset.from_generator(
+        lambda: _pairs(feed, task, split), output_signature=signature
+    )
+    return batches.prefetch(PREFETCH)
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    def __init__(self, feed: Feed, task: Task, split: str) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._steps = feed.steps(split)
+        self._pairs = _pairs(feed, task, split)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return next(self._pairs)

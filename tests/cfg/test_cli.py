@@ -1,0 +1,99 @@
+"""The command line: what ``--help`` shows, and how a slip is answered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cfg import base, cli
+from cfg.fields import parameters_of, settings_of
+from cfg.layers import ROOT
+from cfg.resolve import resolve
+from lib import tasks
+from lib.errors import ConfigError
+
+
+def ask(*argv: str, prog: str = "train_zmq.py", **layers: Any) -> Any:
+    layers = {"environ": {}, **layers}
+    return resolve(base.PROGRAMS[prog], argv, prog=prog, description="Words.", **layers)
+
+
+def shown(capsys: pytest.CaptureFixture[str], *argv: str, **layers: Any) -> str:
+    with pytest.raises(SystemExit) as caught:
+        ask(*argv, **layers)
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("prog", base.PROGRAMS)
+def test_help_shows_every_flag_its_default_and_its_limits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prog: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = shown(capsys, "--help", prog=prog)
+    assert max(map(len, text.splitlines())) < columns
+    flat = " ".join(text.split())
+    own = settings_of(base.PROGRAMS[prog])
+    if prog != "generator_zmq.py":
+        taken = {s.name for struct in base.PROGRAMS.values() for s in settings_of(struct)}
+        own += parameters_of("camera", tasks.load("camera").Params, taken)
+    for setting in own:
+        assert f" {setting.flag} " in flat or f" {setting.flag}, " in flat
+        assert " ".join(cli.help_text(setting, None).split())[:-1] in flat
+
+
+def test_help_reads_from_data_to_run(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "-h")
+    titles = [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert titles == [
+        "Data", "Camera task", "Stream", "Model", "Training", "Fleet", "Run", "Help",
+    ]  # fmt: skip
+
+
+def test_help_shows_what_holds_on_this_host(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--help", environ={"PUSHFIT_EPOCHS": "77"})
+    assert "here 77, from environment PUSHFIT_EPOCHS" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--epcohs", "3"], "--epcohs is not a flag of train_zmq.py, did you mean '--epochs'?"),
+        (["--batch", "3"], "did you mean '--batch-size'?"),
+        (["--batch_size=3"], "did you mean '--batch-size'?"),
+        (["--zzz"], "--zzz is not a flag of train_zmq.py; python train_zmq.py --help lists them"),
+        (["--epochs"], "--epochs on the command line has no value, it must be a whole number"),
+        (["--epochs", "--seed"], "--epochs on the command line has no value"),
+        (["--task"], "--task on the command line has no value"),
+        (["--flips=3"], "write --flips or --no-flips"),
+        (["--manipulations", "jpeg70", "jpeg90,"], "commas and no spaces"),
+        (["lost"], "'lost' is not expected here: train_zmq.py takes flags only"),
+        (["--epochs", "-1"], "--epochs on the command line: '-1' will not do"),
+        (["--manipulations=jpeg7"], "did you mean 'jpeg70'?"),
+        (["--task=camra"], "did you mean 'camera'?"),
+    ],
+)
+def test_a_slip_is_answered_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], argv: list[str], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ask(*argv)
+    assert says in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_last_of_a_repeated_flag_counts() -> None:
+    assert ask("--epochs=3", "--epochs", "4", "--balance", "--no-balance").settings.epochs == 4
+
+
+def test_settings_import_nothing_heavy() -> None:
+    code = "import sys, cfg.resolve; print(*{'numpy', 'cv2', 'PIL', 'zmq'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""

@@ -1,0 +1,94 @@
+"""A folder of links, and the report of ``python -m cfg``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cfg import links
+from cfg.__main__ import main
+from cfg.hosts import Machine
+from cfg.layers import ROOT
+
+PC, BOX = Machine("desk-1"), Machine("0123456789ab", "its name is 12 hexadecimal digits")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("PUSHFIT_LINKS", "PUSHFIT_TASK"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "photos/iPhone-6").mkdir(parents=True)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "note.txt").touch()
+    made = tmp_path / "links"
+    made.mkdir()
+    (made / "train").symlink_to(tmp_path / "photos")
+    (made / "flickr_images").symlink_to(tmp_path / "gone")
+    (made / "val_images").symlink_to(tmp_path / "none")
+    (made / "more").symlink_to(tmp_path / "note.txt")
+    (made / "loop").symlink_to(made / "loop")
+    return made
+
+
+def test_the_state_of_every_link(folder: Path) -> None:
+    found = {link.name: link for link in links.inspect(folder)}
+    assert {name: link.state for name, link in found.items()} == {
+        "train": "fine",
+        "flickr_images": "dangling",
+        "val_images": "empty",
+        "test": "missing",
+        "more": "a file",
+        "loop": "unreadable",
+    }
+    assert found["train"].entries == 1
+    assert found["train"].target == str(folder.parent / "photos")
+
+
+def test_a_folder_of_links_that_is_not_there(tmp_path: Path) -> None:
+    found = links.inspect(tmp_path / "no")
+    assert {link.state for link in found} == {"missing"}
+
+
+def test_the_command_that_mends_a_link(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    wrong = links.look(folder / "flickr_images")
+    assert links.mend(wrong, PC) == "ln -sfn /path/to/your/flickr_images links/flickr_images"
+    inside = links.Link(ROOT / "dockerlinks/train", "/data/train", "dangling")
+    assert links.mend(inside, BOX) == "-v /path/to/your/train:/data/train:ro"
+    assert links.mend(inside, PC).startswith("ln -sfn")
+    assert links.mend(links.look(folder / "loop"), PC).startswith("sudo chmod")
+
+
+def test_the_repositorys_own_links() -> None:
+    for name, root, hdf5 in (("dockerlinks", "/data", False), ("nvmelinks", "/nvme", True)):
+        want = {link: f"{root}/{link}" for link in links.LINKS if hdf5 or link != "hdf5"}
+        assert {p.name: str(p.readlink()) for p in (ROOT / name).iterdir()} == want
+
+
+def test_a_good_folder_is_reported_with_exit_code_0(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--links", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "1 entry" in text
+    assert "points to nothing (extra training photos)" in text
+    assert "command line" in text
+    assert "batch_size" not in text
+
+
+def test_a_bad_folder_is_reported_with_exit_code_2_and_a_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "train").unlink()
+    assert main(["--links", str(folder), "--all", "--patch=64"]) == 2
+    text = capsys.readouterr().out
+    assert f"ln -sfn /path/to/your/train {folder}/train" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["patch", "64", "command", "line", "train", "sink"] in rows
+    assert ["hash", "yes", "default", "sink"] in rows
+
+
+def test_a_missing_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--links", str(tmp_path / "no")]) == 2
+    assert "mkdir -p" in capsys.readouterr().out

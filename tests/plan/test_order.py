@@ -1,0 +1,111 @@
+"""The order is a pure function of the seed, uses every record equally, and mixes within a window."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.plan.order import MIX_BLOCK, Plan, Segment, SplitOrder, mixed, patch_rng, visit_records
+
+PINNED_RECORDS = [4, 0, 1, 6, 2, 3, 5]
+PINNED_DRAW = [875, 692, 594, 874]
+PINNED_MIX = [(0, 1), (0, 0), (1, 0), (1, 1), (2, 0), (3, 0), (2, 1), (3, 1)]
+
+counts = st.lists(st.integers(1, 12), min_size=1, max_size=6).map(tuple)
+seeds = st.integers(0, 2**63)
+
+
+@given(seeds, counts, st.integers(0, 5))
+def test_an_epoch_visits_every_record_once(seed: int, counts: tuple[int, ...], epoch: int) -> None:
+    order = SplitOrder(counts, 4)
+    visited = visit_records(seed, "train", epoch, order)
+    assert sorted(visited.tolist()) == list(range(sum(counts)))
+
+
+@given(seeds, counts, st.integers(1, 40), st.integers(1, 6))
+def test_epochs_of_any_length_cut_one_endless_sequence_of_passes(
+    seed: int, counts: tuple[int, ...], length: int, epochs: int
+) -> None:
+    order = SplitOrder(counts, 4, visits_per_epoch=length)
+    together = np.concatenate([visit_records(seed, "train", e, order) for e in range(epochs)])
+    records = sum(counts)
+    for start in range(0, len(together) - records + 1, records):
+        assert sorted(together[start : start + records].tolist()) == list(range(records))
+
+
+@given(seeds, counts, st.integers(0, 4))
+def test_balance_shows_each_class_equally_often_and_its_records_in_turn(
+    seed: int, counts: tuple[int, ...], epochs: int
+) -> None:
+    order = SplitOrder(counts, 4, balance=True)
+    bounds = np.cumsum([0, *counts])
+    together = [visit_records(seed, "train", e, order) for e in range(epochs + 1)]
+    for visited in together:
+        labels = np.searchsorted(bounds, visited, side="right") - 1
+        assert len(set(np.bincount(labels, minlength=len(counts)).tolist())) == 1
+    used = np.bincount(np.concatenate(together), minlength=sum(counts))
+    for low, high in zip(bounds, bounds[1:], strict=False):
+        assert used[low:high].max() - used[low:high].min() <= 1
+
+
+def test_epochs_and_seeds_differ_and_validation_does_not() -> None:
+    train, val = SplitOrder((50, 50), 4), SplitOrder((9, 9), 1, shuffle=False, fresh=False)
+    first, second = (visit_records(1, "train", e, train) for e in (0, 1))
+    assert (first != second).any()
+    assert (first != visit_records(2, "train", 0, train)).any()
+    plan = Plan(1, 3, {"train": train, "val": val}, 100, 8)
+    assert [(s.split, s.epoch) for s in plan.segments] == [
+        ("train", 0), ("val", 0), ("train", 1), ("val", 1), ("train", 2), ("val", 2),
+    ]  # fmt: skip
+    assert [plan.patch_epoch(s) for s in plan.segments] == [0, 0, 1, 0, 2, 0]
+    assert plan.records(plan.segments[3]).tolist() == list(range(18))
+
+
+def test_patch_randomness_depends_on_each_of_its_names_and_on_nothing_else() -> None:
+    names = (7, "train", 3, 20, 11, 5)
+    first = patch_rng(*names).random(4)
+    assert (patch_rng(*names).random(4) == first).all()
+    others = [(8, *names[1:]), (7, "val", *names[2:])]
+    others += [(*names[:i], names[i] + 1, *names[i + 1 :]) for i in range(2, 6)]  # type: ignore[operator]
+    for other in others:
+        assert (patch_rng(*other).random(4) != first).any(), other  # type: ignore[arg-type]
+
+
+def test_the_order_of_a_seed_is_pinned() -> None:
+    """A change here changes every stream: checkpoints of before would resume wrongly."""
+    assert visit_records(42, "train", 1, SplitOrder((3, 4), 4)).tolist() == PINNED_RECORDS
+    assert patch_rng(42, "train", 1, 2, 3, 4).integers(0, 1000, 4).tolist() == PINNED_DRAW
+    visits, patches = next(mixed(42, Segment(0, "train", 0, 4, 2, 1), 2))
+    assert list(zip(visits.tolist(), patches.tolist(), strict=True)) == PINNED_MIX
+
+
+@given(seeds, st.integers(1, 60), st.integers(1, 5), st.integers(0, 20))
+def test_mixing_names_every_sample_once_and_opens_no_more_than_its_window(
+    seed: int, visits: int, patches: int, window: int
+) -> None:
+    segment = Segment(0, "train", 0, visits, patches, 1)
+    named = [pair for v, p in mixed(seed, segment, window) for pair in zip(v, p, strict=True)]
+    assert len(named) == len(set(named)) == visits * patches
+    last_use = {visit: at for at, (visit, _) in enumerate(named)}
+    newest = -1
+    for at, (visit, _) in enumerate(named):
+        newest = max(newest, visit)
+        still_open = [v for v in range(newest + 1) if last_use[v] >= at]
+        assert newest - min(still_open) <= window
+
+
+def test_mixing_goes_on_over_the_border_of_its_blocks() -> None:
+    segment = Segment(0, "train", 0, 2 * MIX_BLOCK + 10, 2, 1)
+    blocks = list(mixed(3, segment, 16))
+    visits = np.concatenate([v for v, _ in blocks])
+    assert len(visits) == segment.samples
+    near_border = visits[2 * MIX_BLOCK - 16 : 2 * MIX_BLOCK + 16]
+    assert (np.diff(near_border) < 0).any()  # out of natural order there, too
+
+
+def test_mixing_spreads_a_visit_over_batches() -> None:
+    segment = Segment(0, "train", 0, 200, 16, 1)
+    visits = np.concatenate([v for v, _ in mixed(5, segment, 32)])
+    middle = visits[1600:1632]
+    assert max(np.bincount(middle)) <= 5  # 16 without mixing

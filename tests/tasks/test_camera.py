@@ -1,0 +1,196 @@
+"""The camera task: parameters, what is drawn, and what reaches the model."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lib.errors import BadRecord, ConfigError
+from lib.tasks import load
+from lib.tasks.base import TRAIN, VAL, Record
+from lib.tasks.camera import ALL, CameraParams, CameraTask
+
+RECORD = Record("train/b/1.jpg", 1, 1)
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """Every pixel tells its place: (y // 4, x // 4, parity of both)."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([y // 4, x // 4, y % 4 * 4 + x % 4], axis=2).astype(np.uint8)
+
+
+def task(**params: Any) -> CameraTask:
+    return CameraTask(CameraParams(**{"patch": 16, **params}))
+
+
+def draw(made: CameraTask, item: np.ndarray, seed: int, split: str = TRAIN) -> Any:
+    return made.sample(item, RECORD, split, 0, np.random.Generator(np.random.Philox(seed)))
+
+
+def place(image: np.ndarray) -> tuple[int, int]:
+    """(x, y) in `photo` of the first pixel of an unmanipulated patch."""
+    row, column, rest = (int(v) for v in image[0, 0])
+    return column * 4 + rest % 4, row * 4 + rest // 4
+
+
+def test_tasks_load_by_name() -> None:
+    assert load("camera") is CameraTask
+    with pytest.raises(ConfigError, match="no 'camrea', did you mean 'camera'"):
+        load("camrea")
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"manipulations": ("jpeg71",)}, "manipulations: there is no 'jpeg71', did you mean 'jpeg"),
+        ({"manipulations": ("jpeg70", "jpeg70")}, "'jpeg70' stands there twice"),
+        ({"manipulations": ()}, "manipulations: the list is empty, but manipulated is 0.5"),
+        ({"weights": (1.0,)}, "weights: 1 numbers for 8 manipulations"),
+        ({"weights": (0.0,) * 8}, "not all 0"),
+        ({"weights": (-1.0,) + (1.0,) * 7}, "0 or more"),
+        ({"weights": (float("nan"),) * 8}, "0 or more"),
+        ({"offset": "evn"}, "offset: there is no 'evn', did you mean 'even'"),
+        ({"classes": ("a", "a")}, "classes: 'a' stands there twice"),
+        ({"classes": ("a",)}, "two classes"),
+    ],
+)
+def test_parameters_that_contradict_each_other(params: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        CameraParams(**params)
+    CameraParams(manipulated=0, manipulations=())
+
+
+def test_every_parameter_has_a_sentence_and_survives_the_wire() -> None:
+    info = msgspec.inspect.type_info(CameraParams)
+    for field in info.fields:
+        schema = field.type.extra_json_schema or {}
+        assert schema["description"].endswith("."), field.name
+    params = CameraParams(offset="eight", weights=(1.0,) * 8)
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(params), type=CameraParams)
+    assert again == params
+    with pytest.raises(msgspec.ValidationError, match="unknown field"):
+        msgspec.convert({"pach": 3}, CameraParams)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    size=st.tuples(st.integers(16, 70), st.integers(16, 70)),
+    offset=st.sampled_from(["any", "even", "eight"]),
+    split=st.sampled_from([TRAIN, VAL]),
+    spin=st.booleans(),
+)
+def test_a_sample_fits_its_specs_and_depends_on_its_arguments_alone(
+    seed: int, size: tuple[int, int], offset: str, split: str, spin: bool
+) -> None:
+    made = task(offset=offset, flips=spin, turns=spin, manipulated=0.8)
+    item = photo(*size)
+    before = item.copy()
+    one, two = draw(made, item, seed, split), draw(made, item, seed, split)
+    for spec in made.arrays():
+        value = np.asarray(one[spec.name])
+        assert (value.dtype, value.shape) == (np.dtype(spec.dtype), spec.shape)
+        assert np.array_equal(value, two[spec.name])
+    assert one["image"].flags.c_contiguous
+    assert one["label"] == RECORD.label
+    assert np.array_equal(item, before)
+
+
+@pytest.mark.parametrize(("offset", "step"), [("any", 1), ("even", 2), ("eight", 8)])
+def test_places_are_uniform_over_what_the_policy_allows(offset: str, step: int) -> None:
+    made = task(offset=offset, manipulated=0)
+    item = photo(41, 35)
+    places = {place(draw(made, item, seed)["image"]) for seed in range(4000 // step**2)}
+    assert places <= {(x, y) for x in range(0, 20, step) for y in range(0, 26, step)}
+    assert {x for x, _ in places} == set(range(0, 20, step))
+    assert {y for _, y in places} == set(range(0, 26, step))
+
+
+@pytest.mark.parametrize(("offset", "at"), [("any", (9, 12)), ("even", (8, 12)), ("eight", (8, 8))])
+def test_validation_takes_the_centre_rounded_down(offset: str, at: tuple[int, int]) -> None:
+    made = task(offset=offset, manipulated=0, flips=True, turns=True)
+    for seed in range(5):
+        assert place(draw(made, photo(41, 35), seed, VAL)["image"]) == at
+
+
+def test_share_and_weights() -> None:
+    made = task(manipulated=0.5, manipulations=("jpeg70", "gamma0.8", "jpeg90"), weights=(3, 0, 1))
+    item = photo(32, 32)
+    drawn = [int(draw(made, item, seed)["manipulation"]) for seed in range(2000)]
+    share = np.bincount(drawn, minlength=4) / len(drawn)
+    assert share == pytest.approx([0.5, 0.375, 0, 0.125], abs=0.04)
+    assert share[2] == 0
+
+
+def test_only_manipulations_that_leave_a_patch_are_drawn() -> None:
+    made = task(manipulated=1)
+    drawn = {int(draw(made, photo(19, 40), seed)["manipulation"]) for seed in range(200)}
+    names = {made.manipulation_names[i] for i in drawn}
+    assert names == set(ALL) - {"resize0.5", "resize0.8"}
+    small = task(manipulated=1, manipulations=("resize0.5",))
+    assert draw(small, photo(19, 40), 1)["manipulation"] == 0
+
+
+def test_mirror_and_turns_give_the_eight_views() -> None:
+    made = task(manipulated=0, flips=True, turns=True)
+    item = photo(16, 16)
+    seen = {draw(made, item, seed)["image"].tobytes() for seed in range(80)}
+    views = [np.rot90(base, k) for base in (item, item[:, ::-1]) for k in range(4)]
+    assert seen == {np.ascontiguousarray(view).tobytes() for view in views}
+
+
+def test_a_photo_smaller_than_the_patch_is_bad() -> None:
+    out = io.BytesIO()
+    Image.fromarray(photo(15, 40)).save(out, "PNG")
+    with pytest.raises(BadRecord, match=r"40 x 15 px, smaller than .* 16: use --patch 15 or less"):
+        task().decode(out.getvalue(), RECORD)
+    assert task(patch=15).decode(out.getvalue(), RECORD).shape == (15, 40, 3)
+
+
+def test_reading_and_scanning(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "train" / name).mkdir(parents=True)
+        Image.fromarray(photo(20, 20)).save(tmp_path / "train" / name / "1.jpg")
+    data = task().scan(tmp_path)
+    made = task()
+    record = data.splits[TRAIN][1]
+    item = made.decode(made.read(tmp_path, record), record)
+    assert draw(made, item, 1)["image"].shape == (16, 16, 3)
+
+
+def test_what_reaches_the_model() -> None:
+    batch = {
+        "image": np.zeros((3, 16, 16, 3), np.uint8),
+        "label": np.array([2, 0, 1], np.int32),
+        "manipulation": np.array([0, 1, 8], np.uint8),
+    }
+    x, y = task().to_fit(batch)
+    assert x is batch["image"]
+    assert y is batch["label"]
+    x, y = task(flag=True, aux=True).to_fit(batch)
+    assert x["image"] is batch["image"]
+    assert x["manipulated"].dtype == np.float32
+    assert x["manipulated"].tolist() == [[0.0], [1.0], [1.0]]
+    assert y == {"class": batch["label"], "manipulation": batch["manipulation"]}
+    captions = [task().caption(batch, i, ("A", "B", "C")) for i in range(3)]
+    assert captions == ["C", "A · jpeg70", "B · gamma1.2"]
+
+
+def test_importing_the_task_is_light() -> None:
+    code = (
+        "import sys, lib.tasks.camera; "
+        "print([m for m in ('PIL', 'tensorflow', 'keras', 'cv2', 'scipy') if m in sys.modules])"
+    )
+    root = Path(__file__).resolve().parents[2]
+    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
+    assert out.stdout.decode().strip() == "[]"

@@ -1,0 +1,300 @@
+"""What each kind of file becomes, and that nothing broken becomes pixels."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.errors import BadRecord
+from lib.tasks import images
+
+CAMERAS = Path(__file__).resolve().parents[3] / "shared" / "data" / "cameras"
+
+
+def scene(height: int = 48, width: int = 64) -> np.ndarray:
+    """A smooth picture with some grain: (height, width, 3) uint8."""
+    y, x = np.mgrid[:height, :width]
+    waves = [128 + 60 * np.sin(x / 7 + c) + 50 * np.cos(y / 5 - c) for c in range(3)]
+    grain = np.random.default_rng(7).normal(0, 4, (height, width, 3))
+    return np.clip(np.stack(waves, axis=2) + grain, 0, 255).astype(np.uint8)
+
+
+def packed(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def pillow(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+RGB = Image.fromarray(scene())
+GREY = RGB.convert("L")
+JPEG = packed(RGB, "JPEG", quality=92)
+PNG = packed(RGB, "PNG")
+
+
+def check(data: bytes, expected: np.ndarray) -> None:
+    photo = images.decode(data)
+    assert photo.dtype == np.uint8
+    assert photo.flags.c_contiguous
+    assert np.array_equal(photo, expected)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_has_exactly_pillows_pixels(subsampling: int, progressive: bool) -> None:
+    data = packed(RGB, "JPEG", subsampling=subsampling, progressive=progressive)
+    check(data, pillow(data))
+
+
+def test_grey_jpeg_fills_three_channels() -> None:
+    data = packed(GREY, "JPEG")
+    check(data, pillow(data))
+
+
+def test_cmyk_jpeg_is_inverted_as_adobe_writes_it() -> None:
+    data = packed(RGB.convert("CMYK"), "JPEG", quality=98)
+    check(data, pillow(data))
+    assert np.abs(images.decode(data).astype(int) - scene()).mean() < 4
+
+
+def test_ycck_jpeg() -> None:
+    data = bytearray(packed(RGB.convert("CMYK"), "JPEG", quality=98))
+    adobe = data.find(b"Adobe")
+    data[adobe + 11] = 2  # the transform flag: these four channels are YCCK
+    check(bytes(data), pillow(bytes(data)))
+
+
+def test_damaged_cmyk_jpeg_is_refused() -> None:
+    with pytest.raises(BadRecord, match="truncated"):
+        images.decode(packed(RGB.convert("CMYK"), "JPEG")[:-200])
+
+
+def test_exif_orientation_is_ignored() -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    turned = packed(RGB, "JPEG", quality=92, exif=exif)
+    check(turned, images.decode(JPEG))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_lossless_modes(kind: str, mode: str) -> None:
+    image = RGB.convert(mode)
+    check(packed(image, kind), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_tiff_compressions(compression: str) -> None:
+    check(packed(RGB, "TIFF", compression=compression), scene())
+
+
+def test_ending_does_not_matter_and_the_first_page_counts() -> None:
+    data = packed(RGB, "TIFF", save_all=True, append_images=[Image.new("RGB", (9, 9))])
+    check(data, scene())
+    data = packed(RGB, "PNG", save_all=True, append_images=[Image.new("RGB", RGB.size)])
+    check(data, scene())
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_keeps_the_high_byte(kind: str) -> None:
+    deep = (np.asarray(GREY).astype(np.uint16) << 8) + 37
+    check(packed(Image.fromarray(deep), kind), np.asarray(GREY.convert("RGB")))
+
+
+def test_16_bit_rgb_png_keeps_the_high_byte() -> None:
+    check(png16(color_type=2), scene())
+    check(png16(color_type=2, key=b"\0\x10" * 3), scene())
+
+
+def png16(color_type: int, key: bytes = b"") -> bytes:
+    """A 16-bit RGB PNG by hand, since Pillow writes none."""
+    deep = (scene().astype(">u2") << 8) + 200
+    deep = deep.astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 16, color_type, 0, 0, 0))]
+    parts += [(b"tRNS", key)] if key else []
+    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts
+    )
+
+
+def tiff(order: str, photometric: int, bits: tuple[int, ...], pixels: bytes, **extra: int) -> bytes:
+    """An uncompressed one-strip TIFF of 64 x 48, by hand."""
+    many = len(bits)
+    tags = {256: 64, 257: 48, 259: 1, 262: photometric, 277: many, 278: 48, 279: len(pixels)}
+    tags |= {int(name[1:]): value for name, value in extra.items()}
+    count = len(tags) + 2
+    start = 8 + 2 + 12 * count + 4
+    entries = {tag: struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags.items()}
+    entries[273] = struct.pack(order + "HHII", 273, 4, 1, start + 2 * many * (many > 2))
+    if many > 2:
+        entries[258] = struct.pack(order + "HHII", 258, 3, many, start)
+    else:
+        entries[258] = struct.pack(order + "HHIHH", 258, 3, 1, bits[0], 0)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, count)
+    body = b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    bit_list = struct.pack(order + f"{many}H", *bits) if many > 2 else b""
+    return head + body + bit_list + pixels
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_rgb_tiff_keeps_the_high_byte(order: str) -> None:
+    deep = ((scene().astype(np.uint16) << 8) + 200).astype(order + "u2")
+    check(tiff(order, 2, (16, 16, 16), deep.tobytes()), scene())
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_grey_tiff(order: str) -> None:
+    grey = np.asarray(GREY)
+    deep = ((grey.astype(np.uint16) << 8) + 200).astype(order + "u2")
+    check(tiff(order, 1, (16,), deep.tobytes()), np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def test_16_bit_grey_tiff_where_white_is_zero() -> None:
+    grey = np.asarray(GREY)
+    deep = (grey.astype("<u2") << 8).astype("<u2")
+    check(tiff("<", 0, (16,), deep.tobytes()), np.repeat(255 - grey[:, :, None], 3, axis=2))
+
+
+def test_12_bit_and_planar_16_bit_tiffs_are_refused() -> None:
+    with pytest.raises(BadRecord, match="12 bits"):
+        images.decode(tiff("<", 1, (12,), bytes(64 * 48 * 3 // 2)))
+    with pytest.raises(BadRecord, match="planes"):
+        images.decode(tiff("<", 2, (16, 16, 16), scene().astype("<u2").tobytes(), t284=2))
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pixels_without_a_scale_are_refused(mode: str) -> None:
+    with pytest.raises(BadRecord, match="no agreed scale"):
+        images.decode(packed(GREY.convert(mode), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_alpha(kind: str) -> None:
+    opaque = RGB.convert("RGBA")
+    check(packed(opaque, kind), scene())
+    clear = opaque.copy()
+    clear.putalpha(0)
+    check(packed(clear, kind), np.full((48, 64, 3), 255, np.uint8))
+
+
+def test_a_transparent_palette_colour_is_laid_over_white() -> None:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    check(packed(image, "PNG", transparency=0), np.full((8, 8, 3), 255, np.uint8))
+
+
+def test_cmyk_tiff() -> None:
+    image = RGB.convert("CMYK")
+    check(packed(image, "TIFF"), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"hello, I am no photo\n", "text, not a photo: it begins 'hello"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (bytes(1000), "begins with zeros"),
+        (b"GIF89a..........", "a GIF"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP"),
+        (b"\0\0\0\x18ftypheic", "a HEIC"),
+        (b"\x01\x02\xfe\xff", "bytes 01 02 fe ff"),
+        (b"\xff\xd8\xff", "JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "truncated: the PNG"),
+        (b"II*\0", "TIFF"),
+    ],
+)
+def test_what_is_no_photo_is_named(data: bytes, reason: str) -> None:
+    with pytest.raises(BadRecord, match=reason):
+        images.decode(data)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_jpeg_cut_anywhere_is_refused(options: dict[str, object]) -> None:
+    data = packed(RGB, "JPEG", quality=92, **options)
+    for end in (*range(0, len(data) - 40, 37), *range(len(data) - 40, len(data))):
+        with pytest.raises(BadRecord):
+            images.decode(data[:end])
+
+
+def test_a_download_padded_with_zeros_is_refused() -> None:
+    for end in range(700, len(JPEG) - 2, 101):
+        with pytest.raises(BadRecord):
+            images.decode(JPEG[:end] + bytes(len(JPEG) - end))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_whatever_pillow_refuses_is_refused(options: dict[str, object]) -> None:
+    data = packed(RGB, "JPEG", quality=92, **options)
+    dice = random.Random(1)
+    for _ in range(300):
+        broken = bytearray(data)
+        at = dice.randrange(len(broken))
+        length = dice.choice([1, 2, 16])
+        broken[at : at + length] = dice.randbytes(dice.choice([0, length, 3]))
+        try:
+            photo = images.decode(bytes(broken))
+        except BadRecord:
+            continue
+        assert np.array_equal(photo, pillow(bytes(broken)))
+
+
+def test_a_damaged_png_is_refused() -> None:
+    for at in range(8, len(PNG), 41):
+        broken = bytearray(PNG)
+        broken[at] ^= 0x10
+        with pytest.raises(BadRecord):
+            images.decode(bytes(broken))
+    for end in range(1, len(PNG), 97):
+        with pytest.raises(BadRecord):
+            images.decode(PNG[:end])
+
+
+def test_a_truncated_or_hostile_tiff_is_refused() -> None:
+    data = packed(RGB, "TIFF", compression="tiff_lzw")
+    for end in range(4, len(data) - 200, 211):
+        with pytest.raises(BadRecord):
+            images.decode(data[:end])
+    dice = random.Random(2)
+    for _ in range(200):
+        try:
+            images.decode(data[:4] + dice.randbytes(60) + data[64:])
+        except BadRecord:
+            continue
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    huge = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    body = b"IHDR" + huge
+    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    pixels = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    with pytest.raises(BadRecord, match="30000 x 30000 pixels, over the limit of 256 million"):
+        images.decode(b"\x89PNG\r\n\x1a\n" + chunk + pixels + end)
+    jpeg = bytearray(JPEG)
+    size = jpeg.find(b"\xff\xc0") + 5
+    jpeg[size : size + 4] = struct.pack(">HH", 60_000, 60_000)
+    with pytest.raises(BadRecord, match="over the limit"):
+        images.decode(bytes(jpeg))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CAMERAS.is_dir(), reason="the real photos of ../shared/data are not here")
+def test_every_real_photo_decodes_to_pillows_pixels() -> None:
+    paths = sorted(path for path in CAMERAS.glob("*/*/*") if path.is_file())
+    assert len(paths) == 59
+    for path in paths:
+        data = path.read_bytes()
+        check(data, pillow(data))
