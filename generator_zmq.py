@@ -10,6 +10,8 @@ of a run; stop any of them at any time. The trainer tells them what to make.
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -31,7 +33,12 @@ def main(argv: list[str]) -> int:
     from lib.generator.worker import Worker
     from lib.wire import endpoint
 
-    Worker(endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay).run()
+    if settings.verbose:
+        logging.getLogger("pushfit").setLevel(logging.DEBUG)
+    worker = Worker(endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay)
+    signal.signal(signal.SIGTERM, worker.stop)
+    signal.signal(signal.SIGINT, worker.stop)
+    worker.run()
     return 0
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import time
 from collections import deque
@@ -59,15 +58,13 @@ class Worker:
         self._scanned: tuple[tuple[Any, ...], Task, DataSet] | None = None
 
     def stop(self, *_: Any) -> None:
-        """End after the lease in hand. A second call ends at once, by KeyboardInterrupt."""
+        """End after the lease in hand (a signal handler). The second time: end at once."""
         if self._stopping:
             raise KeyboardInterrupt
         self._stopping = True
 
     def run(self) -> None:
-        """Work until FIN, or a signal. Raises Rejected, or DataError for data that cannot serve."""
-        signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, self.stop)
+        """Work until FIN or `stop`. Raises Rejected, or DataError for data that cannot serve."""
         try:
             while not self._stopping and (self.stay or not self._finished):
                 welcome = self._say_hello()
@@ -180,6 +177,12 @@ class Worker:
         )
         while not self._sockets.push(header, lease.arrays, WAIT_SECONDS):
             self._poll(0.0)
+        stages = lease.stages
+        log.debug(
+            "lease %d: %d visits of %s epoch %d, decode %.3f s, transform %.3f s, %d bad",
+            *(grant.lease, len(grant.records), grant.split, grant.epoch),
+            *(stages.decode, stages.transform, len(lease.bad)),
+        )
 
     def _leave(self) -> None:
         assert self._welcome is not None

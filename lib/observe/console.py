@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 TERMINAL_EVERY = 0.2  # seconds between refreshes of the bar
 PLAIN_EVERY = 10.0  # seconds between plain lines
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
 class _Bar(tqdm):  # type: ignore[misc]
@@ -63,8 +64,8 @@ class Live:
                     total=total,
                     file=self.stream,
                     leave=False,
-                    dynamic_ncols=True,
-                    unit="step",
+                    bar_format=BAR if total else None,
+                    **_width(self.stream),
                 )
 
     def due(self) -> bool:
@@ -112,6 +113,16 @@ class Live:
         self.stream.flush()
 
 
+def _width(stream: TextIO) -> dict[str, Any]:
+    """tqdm's width options: follow the terminal, or 80 columns where it reports none."""
+    # `docker run -t`, `script` and CI pages often give 0 columns, for which tqdm draws nothing.
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        columns = 0
+    return {"dynamic_ncols": True} if columns else {"ncols": 80}
+
+
 _NUMBERS = ("expected", "seen", "duplicate", "missing", "bad")
 
 
@@ -151,9 +162,7 @@ def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
         else ["Every sample was handed to fit exactly once."]
     )
     if bad := sum(audit["bad"] for _, audit in audits):
-        lines.append(
-            f"{bad:,} of them stood in for samples of bad records; report.json lists those records."
-        )
+        lines.append(f"{bad:,} visits went to a substitute, because their record is bad.")
     return lines
 
 

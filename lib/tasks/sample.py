@@ -92,6 +92,7 @@ def make(out: Path, plan: Plan) -> bool:
     try:
         if _is_there(out, plan):
             return False
+        out = out.resolve()  # "." has no name
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
             unfinished = Path(beside) / out.name

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]  # float32 throughout
 Demosaic = Callable[[Floats, str], Floats]
 
 
@@ -70,8 +70,8 @@ class Camera:
             level = level + noise * np.sqrt(self.shot * level + self.read**2)
             mosaic[sites] = np.clip(level, 0, 1) * gains[colour]
 
-        image = np.clip(self.demosaic(mosaic, self.layout) * balance, 0, 1) ** np.float32(1 / 2.2)
-        image = self._denoise(image)
+        linear = np.clip(self.demosaic(mosaic, self.layout) * balance, 0, 1)
+        image = self._denoise(linear ** np.float32(1 / 2.2))
         image += self.contrast * image * (1 - image) * (image - np.float32(0.5))
         image += self.sharpen * (luma(image) - blur(luma(image), self.radius))
         return self._jpeg(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8))
@@ -163,10 +163,10 @@ SQUARE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / np.float32(4)
 
 # name, layout, demosaic, prnu, shot, read, shrink, smooth, contrast, sharpen, radius, quality, …
 CAMERAS = (
-    Camera("Alder-One", "RGGB", bilinear, 0.012, 5e-4, 0.003, 0, 0, 0.5, 0.0, 1.0, 92, "4:2:0"),
+    Camera("Alder-One", "RGGB", bilinear, 0.012, 6e-4, 0.003, 0, 0, 0.5, 0.0, 1.0, 92, "4:2:0"),
     Camera("Birch-M2", "GRBG", malvar, 0.010, 1e-3, 0.004, 0, 0, 0.7, 0.8, 0.7, 92, "4:4:4"),
-    Camera("Cedar-Mini", "BGGR", edge_aware, 0.015, 8e-4, 0.004, 0.03, 3, 0.7, 1.2, 2, 88, "4:2:0"),
-    Camera("Elm-Pro", "GBRG", edge_aware, 0.005, 1e-4, 0.001, 0, 0, 0.5, 0.4, 0.6, 95, "4:2:2"),
+    Camera("Cedar-Mini", "BGGR", edge_aware, 0.015, 8e-4, 0.004, 0.03, 3, 0.7, 1.5, 2, 88, "4:2:0"),
+    Camera("Elm-Pro", "GBRG", edge_aware, 0.005, 1e-4, 0.001, 0, 0, 0.5, 0.8, 0.6, 95, "4:2:2"),
     Camera("Fern-Pocket", "RGGB", nearest, 0.015, 4e-4, 0.003, 0, 0, 0.6, 0.0, 1.0, 90, "4:2:2"),
     Camera("Hazel-7", "GRBG", constant_hue, 0.012, 4e-4, 0.003, 0, 1, 0.6, 2.0, 0.8, 85, "4:2:0"),
 )

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]  # float32 throughout
 Scene = Callable[[np.random.Generator, int, int], Floats]
 
 MEAN = 0.22  # what exposure meters call middle grey is 0.18; skies and lamps lie above it
@@ -108,7 +108,7 @@ def street(rng: np.random.Generator, height: int, width: int) -> Floats:
 
 def table(rng: np.random.Generator, height: int, width: int) -> Floats:
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
-    edge = np.float32(height * rng.uniform(0.35, 0.55))
+    edge = height * float(rng.uniform(0.35, 0.55))
     wood = fractal(rng, height, width, 1.0, stretch=9)
     grain = _grain(rng, height, width, 0.2)[..., None]
     top = _colour(rng, (0.03, 0.12), 0.55, 0.7) * (0.3 + 0.9 * wood)[..., None]
@@ -131,7 +131,7 @@ def _ball(rng: np.random.Generator, behind: Floats, grain: Floats, u: Floats, v:
     facing = np.maximum(0.5 * u - 0.5 * v + 0.7 * depth, 0)
     stripes = _step(6 * np.sin(rng.uniform(1, 9) * (u + rng.uniform(-1, 1) * v)))
     skin = _mix(_colour(rng, (0, 1), 0.7, 0.7), _colour(rng, (0, 1), 0.4, 0.9), stripes) * grain
-    ball: Floats = skin * (0.12 + 0.9 * facing)[..., None] + 0.6 * (facing**40)[..., None]
+    ball = skin * (0.12 + 0.9 * facing)[..., None] + 0.6 * (facing**40)[..., None]
     shadow = 1 - 0.7 * np.exp(-((u + 0.5) ** 2) - (4 * (v - 1)) ** 2)[..., None]
     return _mix(behind * shadow, ball, _step((1 - np.hypot(u, v)) * 40))
 
@@ -201,7 +201,8 @@ class _Canvas:
 
     def linear(self) -> Floats:
         """The finished (H, W, 3) image."""
-        return np.square(np.asarray(self.image.reduce(2), np.float32) / np.float32(255))
+        level: Floats = np.asarray(self.image.reduce(2), np.float32) / np.float32(255)
+        return level * level
 
     @staticmethod
     def _ink(tint: Floats) -> tuple[int, int, int]:

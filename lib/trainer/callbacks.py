@@ -1,8 +1,9 @@
 """What Keras's `fit` tells us along the way: progress, history, learning rate, TensorBoard.
 
-Keras calls a callback's batch hooks with figures from the device. `async_safe` lets it do so from a
-thread of its own; without it every step would wait for the device, and the input pipeline with it.
-One callback in the list that has batch hooks and no `async_safe` loses that for all.
+Keras hands batch hooks figures that it must first fetch from the device. On the JAX and PyTorch
+back ends it can do so in a thread, but only if every callback with batch hooks says that it is
+`async_safe`. On TensorFlow it fetches them after every execution, whatever the callbacks are:
+there `steps_per_execution` is what keeps steps from waiting.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
     def __init__(
         self, monitor: str, factor: float = 0.5, patience: int = 5, min_lr: float = 1e-6
     ) -> None:
-        # "auto" goes by the name: more is better for accuracies, less for everything else.
-        super().__init__(monitor, factor=factor, patience=patience, min_lr=min_lr, mode="auto")
+        mode = "min" if monitor.endswith("loss") else "max"
+        super().__init__(monitor, factor=factor, patience=patience, min_lr=min_lr, mode=mode)
         self._training = monitor.removeprefix("val_")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -87,7 +87,7 @@ class Dispatcher:
         self._known = threading.Event()
         self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
         self._starved = False  # the budget is full: a lease handed on lets the next be granted
-        self._failure: PushFitError | None = None
+        self.failure: PushFitError | None = None  # what ended the stream before its time
         self._closing = False
         self._quarantined: set[tuple[str, int, int]] = set()
         self._warned: Counter[str] = Counter()
@@ -145,8 +145,8 @@ class Dispatcher:
     def _raise_failure(self) -> None:
         if self._closing:
             raise StreamClosed("the stream was closed")
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
 
     def handed(self, lease: Lease) -> None:
         """Every sample of `lease` has gone into a batch. Any thread may call this."""
@@ -231,7 +231,7 @@ class Dispatcher:
             self._fail(PushFitError(f"internal error in the dispatcher: {error!r}"))
 
     def _fail(self, error: PushFitError) -> None:
-        self._failure = error
+        self.failure = error
         self._known.set()
         self._signal.set()
 

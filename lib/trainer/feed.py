@@ -78,13 +78,13 @@ class Feed:
         batch_size: int,
         *,
         hashed: bool = False,
-        on_segment: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.plan: Plan = dispatcher.plan
         self.specs, self.batch_size, self.hashed = specs, batch_size, hashed
         self._dispatcher = dispatcher
         self._audits: list[EpochAudit] = []
         self._stream = self._all_batches()
+        self._first: Batch | None = None
         self._turn = threading.Condition()
         self._pulled = 0  # batches of the whole run pulled so far
         self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
@@ -107,18 +107,16 @@ class Feed:
                 if self._closed or turn is None:
                     return
                 try:
-                    batch = next(self._stream)
+                    batch = self._pull()
                 except StreamClosed:
                     return
-                self._pulled += 1
                 self._turn.notify_all()
             yield batch
 
     def all(self) -> Iterator[Batch]:
         """Every batch of the run, in order: for a sink, which takes all splits alike."""
-        for batch in self._stream:
-            self._pulled += 1
-            yield batch
+        while self._current() is not None:
+            yield self._pull()
 
     def close(self) -> None:
         """Let whoever still waits for a batch go. The dispatcher must be closed first."""
@@ -143,7 +141,19 @@ class Feed:
             "stall_share": min(1.0, self.waited * per),
         }
 
+    def first(self) -> Batch:
+        """The run's first batch, to look at; it is handed on all the same."""
+        with self._turn:
+            if self._first is None:
+                self._first = next(self._stream)
+            return self._first
+
     # -- inside -----------------------------------------------------------------------------------
+
+    def _pull(self) -> Batch:
+        batch, self._first = self._first or next(self._stream), None
+        self._pulled += 1
+        return batch
 
     def _current(self) -> str | None:
         index = int(np.searchsorted(self._ends, self._pulled, side="right"))

@@ -131,7 +131,7 @@ def compile(model: keras.Model, optimizer: str, learning_rate: float) -> None:
     model.compile(
         optimizer=OPTIMIZERS[optimizer](learning_rate),
         loss=dict.fromkeys(heads, loss) if several else loss,
-        metrics=dict.fromkeys(heads, ["accuracy"]) if several else ["accuracy"],
+        metrics={head: ["accuracy"] for head in heads} if several else ["accuracy"],
     )
 
 
@@ -174,7 +174,7 @@ def preprocessing(application: Callable[..., Any]) -> tuple[bool, list[float], l
 
 
 def _shape(name: str, patch: int | _Shape) -> _Shape:
-    shape = (patch, patch, 3) if isinstance(patch, int) else patch
+    shape = patch if isinstance(patch, tuple) else (patch, patch, 3)
     if shape[0] != shape[1]:
         raise ConfigError(f"patches must be square, not {shape[0]}x{shape[1]}")
     if name != SMALLCNN and shape[2] != 3:
@@ -251,12 +251,11 @@ def _fetch_advice(name: str, error: Exception) -> str:
     url = re.search(r"https?://\S+\.\w+", str(error))
     # Where `keras.utils.get_file` looks: $KERAS_HOME, else ~/.keras.
     models = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
-    source = f"download {url[0]}" if url else "download the file that Keras names above"
     target = models / url[0].rsplit("/", 1)[1] if url else models
     return (
         f"cannot fetch the ImageNet weights of {name}: {error}. On a machine with internet access "
-        f"{source} and put it to {target} here; or start from your own model with --weights FILE; "
-        "or from random weights with --weights none"
+        f"download {url[0] if url else 'the file that Keras names above'} and put it to {target} "
+        "here; or start from your own model with --weights FILE, or with --weights none"
     )
 
 

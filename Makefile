@@ -1,0 +1,38 @@
+# Everything a person types. A target sets up what it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+
+.PHONY: demo test check quick sample setup clean
+
+demo: $(VENV)/.user sample  ## train on simulated cameras with two local generators
+	$(BIN)/python train_zmq.py --task camera --links data/sample --model smallcnn \
+		--generators 2 --hash --out $(OUT) $(DEMO)
+
+test: check  ## every check and every test, the slow ones too
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev  ## what must pass before a commit: format, lint, types, layers, quick tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow"
+
+sample: $(VENV)/.user  ## photos of simulated cameras, in data/sample
+	$(BIN)/python -m lib.tasks.sample --out data/sample
+
+setup: $(VENV)/.user
+
+$(VENV)/.user: requirements.txt requirements-generator.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.user requirements-dev.txt
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) data runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

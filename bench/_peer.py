@@ -1,0 +1,76 @@
+"""A light generator for benches: `raw` pushes for ever; `ours` speaks the protocol.
+
+    python -m bench._peer raw|ours ADDRESS BYTES
+
+The samples are made once; `ours` is the real `Worker`, with a maker that returns them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+
+from lib.errors import PushFitError
+from lib.generator import worker
+from lib.generator.maker import Made
+from lib.tasks.base import ArraySpec, DataSet, Record
+from lib.wire.endpoint import parse
+from lib.wire.protocol import Grant, Stages
+
+
+def raw(address: str, size: int) -> None:
+    push = zmq.Context().socket(zmq.PUSH)
+    push.set_hwm(16)
+    push.connect(address)
+    header, payload = bytes(200), np.full(size, 7, np.uint8)
+    while True:
+        push.send(header, zmq.SNDMORE)
+        push.send(payload, copy=False)
+
+
+class Ready:
+    """Stands in for `Maker`: every lease is the same array, sent without a copy."""
+
+    def __init__(self, task: Any, data: Any, links: Any, seed: int, patches: dict[str, int]):
+        self.patches = patches
+        self.made: dict[int, Made] = {}
+
+    def __enter__(self) -> Ready:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.made.clear()
+
+    def make(self, grant: Grant, ahead: Iterable[Grant], pause: Callable[[str], None]) -> Made:
+        pause("")
+        rows = len(grant.records) * self.patches[grant.split]
+        if rows not in self.made:
+            spec = ArraySpec("image", "uint8", (SIZE,))
+            array = np.full((rows, SIZE), 7, np.uint8)
+            self.made[rows] = Made((spec,), [array], [], Stages())
+        return self.made[rows]
+
+
+class ReadyWorker(worker.Worker):
+    """The real worker on a data set that needs no disk."""
+
+    def _open(self, welcome: Any) -> Any:
+        records = tuple(Record(f"{n}", 0, 0) for n in range(1000))
+        return None, DataSet(("any",), {"train": records})
+
+
+if __name__ == "__main__":
+    KIND, ADDRESS, SIZE = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    if KIND == "raw":
+        raw(ADDRESS, SIZE)
+    else:
+        worker.Maker = Ready  # type: ignore[misc,assignment]
+        try:
+            ReadyWorker(parse(ADDRESS), Path()).run()
+        except PushFitError as error:
+            sys.exit(str(error))

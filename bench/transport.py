@@ -1,0 +1,145 @@
+"""What leases, exact order and accounting cost, against bare pyzmq.
+
+Both sides move the same bytes between the same number of processes on loopback TCP, zero-copy:
+
+    raw    PUSH ─▶ PULL, `recv_multipart(copy=False)`, nothing on top
+    ours   peers that speak the whole protocol with ready-made samples ─▶ Dispatcher, to a consumer
+           that takes every lease in exact order and hands it back
+
+The consumer of each gets the received buffers and touches none of them. `batched_*` then adds what
+only ours does: mixing and copying into batches. Rounds alternate; medians are compared.
+
+    python -m bench transport [--seconds 3] [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import zmq
+
+from lib.plan.leases import Leases
+from lib.plan.order import Plan, SplitOrder
+from lib.tasks.base import ArraySpec, DataSet, Record
+from lib.trainer.dispatcher import Dispatcher, Job
+from lib.trainer.feed import Feed
+from lib.trainer.roster import Reference
+from lib.wire.endpoint import Endpoint
+from lib.wire.protocol import MAX_CONTROL_BYTES
+from lib.wire.transport import TrainerSockets
+
+SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
+SAMPLES = 8  # samples a lease, so that the accounting has something to count
+BUDGET = 512 * 2**20
+RECORDS = 1000
+
+
+def _peers(kind: str, address: str, size: int, count: int) -> list[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "bench._peer", kind, address, str(size)]
+    return [subprocess.Popen(command) for _ in range(count)]
+
+
+def _end(peers: list[subprocess.Popen[bytes]]) -> None:
+    for peer in peers:
+        peer.kill()
+        peer.wait()
+
+
+def raw(size: int, peers: int, seconds: float) -> tuple[float, float]:
+    """Bytes/s of bare PUSH/PULL, and CPU seconds a GB in this process."""
+    context = zmq.Context()
+    pull = context.socket(zmq.PULL)
+    pull.set_hwm(16)
+    port = pull.bind_to_random_port("tcp://127.0.0.1")
+    processes = _peers("raw", f"tcp://127.0.0.1:{port}", size, peers)
+    try:
+        for _ in range(20 * peers):
+            pull.recv_multipart(copy=False)
+        started, cpu, got = time.perf_counter(), time.process_time(), 0
+        while time.perf_counter() - started < seconds:
+            got += len(pull.recv_multipart(copy=False)[1])
+        spent = time.perf_counter() - started
+        return got / spent, (time.process_time() - cpu) / got * 1e9
+    finally:
+        _end(processes)
+        context.destroy(linger=0)
+
+
+def ours(size: int, peers: int, seconds: float, *, batched: bool) -> tuple[float, float]:
+    """The same over leases in exact order; `batched`: on into mixed batches."""
+    patches = SAMPLES if batched else 1
+    specs = (ArraySpec("image", "uint8", (size // patches,)),)
+    records = tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))
+    data = DataSet(("any",), {"train": records})
+    patch_counts = {"train": patches}
+    job = Job(run="bench", task="bench", params={"size": size}, seed=0, patches=patch_counts)
+
+    def leases(reference: Reference) -> Leases:
+        order = SplitOrder(tuple(reference.counts["train"]), patches, visits_per_epoch=10**6)
+        plan = Plan(0, 1, {"train": order}, specs[0].nbytes, window=8 if batched else 0)
+        return Leases(plan, budget=BUDGET, lease_bytes=size)
+
+    sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, size + 2**16, MAX_CONTROL_BYTES)
+    dispatcher = Dispatcher(sockets, job, specs, leases, own_data=data)
+    address = f"tcp://127.0.0.1:{sockets.control_port}"
+    dispatcher.start()
+    processes = _peers("ours", address, size // patches, peers)
+    try:
+        if batched:
+            feed = Feed(dispatcher, specs, 2 * SAMPLES)
+            source = (batch.arrays["image"].nbytes for batch in feed.all())
+        else:
+            source = _taken(dispatcher)
+        warm = 0
+        while warm < 20 * peers * size:
+            warm += next(source)
+        started, cpu, got = time.perf_counter(), time.process_time(), 0
+        while time.perf_counter() - started < seconds:
+            got += next(source)
+        spent = time.perf_counter() - started
+        return got / spent, (time.process_time() - cpu) / got * 1e9
+    finally:
+        dispatcher.close(done=True, reason="the bench is over")
+        _end(processes)
+
+
+def _taken(dispatcher: Dispatcher) -> Any:
+    for delivery in dispatcher.deliveries():
+        nbytes = delivery.arrays[0].nbytes
+        dispatcher.handed(delivery.lease)
+        yield nbytes
+
+
+def run(args: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog="python -m bench transport")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args(args)
+    sides = {
+        "raw": lambda size, peers: raw(size, peers, options.seconds),
+        "ours": lambda size, peers: ours(size, peers, options.seconds, batched=False),
+        "batched": lambda size, peers: ours(size, peers, options.seconds, batched=True),
+    }
+    figures: dict[str, float] = {}
+    ratios: dict[str, float] = {}
+    for label, size in SIZES.items():
+        for peers in (1, 2):
+            rates: dict[str, list[float]] = {side: [] for side in sides}
+            cpus: dict[str, list[float]] = {side: [] for side in sides}
+            for _ in range(options.rounds):
+                for side, measure in sides.items():
+                    rate, cpu = measure(size, peers)
+                    rates[side].append(rate)
+                    cpus[side].append(cpu)
+            for side in sides:
+                figures[f"{side}_{label}_x{peers}_gb_s"] = statistics.median(rates[side]) / 1e9
+                figures[f"{side}_{label}_x{peers}_cpu_s_per_gb"] = statistics.median(cpus[side])
+            paired = [o / r for o, r in zip(rates["ours"], rates["raw"], strict=True)]
+            ratios[f"vs_raw_{label}_x{peers}"] = statistics.median(paired)
+        ratios[f"vs_raw_{label}"] = min(ratios[f"vs_raw_{label}_x{peers}"] for peers in (1, 2))
+    return {"bench": "transport", "ratios": ratios, "figures": figures}

@@ -1,0 +1,32 @@
+"""A sink that keeps nothing: it takes every batch as fast as it comes, and measures."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+from lib.observe.console import Live
+from lib.observe.metrics import Recent
+from lib.trainer.stream import Stream
+
+
+def drain(stream: Stream, live: Live) -> dict[str, float]:
+    """Take all of `stream`. Returns seconds, CPU seconds of this process, and its peak memory."""
+    feed = stream.feed
+    recent = Recent(feed, stream.dispatcher)
+    started, cpu = time.monotonic(), time.process_time()
+    try:
+        for batch in feed.all():
+            segment = batch.segment
+            if batch.number == 0:
+                label = f"{segment.split} epoch {segment.epoch + 1}"
+                live.begin(label, segment.batches(feed.batch_size))
+            if live.due():
+                live.update(batch.number + 1, recent.text())
+    finally:
+        live.close()
+    return {
+        "seconds": round(time.monotonic() - started, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }

@@ -1,0 +1,128 @@
+"""A terminal gets one bar, a log file gets few plain lines; the audit says what it found."""
+
+import fcntl
+import io
+import os
+import pty
+import select
+import struct
+import termios
+import threading
+
+import pytest
+
+from lib.observe.console import Live, audit_table
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def audit(epoch, **different):
+    figures = {"expected": 1000, "seen": 1000, "duplicate": 0, "missing": 0, "bad": 0}
+    return {"epoch": epoch, "stream_sha256": "ab" * 32, **figures, **different}
+
+
+def test_plain_lines_come_every_ten_seconds():
+    clock, stream = Clock(), io.StringIO()
+    live = Live(stream, clock=clock)
+    live.begin("epoch 1/2", 100)
+    for second in range(1, 26):
+        clock.now = second
+        live.update(second * 4, "loss 1")
+    live.say("a message")
+    live.end("epoch 1/2: done")
+    live.begin("count", None)
+    clock.now += 10
+    live.update(3, "x")
+    live.close()
+    assert stream.getvalue() == (
+        "epoch 1/2: 40/100 steps, loss 1\n"
+        "epoch 1/2: 80/100 steps, loss 1\n"
+        "a message\n"
+        "epoch 1/2: done\n"
+        "count: 3 steps, x\n"
+    )
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A pseudo terminal: (the stream to write to, a function that reads what came out)."""
+    monkeypatch.setenv("TERM", "xterm")
+    main, other = pty.openpty()
+
+    def written():
+        text = b""
+        while select.select([main], [], [], 0.2)[0]:
+            text += os.read(main, 65536)
+        return text.decode()
+
+    with os.fdopen(other, "w", encoding="utf-8") as stream:
+        yield stream, written
+    os.close(main)
+
+
+@pytest.mark.parametrize("columns", [0, 100])
+def test_a_terminal_gets_a_bar_and_permanent_lines(terminal, columns):
+    stream, written = terminal
+    fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("4H", 30, columns, 0, 0))
+    threads = threading.active_count()
+    live = Live(stream, every=0.0)
+    assert live.terminal
+    live.begin("epoch 1/2", 100)
+    live.update(50, "loss 1")
+    live.say("a message")
+    live.update(60, "loss 2")
+    live.end("epoch 1/2: done")
+    live.begin("epoch 1/2 validation", None)
+    live.update(7, "loss 3")
+    live.close()
+    assert threading.active_count() == threads  # tqdm's watcher is off
+    text = written()
+    assert "50/100" in text
+    assert "loss 2" in text
+    assert "a message\r\n" in text
+    assert "\repoch 1/2: done\r\n" in text
+    assert "epoch 1/2 validation: 7it" in text
+    assert text.rstrip(" \r").endswith("loss 3]")  # and wiped away
+    assert "\x1b[A" not in text
+
+
+def test_a_dumb_terminal_gets_plain_lines(terminal, monkeypatch):
+    stream, written = terminal
+    monkeypatch.setenv("TERM", "dumb")
+    live = Live(stream, every=0.0)
+    live.begin("epoch 1/2", 100)
+    live.update(50, "loss 1")
+    live.close()
+    assert written() == "epoch 1/2: 50/100 steps, loss 1\r\n"
+
+
+def test_the_audit_of_a_run_that_is_right():
+    report = {"splits": {"train": [audit(0), audit(1)], "val": [audit(0, expected=9, seen=9)]}}
+    assert audit_table(report).splitlines() == [
+        "split  epoch  expected   seen  duplicate  missing  bad  stream sha256",
+        "train      1     1,000  1,000          0        0    0  abababababababab",
+        "train      2     1,000  1,000          0        0    0  abababababababab",
+        "val        1         9      9          0        0    0  abababababababab",
+        "",
+        "Every sample was handed to fit exactly once.",
+    ]
+
+
+def test_the_audit_says_what_is_wrong():
+    wrong = audit(1, seen=990, duplicate=3, missing=10, bad=1200, stream_sha256=None)
+    text = audit_table({"splits": {"train": [audit(0), wrong]}})
+    assert text.splitlines()[-3:] == [
+        "NOT every sample was handed to fit exactly once:",
+        "  train epoch 2: 3 duplicate and 10 missing, 990 seen of 1,000",
+        "1,200 visits went to a substitute, because their record is bad.",
+    ]
+    assert text.splitlines()[2].endswith("-")
+
+
+def test_no_epoch_no_verdict():
+    assert "nothing to audit" in audit_table({"splits": {"train": []}})

@@ -1,0 +1,62 @@
+"""The trainer: takes the fleet's samples into `model.fit`, and keeps all that the run writes.
+
+    python train_zmq.py --task camera --links DIR --out runs/cam1                 on the GPU host
+    python generator_zmq.py --connect tcp://gpu-host:12001 --processes auto       on any host
+
+Or all on one machine: add --generators N.
+
+    fleet ─▶ Stream ─▶ Feed ─▶ dataset ─▶ model.fit ─▶ OUT/best.keras, last.keras, report.json, …
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from cfg.base import TrainSettings
+from cfg.resolve import resolve
+from lib.entry import INTERRUPTED, enter
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up chatter
+
+
+def main(argv: list[str]) -> int:
+    resolved = resolve(TrainSettings, argv, prog="train_zmq.py", description=__doc__)
+    settings, params = resolved.settings, resolved.params
+    assert params is not None  # --task has a default
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+
+    # Keras takes seconds to import: not before the flags are known to be right.
+    from lib.observe import console
+    from lib.trainer import models, outputs
+    from lib.trainer.fit import Fit
+    from lib.trainer.quarantine import Quarantine
+    from lib.trainer.stream import Stream
+
+    models.check(settings.model, settings.weights)
+    started = time.strftime("%Y%m%d-%H%M%S")
+    out = Path(settings.out or f"runs/{settings.task}-{started}")
+    quarantine = Quarantine(out / "quarantine.jsonl")
+    stream = Stream(
+        settings, params, needs_data=resolved.given("links"), quarantine=quarantine.add
+    )
+    outputs.prepare(out)
+    with stream:
+        fit = Fit(stream, settings, out)
+        outputs.write_json(out / "config.json", resolved.as_json())
+        try:
+            fit.run()
+        except KeyboardInterrupt:
+            fit.save_interrupted()
+    report = stream.report(fit.metrics())
+    outputs.write_json(out / "report.json", report)
+    print(console.audit_table(report))
+    print(fit.summary())
+    return INTERRUPTED if fit.interrupted else 0 if console.is_clean(report) else 1
+
+
+if __name__ == "__main__":
+    enter(main)
