@@ -20,6 +20,8 @@ from cfg.resolve import resolve
 from lib.entry import enter
 from lib.fleet.local import die_with_parent, supervise
 
+LEVELS = {"warnings": logging.WARNING, "info": logging.INFO, "leases": logging.DEBUG}
+
 
 def main(argv: list[str]) -> int:
     die_with_parent()
@@ -33,8 +35,7 @@ def main(argv: list[str]) -> int:
     from lib.generator.worker import Worker
     from lib.wire import endpoint
 
-    if settings.verbose:
-        logging.getLogger("pushfit").setLevel(logging.DEBUG)
+    logging.getLogger("pushfit").setLevel(LEVELS[settings.log])
     worker = Worker(endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay)
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)

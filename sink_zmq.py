@@ -9,7 +9,6 @@ data print the same SHA-256, whatever generators fed them.
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
 from cfg.base import SinkSettings
@@ -32,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     assert resolved.params is not None  # --task has a default
     with Stream(settings, resolved.params, needs_data=resolved.given("links")) as stream:
-        metrics = drain(stream, progress=settings.progress)
+        metrics = drain(stream, console.Live(style=settings.progress))
     report = stream.report(metrics)
     print(console.audit_table(report))
     if settings.report:

@@ -10,17 +10,13 @@ Or all on one machine: add --generators N.
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import time
 from pathlib import Path
 
 from cfg.base import TrainSettings
 from cfg.resolve import resolve
 from lib.entry import INTERRUPTED, enter
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up chatter
 
 
 def main(argv: list[str]) -> int:
@@ -30,19 +26,20 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
 
     # Keras takes seconds to import: not before the flags are known to be right.
+    from lib.trainer import backend
+
+    print(backend.start())
     from lib.observe import console
     from lib.trainer import models, outputs
     from lib.trainer.fit import Fit
     from lib.trainer.quarantine import Quarantine
     from lib.trainer.stream import Stream
 
-    models.check(settings.model, settings.weights)
+    models.check(settings.model)
     started = time.strftime("%Y%m%d-%H%M%S")
     out = Path(settings.out or f"runs/{settings.task}-{started}")
     quarantine = Quarantine(out / "quarantine.jsonl")
-    stream = Stream(
-        settings, params, needs_data=resolved.given("links"), quarantine=quarantine.add
-    )
+    stream = Stream(settings, params, needs_data=resolved.given("links"), quarantine=quarantine.add)
     outputs.prepare(out)
     with stream:
         fit = Fit(stream, settings, out)

@@ -10,7 +10,6 @@ import importlib
 import json
 import os
 import platform
-import sys
 from pathlib import Path
 
 from lib.entry import enter

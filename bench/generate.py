@@ -45,8 +45,8 @@ def run(args: list[str]) -> dict[str, Any]:
     """{"bench", "ratios": {name: number}, "figures": {name: number}}. Raises DataError."""
     parser = argparse.ArgumentParser(prog="python -m bench generate", description=__doc__)
     parser.add_argument("--links", type=Path, default=PHOTOS, help="folder that holds train/")
-    parser.add_argument("--photos", type=int, default=14, help="photos to use, spread evenly")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, at least 3")
+    parser.add_argument("--photos", type=int, default=42, help="photos to use, spread evenly")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, at least 3")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(args)
     with one_core():

@@ -193,7 +193,10 @@ class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     stay: Annotated[
         bool, about("Generator", "After the run, wait for the next one instead of ending.")
     ] = False
-    verbose: Annotated[bool, about("Generator", "Print a line for every lease.")] = False
+    log: Annotated[
+        Literal["warnings", "info", "leases"],
+        about("Generator", "What to print: warnings, also comings and goings, also every lease."),
+    ] = "info"
 
     @property
     def process_count(self) -> int:

@@ -123,6 +123,7 @@ class LocalFleet:
     def __init__(self, count: int, port: int, links: Path, on_end: Callable[[int], None]) -> None:
         generator = [sys.executable, str(ROOT / "generator_zmq.py")]
         generator += ["--connect", f"tcp://127.0.0.1:{port}", "--links", str(links)]
+        generator += ["--log", "warnings"]  # the trainer says who comes and goes
         self._command = [sys.executable, "-m", "lib.fleet.local", str(count), *generator]
         self._on_end = on_end
         self._closing = threading.Event()

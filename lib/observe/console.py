@@ -33,6 +33,7 @@ class Live:
 
     stream: where to write, stderr by default, so that stdout stays for results.
     every: seconds between updates; by default 0.2 on a terminal and 10 elsewhere.
+    style: bar | lines, or auto for a bar on a terminal and lines elsewhere.
     """
 
     def __init__(
@@ -40,9 +41,12 @@ class Live:
         stream: TextIO | None = None,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        style: str = "auto",
     ) -> None:
         self.stream = stream if stream is not None else sys.stderr
-        self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.terminal = style == "bar" or (
+            style == "auto" and self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        )
         default = TERMINAL_EVERY if self.terminal else PLAIN_EVERY
         self.every = every if every is not None else default
         self._clock = clock
@@ -65,7 +69,9 @@ class Live:
                     file=self.stream,
                     leave=False,
                     bar_format=BAR if total else None,
-                    **_width(self.stream),
+                    # Both given, or tqdm asks the terminal, and draws nothing where that says 0.
+                    ncols=_columns(self.stream),
+                    nrows=20,
                 )
 
     def due(self) -> bool:
@@ -79,7 +85,7 @@ class Live:
                 return
             self._shown = self._clock()
             if self._bar is not None:
-                self._bar.n = done
+                self._bar.n, self._bar.ncols = done, _columns(self.stream)
                 self._bar.set_postfix_str(facts, refresh=False)
                 self._bar.refresh()
             elif not self.terminal:
@@ -113,14 +119,21 @@ class Live:
         self.stream.flush()
 
 
-def _width(stream: TextIO) -> dict[str, Any]:
-    """tqdm's width options: follow the terminal, or 80 columns where it reports none."""
-    # `docker run -t`, `script` and CI pages often give 0 columns, for which tqdm draws nothing.
+def _columns(stream: TextIO) -> int:
+    """The terminal's width now, or 80 where it reports none (`docker run -t`, `script`, CI)."""
     try:
-        columns = os.get_terminal_size(stream.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns or 80
     except OSError:
-        columns = 0
-    return {"dynamic_ncols": True} if columns else {"ncols": 80}
+        return 80
+
+
+def fleet(figures: Mapping[str, float]) -> str:
+    """The figures of `observe.metrics.Recent` in words."""
+    count = int(figures["generators"])
+    return (
+        f"{figures['patches_per_second']:,.0f} patches/s, stall {figures['stall_share']:.0%}, "
+        f"{count} generator{'' if count == 1 else 's'}"
+    )
 
 
 _NUMBERS = ("expected", "seen", "duplicate", "missing", "bad")
@@ -149,12 +162,21 @@ def audit_table(report: Mapping[str, Any]) -> str:
     return "\n".join([*_aligned([header, *rows]), "", *_verdict(audits)])
 
 
+def is_clean(report: Mapping[str, Any]) -> bool:
+    """Whether every epoch of the report saw each of its samples exactly once."""
+    return not any(_unclean(audit) for epochs in report["splits"].values() for audit in epochs)
+
+
+def _unclean(audit: Mapping[str, Any]) -> bool:
+    return bool(audit["duplicate"] or audit["missing"] or audit["seen"] != audit["expected"])
+
+
 def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
     wrong = [
         f"  {split} epoch {audit['epoch'] + 1}: {audit['duplicate']:,} duplicate and "
         f"{audit['missing']:,} missing, {audit['seen']:,} seen of {audit['expected']:,}"
         for split, audit in audits
-        if audit["duplicate"] or audit["missing"] or audit["seen"] != audit["expected"]
+        if _unclean(audit)
     ]
     lines = (
         ["NOT every sample was handed to fit exactly once:", *wrong]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lib.trainer.outputs import replacing
+from lib.files import replacing
 
 CELL = 128  # pixels: least width of a cell, so that a caption has room
 GAP = 8

@@ -5,15 +5,15 @@ from __future__ import annotations
 import resource
 import time
 
-from lib.observe.console import Live
+from lib.observe import console
 from lib.observe.metrics import Recent
 from lib.trainer.stream import Stream
 
 
-def drain(stream: Stream, live: Live) -> dict[str, float]:
+def drain(stream: Stream, live: console.Live) -> dict[str, float]:
     """Take all of `stream`. Returns seconds, CPU seconds of this process, and its peak memory."""
     feed = stream.feed
-    recent = Recent(feed, stream.dispatcher)
+    recent = Recent(feed, lambda: stream.dispatcher.generators)
     started, cpu = time.monotonic(), time.process_time()
     try:
         for batch in feed.all():
@@ -22,7 +22,7 @@ def drain(stream: Stream, live: Live) -> dict[str, float]:
                 label = f"{segment.split} epoch {segment.epoch + 1}"
                 live.begin(label, segment.batches(feed.batch_size))
             if live.due():
-                live.update(batch.number + 1, recent.text())
+                live.update(batch.number + 1, console.fleet(recent()))
     finally:
         live.close()
     return {

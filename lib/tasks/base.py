@@ -4,7 +4,7 @@ A task is pure Python and numpy. It runs in every generator process and, for its
 alone, in the trainer. A visit to a record goes through four calls, in this order:
 
     scan(links)                  once a process: the data set behind a links folder
-    read(links, record)          bytes of one record            (I/O: an OSError is tried elsewhere)
+    read(links, record)          bytes of one record         (I/O: an OSError is tried elsewhere)
     decode(data, record)         whatever `sample` needs        (BadRecord: quarantined, substituted)
     sample(item, record, …)      one sample, K times a visit    (a pure function of its arguments)
 
@@ -106,6 +106,15 @@ class Task(ABC):
     @abstractmethod
     def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
         """(x, y) for `model.fit` from a batch: {array name: (B, *shape)}. Runs in the trainer."""
+
+    def model_needs(self) -> Mapping[str, Any]:
+        """Arguments of `trainer.models.build` that follow from the task."""
+        image = next(spec for spec in self.arrays() if spec.name == "image")
+        return {"patch": image.shape}
+
+    def pictures(self, batch: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """(B, H, W, 3) uint8 for the contact sheet, or None where a sample is no picture."""
+        return batch.get("image")
 
     def caption(self, batch: Mapping[str, np.ndarray], i: int, classes: tuple[str, ...]) -> str:
         """What to write under sample `i` of a batch on a contact sheet; ``""``: nothing."""

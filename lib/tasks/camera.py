@@ -66,7 +66,7 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     manipulations: Annotated[
         tuple[Name, ...], Meta(description="The manipulations to draw from.")
     ] = ALL
-    weights: Annotated[
+    manipulation_weights: Annotated[
         tuple[Annotated[float, Meta(ge=0)], ...],
         Meta(description="How often each manipulation is drawn, one number each; empty: alike."),
     ] = ()
@@ -99,13 +99,14 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 f"manipulations: the list is empty, but manipulated is {self.manipulated}; "
                 "set manipulated to 0, or name some"
             )
-        if self.weights and len(self.weights) != len(self.manipulations):
+        weights, names = self.manipulation_weights, self.manipulations
+        if weights and len(weights) != len(names):
             raise ConfigError(
-                f"weights: {len(self.weights)} numbers for {len(self.manipulations)} "
-                f"manipulations ({', '.join(self.manipulations)}); give one for each, or none"
+                f"manipulation_weights: {len(weights)} numbers for {len(names)} manipulations "
+                f"({', '.join(names)}); give one for each, or none"
             )
-        if self.weights and not (min(self.weights) >= 0 and 0 < sum(self.weights) < float("inf")):
-            raise ConfigError(f"weights: {self.weights} must be 0 or more, and not all 0")
+        if weights and not (min(weights) >= 0 and 0 < sum(weights) < float("inf")):
+            raise ConfigError(f"manipulation_weights: {weights} must be 0 or more, and not all 0")
 
 
 def _known(field: str, words: Iterable[str], known: Iterable[str]) -> None:
@@ -132,7 +133,7 @@ class CameraTask(Task):
     def __init__(self, params: CameraParams) -> None:
         super().__init__(params)
         self._ways = (NONE, *(KNOWN[name] for name in params.manipulations))
-        self._weights = params.weights or (1.0,) * len(params.manipulations)
+        self._weights = params.manipulation_weights or (1.0,) * len(params.manipulations)
 
     @property
     def manipulation_names(self) -> tuple[str, ...]:
@@ -209,6 +210,10 @@ class CameraTask(Task):
         if self.params.aux:
             y = {"class": y, "manipulation": batch["manipulation"]}
         return x, y
+
+    def model_needs(self) -> Mapping[str, Any]:
+        ways = len(self.manipulation_names) if self.params.aux else None
+        return {**super().model_needs(), "manipulations": ways, "flag": self.params.flag}
 
     def caption(self, batch: Mapping[str, np.ndarray], i: int, classes: tuple[str, ...]) -> str:
         """``"iPhone-6 · jpeg70"``; without a manipulation, the class alone."""

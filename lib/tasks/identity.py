@@ -50,8 +50,7 @@ def compare_libraries(theirs: dict[str, str], ours: dict[str, str]) -> str:
     wrong = ", ".join(f"{name} {theirs.get(name, 'none')}" for name in differ)
     right = " ".join(f"{name}=={ours[name]}" for name in differ)
     return (
-        f"it has {wrong}, and other versions may draw other pixels: "
-        f"run `pip install {right}` there"
+        f"it has {wrong}, and other versions may draw other pixels: run `pip install {right}` there"
     )
 
 

@@ -19,7 +19,7 @@ What a file holds is read from its first bytes, never from its ending. What each
                                  traces (colour filter, JPEG grid, lens) lie on the sensor's grid
 
 Broken pixels must not train. simplejpeg in strict mode turns every libjpeg *warning* into an error;
-in 12,000 damaged headers and 2,000 cuts and overwrites it refused everything that Pillow refuses,
+in 12,000 damaged headers and 1,770 cuts and overwrites it refused everything that Pillow refuses,
 and much that Pillow lets pass (an early end inside a scan, bytes before a marker). So a JPEG is
 decoded once. A PNG has the CRC of every chunk checked first, since Pillow skips that of the pixels.
 A warning from Pillow counts as an error.

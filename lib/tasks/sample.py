@@ -49,7 +49,7 @@ class Plan:
     """What to make: photos a camera in `train` and `val_images`, each `height` × `width` pixels."""
 
     seed: int = 0
-    train: int = 18
+    train: int = 24
     val: int = 12
     height: int = 384
     width: int = 512

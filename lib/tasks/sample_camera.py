@@ -78,7 +78,7 @@ class Camera:
 
     def _denoise(self, image: Floats) -> Floats:
         bright = luma(image)
-        colour = image - bright
+        colour: Floats = image - bright
         for _ in range(self.smooth):
             colour = blur(colour, 1.2)
         if self.shrink:

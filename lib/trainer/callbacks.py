@@ -20,6 +20,7 @@ from typing import Any
 import keras
 
 from lib.errors import ConfigError, OutputError
+from lib.observe import console
 from lib.observe.console import Live
 from lib.trainer.outputs import write_text
 
@@ -169,7 +170,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._leave()
         seconds = time.monotonic() - self._began
-        facts = f"{_metrics(logs or {})}, {_fleet(self.figures())}, {seconds:.0f} s"
+        facts = f"{_metrics(logs or {})}, {console.fleet(self.figures())}, {seconds:.0f} s"
         self.live.end(f"{self._epoch}: {facts}")
         self._epoch = None
 
@@ -194,16 +195,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
                 return
             self._done = max(self._done, batch + 1)
             if self.live.due():
-                self.live.update(self._done, f"{_metrics(logs)}, {_fleet(self.figures())}")
+                self.live.update(self._done, f"{_metrics(logs)}, {console.fleet(self.figures())}")
 
 
 def _metrics(logs: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {float(value):.4g}" for key, value in logs.items())
-
-
-def _fleet(figures: Mapping[str, float]) -> str:
-    count = int(figures["generators"])
-    return (
-        f"{figures['patches_per_second']:,.0f} patches/s, stall {figures['stall_share']:.0%}, "
-        f"{count} generator{'' if count == 1 else 's'}"
-    )

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from lib.errors import ConfigError
-from lib.trainer.outputs import replacing
+from lib.files import replacing
 
 LAST, BEST = "last.keras", "best.keras"
 

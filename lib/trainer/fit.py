@@ -63,7 +63,7 @@ class Fit:
         self.recent = Recent(feed, lambda: stream.dispatcher.generators)
         self.checkpoints = checkpoint.Checkpoints(out, self.monitor)
         self.progress = callbacks.Progress(
-            self.recent, console.live(settings.progress), feed.steps(VAL) or None
+            self.recent, console.Live(style=settings.progress), feed.steps(VAL) or None
         )
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
@@ -89,6 +89,7 @@ class Fit:
                 validation_data=dataset(feed, task, VAL),
                 validation_steps=feed.steps(VAL) or None,
                 callbacks=self._callbacks(),
+                shuffle=False,  # the order is the plan's
                 verbose=0,
             )
         except Exception as error:
@@ -127,8 +128,7 @@ class Fit:
     def _draw_sheet(self, batch: Batch) -> None:
         shown = min(SHEET_SAMPLES, len(next(iter(batch.arrays.values()))))
         captions = [
-            self.stream.task.caption(batch.arrays, row, self.stream.classes)
-            for row in range(shown)
+            self.stream.task.caption(batch.arrays, row, self.stream.classes) for row in range(shown)
         ]
         images = self.stream.task.pictures(batch.arrays)
         if images is not None:

@@ -2,7 +2,9 @@
 
 TensorFlow: a `tf.data.Dataset` with an explicit signature. Keras would learn the signature of a
 plain generator by pulling two batches: at the end of a split it has none to spare, and would wait
-for ever. The dataset never ends by itself; `steps_per_epoch` and `validation_steps` cut it.
+for ever. Keras keeps one iterator over all training epochs, cut by `steps_per_epoch`, but makes a
+new one for every validation and drops the old one with what it had read ahead. So an iterator of
+the training split goes on over all epochs, one of another split ends with its epoch.
 
 Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for. On
 these it is not peeked at (on TensorFlow it is: two batches would be lost).
@@ -11,12 +13,13 @@ these it is not peeked at (on TensorFlow it is: two batches would be lost).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
 
-from lib.tasks.base import Task
+from lib.tasks.base import TRAIN, Task
 from lib.trainer.feed import Feed
 
 PREFETCH = 2  # batches on their way to the device while one is trained on
@@ -32,7 +35,8 @@ def dataset(feed: Feed, task: Task, split: str) -> Any:
 
 
 def _pairs(feed: Feed, task: Task, split: str) -> Iterator[tuple[Any, Any]]:
-    for batch in feed.batches(split):
+    stop = None if split == TRAIN else feed.steps(split)
+    for batch in islice(feed.batches(split), stop):
         yield task.to_fit(batch.arrays)
 
 
@@ -52,11 +56,12 @@ def _tf_dataset(feed: Feed, task: Task, split: str) -> Any:
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(self, feed: Feed, task: Task, split: str) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
-        self._steps = feed.steps(split)
-        self._pairs = _pairs(feed, task, split)
+        self._steps, self._task = feed.steps(split), task
+        self._batches = feed.batches(split)
 
     def __len__(self) -> int:
         return self._steps
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return next(self._pairs)
+        x, y = self._task.to_fit(next(self._batches).arrays)
+        return x, y

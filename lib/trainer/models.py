@@ -47,6 +47,17 @@ def applications() -> dict[str, Callable[..., Any]]:
     }
 
 
+def check(name: str) -> dict[str, Callable[..., Any]]:
+    """`applications()`. Raises ConfigError where `name` is none of them, nor smallcnn."""
+    known = applications()
+    if name != SMALLCNN and name not in known:
+        raise ConfigError(
+            f"unknown model {name!r}{nearest(name, [SMALLCNN, *known])}; "
+            f"known are {', '.join([SMALLCNN, *sorted(known)])}"
+        )
+    return known
+
+
 def build(
     name: str,
     *,
@@ -70,12 +81,7 @@ def build(
 
     Raises ConfigError.
     """
-    known = applications()
-    if name != SMALLCNN and name not in known:
-        raise ConfigError(
-            f"unknown model {name!r}{nearest(name, [SMALLCNN, *known])}; "
-            f"known are {', '.join([SMALLCNN, *sorted(known)])}"
-        )
+    known = check(name)
     shape = _shape(name, patch)
     if weights.endswith(".keras"):
         model = checkpoint.load(Path(weights))

@@ -116,9 +116,7 @@ class Stream:
             raise DataError("the data set has no records to train on")
         if not orders[VAL].records:
             del orders[VAL]
-        return Plan(
-            settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits
-        )
+        return Plan(settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits)
 
     def _leases(self, reference: Reference) -> Leases:
         settings = self.settings

@@ -20,7 +20,9 @@ def ignore(_: str) -> None:
     return
 
 
-def make(links: Path, records: list[int], bad: list[int] | None = None, split: str = "train") -> Made:
+def make(
+    links: Path, records: list[int], bad: list[int] | None = None, split: str = "train"
+) -> Made:
     task = NumberTask(NumberParams())
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
         grant = Grant(0, 1, split, 2, 10, records, bad or [])

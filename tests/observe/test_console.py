@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import struct
+import sys
 import termios
 import threading
 
@@ -65,12 +66,13 @@ def terminal(monkeypatch):
     os.close(main)
 
 
-@pytest.mark.parametrize("columns", [0, 100])
-def test_a_terminal_gets_a_bar_and_permanent_lines(terminal, columns):
+@pytest.mark.parametrize(("columns", "rows"), [(0, 0), (100, 0), (100, 30)])
+def test_a_terminal_gets_a_bar_and_permanent_lines(terminal, columns, rows, monkeypatch):
     stream, written = terminal
-    fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("4H", 30, columns, 0, 0))
+    fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+    monkeypatch.setattr(sys, "stderr", stream)  # tqdm measures nothing but the real ones
     threads = threading.active_count()
-    live = Live(stream, every=0.0)
+    live = Live(every=0.0)
     assert live.terminal
     live.begin("epoch 1/2", 100)
     live.update(50, "loss 1")

@@ -55,10 +55,10 @@ def test_tasks_load_by_name() -> None:
         ({"manipulations": ("jpeg71",)}, "manipulations: there is no 'jpeg71', did you mean 'jpeg"),
         ({"manipulations": ("jpeg70", "jpeg70")}, "'jpeg70' stands there twice"),
         ({"manipulations": ()}, "manipulations: the list is empty, but manipulated is 0.5"),
-        ({"weights": (1.0,)}, "weights: 1 numbers for 8 manipulations"),
-        ({"weights": (0.0,) * 8}, "not all 0"),
-        ({"weights": (-1.0,) + (1.0,) * 7}, "0 or more"),
-        ({"weights": (float("nan"),) * 8}, "0 or more"),
+        ({"manipulation_weights": (1.0,)}, "manipulation_weights: 1 numbers for 8 manipulations"),
+        ({"manipulation_weights": (0.0,) * 8}, "not all 0"),
+        ({"manipulation_weights": (-1.0,) + (1.0,) * 7}, "0 or more"),
+        ({"manipulation_weights": (float("nan"),) * 8}, "0 or more"),
         ({"offset": "evn"}, "offset: there is no 'evn', did you mean 'even'"),
         ({"classes": ("a", "a")}, "classes: 'a' stands there twice"),
         ({"classes": ("a",)}, "two classes"),
@@ -75,7 +75,7 @@ def test_every_parameter_has_a_sentence_and_survives_the_wire() -> None:
     for field in info.fields:
         schema = field.type.extra_json_schema or {}
         assert schema["description"].endswith("."), field.name
-    params = CameraParams(offset="eight", weights=(1.0,) * 8)
+    params = CameraParams(offset="eight", manipulation_weights=(1.0,) * 8)
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(params), type=CameraParams)
     assert again == params
     with pytest.raises(msgspec.ValidationError, match="unknown field"):
@@ -124,7 +124,11 @@ def test_validation_takes_the_centre_rounded_down(offset: str, at: tuple[int, in
 
 
 def test_share_and_weights() -> None:
-    made = task(manipulated=0.5, manipulations=("jpeg70", "gamma0.8", "jpeg90"), weights=(3, 0, 1))
+    made = task(
+        manipulated=0.5,
+        manipulations=("jpeg70", "gamma0.8", "jpeg90"),
+        manipulation_weights=(3, 0, 1),
+    )
     item = photo(32, 32)
     drawn = [int(draw(made, item, seed)["manipulation"]) for seed in range(2000)]
     share = np.bincount(drawn, minlength=4) / len(drawn)

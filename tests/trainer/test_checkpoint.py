@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from lib import files
 from lib.errors import ConfigError, OutputError
 from lib.trainer import checkpoint, outputs
 from lib.trainer.checkpoint import BEST, LAST, Checkpoints
@@ -156,7 +157,7 @@ def test_a_read_only_file_system(full_disk):
 def test_ctrl_c_while_saving_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     outputs.write_text(path, "old")
-    with pytest.raises(KeyboardInterrupt), outputs.replacing(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), files.replacing(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "old"
@@ -164,14 +165,14 @@ def test_ctrl_c_while_saving_leaves_the_old_file(tmp_path):
 
 
 def test_other_exceptions_pass_through(tmp_path):
-    with pytest.raises(ZeroDivisionError), outputs.replacing(tmp_path / "a"):
+    with pytest.raises(ZeroDivisionError), files.replacing(tmp_path / "a"):
         _ = 1 / 0
 
 
 def test_an_error_number_that_hdf5_hides_in_its_text():
     error = OSError("Can't write (errno = 28, error message = 'No space left on device')")
-    assert "the disk is full" in str(outputs._failure("write", "x", error))
-    assert "check the folder" in str(outputs._failure("write", "x", OSError("what")))
+    assert "the disk is full" in str(files.failure("write", "x", error))
+    assert "check the folder" in str(files.failure("write", "x", OSError("what")))
 
 
 def test_a_folder_that_went_away(tmp_path):

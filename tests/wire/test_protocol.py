@@ -18,7 +18,9 @@ SPECS = (ArraySpec("image", "uint8", (2, 2, 3)), ArraySpec("label", "int32", ())
 
 FROM_GENERATOR = [
     wire.Hello(host="a", pid=1, slots=2, libraries={"numpy": "2.4"}, source="abc"),
-    wire.Ready(run="r", fingerprint="f", classes=("x", "y"), counts={"train": [1, 2]}, listing=b"z"),
+    wire.Ready(
+        run="r", fingerprint="f", classes=("x", "y"), counts={"train": [1, 2]}, listing=b"z"
+    ),
     wire.Heartbeat(run="r", doing="train/x/1.jpg"),
     wire.Fail(run="r", lease=1, fence=2, record=3, path="p", reason="gone", retry=True),
     wire.Bye(run="r", unstarted=[4, 5]),

@@ -1,0 +1,45 @@
+"""Bring Keras and its back end up, without their chatter, and say what they compute on.
+
+TensorFlow writes a dozen lines about oneDNN and CUDA from C++ before any log level counts. They are
+held back, and shown only if something fails; what a person needs of them is one line: the device.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """What C++ and Python write to stderr meanwhile is shown only with an exception."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def start() -> str:
+    """Import Keras and touch its devices. Returns e.g. "Keras 3.15 on tensorflow, cpu only"."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it writes later
+    with _held_back():
+        import keras
+
+        devices = keras.distribution.list_devices()
+        keras.ops.zeros(1)  # the first operation is what looks for a GPU
+    on = [name for name in devices if not name.lower().startswith("cpu")]
+    what = f"{len(on)} accelerator{'s' if len(on) > 1 else ''}" if on else "cpu only"
+    return f"Keras {keras.__version__} on {keras.backend.backend()}, {what}"
