@@ -7,7 +7,8 @@ OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 .PHONY: demo test check quick sample setup clean
 
 demo: $(VENV)/.user sample  ## train on simulated cameras with two local generators
-	$(BIN)/python train_zmq.py --task camera --links data/sample --model smallcnn \
+	$(BIN)/python train_zmq.py --task camera --links data/sample --model smallcnn --highpass --patch 64 --manipulated 0.3 \
+		--batch-size 64 --val-patches-per-visit 4 --epochs 8 \
 		--generators 2 --hash --out $(OUT) $(DEMO)
 
 test: check  ## every check and every test, the slow ones too

@@ -25,18 +25,20 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
 
     from lib.observe import console
-    from lib.sinks.null import drain
-    from lib.trainer.outputs import write_json
+    from lib.sinks.null import drain, note_bad
+    from lib.trainer.outputs import prepare_file, write_json
     from lib.trainer.stream import Stream
 
     assert resolved.params is not None  # --task has a default
-    with Stream(settings, resolved.params, needs_data=resolved.given("links")) as stream:
+    report_file = prepare_file(Path(settings.report)) if settings.report else None
+    needs_data = resolved.given("links")
+    with Stream(settings, resolved.params, needs_data=needs_data, quarantine=note_bad) as stream:
         metrics = drain(stream, console.Live(style=settings.progress))
     report = stream.report(metrics)
     print(console.audit_table(report))
-    if settings.report:
-        write_json(Path(settings.report), report)
-        print(f"report: {settings.report}")
+    if report_file is not None:
+        write_json(report_file, report)
+        print(f"report: {report_file}")
     return 0 if console.is_clean(report) else 1
 
 

@@ -25,22 +25,23 @@ def main(argv: list[str]) -> int:
     assert params is not None  # --task has a default
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
 
-    # Keras takes seconds to import: not before the flags are known to be right.
-    from lib.trainer import backend
-
-    print(backend.start())
     from lib.observe import console
-    from lib.trainer import models, outputs
-    from lib.trainer.fit import Fit
+    from lib.trainer import backend, outputs
     from lib.trainer.quarantine import Quarantine
     from lib.trainer.stream import Stream
 
-    models.check(settings.model)
     started = time.strftime("%Y%m%d-%H%M%S")
     out = Path(settings.out or f"runs/{settings.task}-{started}")
     quarantine = Quarantine(out / "quarantine.jsonl")
     stream = Stream(settings, params, needs_data=resolved.given("links"), quarantine=quarantine.add)
     outputs.prepare(out)
+
+    # Keras takes seconds to import: not before data, port and folder are known to be right.
+    print(backend.start())
+    from lib.trainer import models
+    from lib.trainer.fit import Fit
+
+    models.check(settings.model)
     with stream:
         fit = Fit(stream, settings, out)
         outputs.write_json(out / "config.json", resolved.as_json())
@@ -51,6 +52,8 @@ def main(argv: list[str]) -> int:
     report = stream.report(fit.metrics())
     outputs.write_json(out / "report.json", report)
     print(console.audit_table(report))
+    if quarantine.count:
+        print(f"Which records are bad, and why: {quarantine.path}")
     print(fit.summary())
     return INTERRUPTED if fit.interrupted else 0 if console.is_clean(report) else 1
 

@@ -1,7 +1,7 @@
 """`python -m bench NAME [--json] …`: one comparison, both sides in one run, printed as ratios.
 
-Each module of this folder is one comparison: its `run(args)` returns {"bench", "ratios", "figures"}.
-With --json, one line: those and the machine they were measured on.
+Each module of this folder is one comparison: its `run(args)` returns {"bench", "ratios",
+"figures"}. With --json, one line: those and the machine they were measured on.
 """
 
 from __future__ import annotations

@@ -140,6 +140,9 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
         float, about("Model", "Share of them dropped in training.", zero="off", ge=0, lt=1)
     ] = 0.3
     dense2: Annotated[int, about("Model", "Units of the head's second layer.", ge=1)] = 128
+    highpass: Annotated[
+        bool, about("Model", "Show the model each pixel less the mean around it: traces, no scene.")
+    ] = False
 
     optimizer: Annotated[Literal["adam", "sgd"], about("Training", "What moves the weights.")] = (
         "adam"

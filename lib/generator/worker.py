@@ -136,7 +136,7 @@ class Worker:
                 listing=listing,
             )
         )
-        log.info("joined run %s at %s: task %s", welcome.run, self.trainer, welcome.task)
+        log.info("found run %s at %s: task %s", welcome.run, self.trainer, welcome.task)
         self._sockets.open_data(welcome.data_port)
         with Maker(task, data, self.links, welcome.seed, welcome.patches) as maker:
             try:

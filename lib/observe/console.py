@@ -184,7 +184,8 @@ def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
         else ["Every sample was handed to fit exactly once."]
     )
     if bad := sum(audit["bad"] for _, audit in audits):
-        lines.append(f"{bad:,} visits went to a substitute, because their record is bad.")
+        visits = "1 visit" if bad == 1 else f"{bad:,} visits"
+        lines.append(f"{visits} went to a substitute: the record itself is bad.")
     return lines
 
 

@@ -125,7 +125,7 @@ class Plan:
     def mixed(self, segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(visit, patch) of every sample of `segment`, in the order in which `fit` gets them."""
         window = self.window if segment.patches > 1 else 0
-        return mixed(self.seed, segment, window)
+        return mixed(self.seed, segment, window, self.patch_epoch(segment))
 
 
 def stream_key(seed: int, *names: str | int) -> tuple[int, int]:
@@ -188,7 +188,9 @@ def _balanced(
     return np.concatenate(chosen)
 
 
-def mixed(seed: int, segment: Segment, window: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def mixed(
+    seed: int, segment: Segment, window: int, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of (visits, patches), two equal-length int64 arrays, that together name every sample.
 
     Patches sort by visit + window·u; ties keep their natural order. `window` 0 keeps it throughout.
@@ -201,7 +203,7 @@ def mixed(seed: int, segment: Segment, window: int) -> Iterator[tuple[np.ndarray
         if not window:
             yield visits, patches
             continue
-        draw = _rng(seed, "mix", segment.split, segment.epoch, start)
+        draw = _rng(seed, "mix", segment.split, epoch, start)
         keys = np.concatenate([carried[0], visits + window * draw.random(len(visits))])
         visits = np.concatenate([carried[1], visits])
         patches = np.concatenate([carried[2], patches])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from lib.observe import console
 from lib.observe.metrics import Recent
 from lib.trainer.stream import Stream
+
+log = logging.getLogger("pushfit.sink")
 
 
 def drain(stream: Stream, live: console.Live) -> dict[str, float]:
@@ -30,3 +35,8 @@ def drain(stream: Stream, live: console.Live) -> dict[str, float]:
         "cpu_seconds": round(time.process_time() - cpu, 3),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def note_bad(row: Mapping[str, Any]) -> None:
+    """Name a bad record on the screen: a sink that keeps nothing has no quarantine list."""
+    log.warning("%s on %s is bad: %s", row["path"], row["host"], row["reason"])

@@ -3,10 +3,10 @@
 A task is pure Python and numpy. It runs in every generator process and, for its names and shapes
 alone, in the trainer. A visit to a record goes through four calls, in this order:
 
-    scan(links)                  once a process: the data set behind a links folder
-    read(links, record)          bytes of one record         (I/O: an OSError is tried elsewhere)
-    decode(data, record)         whatever `sample` needs        (BadRecord: quarantined, substituted)
-    sample(item, record, …)      one sample, K times a visit    (a pure function of its arguments)
+    scan(links)               once a process: the data set behind a links folder
+    read(links, record)       bytes of one record           (I/O: an OSError is tried elsewhere)
+    decode(data, record)      whatever `sample` needs       (BadRecord: listed and substituted)
+    sample(item, record, …)   one sample, K times a visit   (a pure function of its arguments)
 
 Bit-identity over any fleet rests on `sample` using no randomness but the generator it is given.
 """

@@ -4,7 +4,8 @@
   there is room for, one LEASE message a generator: the cost of a wake-up is shared by many leases.
 - Deliveries go to the consumer through a deque, in the order of `Leases`; what the consumer has
   handed to `fit` comes back through another. Both are atomic: no lock is taken for a lease.
-- A peer's message can do no more than raise a counter, be answered with RESET or REJECT, or be used.
+- A peer's message can do no more than be used, raise a counter, or be answered with RESET or
+  REJECT.
 - `explain` says in one sentence what the stream waits for, and what would help.
 """
 

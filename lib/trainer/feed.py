@@ -5,10 +5,10 @@
 - The stream is one sequence over all segments (train 0, val 0, train 1, …). Keras pulls training
   and validation by two iterators and reads ahead in threads of its own; each waits here until the
   sequence has come to its split. So nothing is read ahead over the end of an epoch, nor lost.
-- One copy is made: from ZeroMQ's receive buffer into the batch. A lease's buffer is let go with its
-  last sample.
-- The audit counts samples by their place in the epoch, not leases: what it says does not rest on the
-  bookkeeping that it checks.
+- One copy is made: from ZeroMQ's receive buffer into the batch. A lease's buffer is let go with
+  its last sample.
+- The audit counts samples by their place in the epoch, not leases: what it says does not rest on
+  the bookkeeping that it checks.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Feed:
         return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
 
     def batches(self, split: str) -> Iterator[Batch]:
-        """The batches of `split`, over all epochs. Ends with the run, or when the feed is closed."""
+        """The batches of `split`, over all epochs, until the run ends or the feed is closed."""
         while True:
             with self._turn:
                 while not self._closed and (turn := self._current()) is not None and turn != split:

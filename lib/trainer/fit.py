@@ -55,6 +55,7 @@ class Fit:
             dense1=settings.dense1,
             dropout=settings.dropout,
             dense2=settings.dense2,
+            highpass=settings.highpass,
             **task.model_needs(),
         )
         models.compile(self.model, settings.optimizer, settings.learning_rate)

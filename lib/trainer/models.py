@@ -31,6 +31,9 @@ from lib.trainer import checkpoint
 
 SMALLCNN = "smallcnn"
 SMALLCNN_LEAST = 8  # pixels: two halvings must leave something to look at
+SMALLCNN_FLAT = 32  # pixels: above it features are averaged rather than flattened
+SMALLCNN_DROPOUT = 0.3
+HIGHPASS_GAIN = 8.0  # what is left of a pixel is mostly within ±10 levels of 255
 FETCH_TIMEOUT = 30.0  # seconds without a single byte before a fetch of weights is given up
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -69,6 +72,7 @@ def build(
     dense2: int = 128,
     manipulations: int | None = None,
     flag: bool = False,
+    highpass: bool = False,
 ) -> keras.Model:
     """An uncompiled model; the module's docstring gives its inputs and outputs.
 
@@ -76,8 +80,9 @@ def build(
     weights: "imagenet" (applications only), "none" (random), or a FILE: a whole `.keras` model that
         this function made (it keeps its own head sizes and precision), or the `.weights.h5` of one
         built with the same arguments and weights "none".
-    dense1, dropout, dense2: the head of applications; smallcnn has its own.
+    dense1, dropout, dense2: the head of applications; smallcnn has its own, of 256 units.
     manipulations: classes of the auxiliary head.
+    highpass: show the network what is left of each pixel after its neighbourhood (see `_highpass`).
 
     Raises ConfigError.
     """
@@ -90,19 +95,20 @@ def build(
 
     image = keras.Input(shape, dtype="uint8", name="image")
     inputs = {"image": image}
+    seen = _highpass(image) if highpass else image
     if name == SMALLCNN:
         if weights == "imagenet":
             raise ConfigError("smallcnn has no ImageNet weights: use --weights none")
-        features = _smallcnn_features(image)
+        features = _smallcnn_features(seen)
     else:
         backbone = _backbone(name, known[name], shape, weights)
-        features = backbone(_preprocess(known[name], image))
+        features = backbone(_preprocess(known[name], seen))
     if flag:
         inputs["manipulated"] = keras.Input((1,), dtype="float32", name="manipulated")
         features = keras.layers.Concatenate()([features, inputs["manipulated"]])
     if name == SMALLCNN:
         features = keras.layers.Dense(256, activation="relu")(features)
-        features = keras.layers.Dropout(0.5)(features)
+        features = keras.layers.Dropout(SMALLCNN_DROPOUT)(features)
     else:
         features = keras.layers.Dense(dense1, activation="relu")(features)
         features = keras.layers.Dropout(dropout)(features)
@@ -197,18 +203,34 @@ def _too_small(name: str, shape: _Shape, least: str) -> ConfigError:
     )
 
 
-def _smallcnn_features(image: Any) -> Any:
-    """The network of Keras's classic digits and CIFAR-10 examples, up to its flattened features.
+def _highpass(image: Any) -> Any:
+    """The image less its 3×3 mean, around mid-grey and enlarged, in 0..255 as images are.
 
-    Added to it: the scaling to 0..1, and "same" padding everywhere, so that any patch from
-    SMALLCNN_LEAST pixels fits and the edge of a small patch is not thrown away.
+    Demosaicing, sharpening, noise and JPEG leave traces a few levels high at the scale of a pixel;
+    a network that sees the scene as well learns that first, and often nothing else.
     """
-    x = keras.layers.Rescaling(1 / 255, dtype="float32")(image)
+    x = keras.ops.cast(image, "float32")
+    mean = keras.layers.AveragePooling2D(3, strides=1, padding="same", dtype="float32")(x)
+    return (x - mean) * HIGHPASS_GAIN + 127.5
+
+
+def _smallcnn_features(image: Any) -> Any:
+    """The classic digits network 32-32-64-64, up to the features that its 256 units see.
+
+    Added to the classic: the scaling; "same" padding, so that any patch from SMALLCNN_LEAST pixels
+    fits; batch normalisation, which makes a few hundred steps enough; and, above SMALLCNN_FLAT
+    pixels, the mean of each feature map instead of all its pixels, as what makes up a texture is
+    the same everywhere (and a 512-px patch would make 268 million weights).
+    """
+    x = keras.layers.Rescaling(1 / 128, offset=-1.0, dtype="float32")(image)
     for filters in (32, 64):
         for _ in range(2):
-            x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+            x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = keras.layers.BatchNormalization(momentum=0.9)(x)
+            x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D()(x)
-        x = keras.layers.Dropout(0.25)(x)
+    if image.shape[1] > SMALLCNN_FLAT:
+        return keras.layers.GlobalAveragePooling2D()(x)
     return keras.layers.Flatten()(x)
 
 

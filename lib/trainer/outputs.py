@@ -12,6 +12,8 @@ from typing import Any
 from lib.errors import OutputError
 from lib.files import failure, replacing
 
+PROBE_BYTES = 2**16  # an empty file fits on a full disk
+
 
 def prepare(out: Path) -> Path:
     """Make the run's folder, and its parents; an existing empty one will do. Returns `out`.
@@ -25,15 +27,36 @@ def prepare(out: Path) -> Path:
             raise OutputError(
                 f"{out} exists already and is not empty: choose another --out, or delete it"
             )
-        # Permission bits do not tell about root, read-only mounts or NFS: only writing does.
-        probe = out / f".pushfit.{os.getpid()}.tmp"
-        probe.touch()
-        probe.unlink()
+        _try_writing(out)
     except FileExistsError as error:
         raise OutputError(f"{out} is a file, not a folder: choose another --out") from error
     except OSError as error:
         raise failure("make the output folder", out, error) from error
     return out
+
+
+def prepare_file(path: Path) -> Path:
+    """Make the folder that `path` is to be written to at the end of a run. Returns `path`.
+
+    Raises OutputError now, rather than after hours, when it cannot be made or written to.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder: name a file in it, e.g. {path / 'report.json'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _try_writing(path.parent)
+    except OSError as error:
+        raise failure("write", path, error) from error
+    return path
+
+
+def _try_writing(folder: Path) -> None:
+    """Permission bits do not tell about root, read-only mounts, full disks or NFS: writing does."""
+    probe = folder / f".pushfit.{os.getpid()}.tmp"
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from lib.errors import OutputError
 
 
 class Quarantine:
-    """Appends rows {"host", "path", "reason", "split", "epoch"}; the file is made with the first."""
+    """Appends rows {"host", "path", "reason", "split", "epoch"}; the first makes the file."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0

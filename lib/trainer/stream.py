@@ -71,12 +71,14 @@ class Stream:
         self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
         if own is not None:
             self._plan(own.counts())  # its errors come before any socket is open
+        bind = endpoint.parse(settings.bind, bind=True)
         sockets = TrainerSockets(
-            endpoint.parse(settings.bind, bind=True),
+            bind,
             settings.data_port,
             max(settings.lease_bytes, max(job.patches.values()) * self._sample_bytes) + FRAME_SLACK,
             MAX_CONTROL_BYTES,
         )
+        self.address = f"tcp://{bind.host}:{sockets.control_port}"
         self.port = sockets.control_port
         self.dispatcher = Dispatcher(
             sockets,
@@ -131,6 +133,7 @@ class Stream:
 
     def __enter__(self) -> Stream:
         self.dispatcher.start()
+        log.info("listening at %s for generators", self.address)
         try:
             if self.settings.generators:
                 self._fleet = LocalFleet(

@@ -73,7 +73,7 @@ def test_a_class_without_one_good_record_cannot_be_made(tmp_path: Path) -> None:
     links = write_numbers(tmp_path)
     for path in (links / "train/odd").iterdir():
         path.write_text("bad")
-    with pytest.raises(Unmakeable, match="every record of class odd in train is bad.*says so"):
+    with pytest.raises(Unmakeable, match=r"every record of class odd in train is bad.*says so"):
         make(links, [8])
 
 
@@ -83,7 +83,7 @@ def test_a_missing_file_is_unreadable_here_and_bad_once_given_up(tmp_path: Path)
     data = task.scan(links)
     (links / "train/even/004.txt").unlink()
     with Maker(task, data, links, 7, PATCHES) as maker:
-        with pytest.raises(Unreadable, match="004.txt: No such file") as raised:
+        with pytest.raises(Unreadable, match=r"004\.txt: No such file") as raised:
             maker.make(Grant(0, 1, "train", 2, 10, [2], []), [], ignore)
         assert raised.value.record == 2
         made = maker.make(Grant(0, 2, "train", 2, 10, [2], [2]), [], ignore)

@@ -1,6 +1,8 @@
-"""The order is a pure function of the seed, uses every record equally, and mixes within a window."""
+"""The order is a pure function of the seed, uses every record equally, mixes within a window."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -45,7 +47,7 @@ def test_balance_shows_each_class_equally_often_and_its_records_in_turn(
         labels = np.searchsorted(bounds, visited, side="right") - 1
         assert len(set(np.bincount(labels, minlength=len(counts)).tolist())) == 1
     used = np.bincount(np.concatenate(together), minlength=sum(counts))
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         assert used[low:high].max() - used[low:high].min() <= 1
 
 
@@ -60,6 +62,9 @@ def test_epochs_and_seeds_differ_and_validation_does_not() -> None:
     ]  # fmt: skip
     assert [plan.patch_epoch(s) for s in plan.segments] == [0, 0, 1, 0, 2, 0]
     assert plan.records(plan.segments[3]).tolist() == list(range(18))
+    several = Plan(1, 2, {"train": train, "val": SplitOrder((9, 9), 4, fresh=False)}, 100, 8)
+    first, second = (next(several.mixed(several.segments[n])) for n in (1, 3))
+    assert (first[0] == second[0]).all() and (first[1] == second[1]).all()
 
 
 def test_patch_randomness_depends_on_each_of_its_names_and_on_nothing_else() -> None:
@@ -76,7 +81,7 @@ def test_the_order_of_a_seed_is_pinned() -> None:
     """A change here changes every stream: checkpoints of before would resume wrongly."""
     assert visit_records(42, "train", 1, SplitOrder((3, 4), 4)).tolist() == PINNED_RECORDS
     assert patch_rng(42, "train", 1, 2, 3, 4).integers(0, 1000, 4).tolist() == PINNED_DRAW
-    visits, patches = next(mixed(42, Segment(0, "train", 0, 4, 2, 1), 2))
+    visits, patches = next(mixed(42, Segment(0, "train", 0, 4, 2, 1), 2, 0))
     assert list(zip(visits.tolist(), patches.tolist(), strict=True)) == PINNED_MIX
 
 
@@ -85,7 +90,7 @@ def test_mixing_names_every_sample_once_and_opens_no_more_than_its_window(
     seed: int, visits: int, patches: int, window: int
 ) -> None:
     segment = Segment(0, "train", 0, visits, patches, 1)
-    named = [pair for v, p in mixed(seed, segment, window) for pair in zip(v, p, strict=True)]
+    named = [pair for v, p in mixed(seed, segment, window, 0) for pair in zip(v, p, strict=True)]
     assert len(named) == len(set(named)) == visits * patches
     last_use = {visit: at for at, (visit, _) in enumerate(named)}
     newest = -1
@@ -97,7 +102,7 @@ def test_mixing_names_every_sample_once_and_opens_no_more_than_its_window(
 
 def test_mixing_goes_on_over_the_border_of_its_blocks() -> None:
     segment = Segment(0, "train", 0, 2 * MIX_BLOCK + 10, 2, 1)
-    blocks = list(mixed(3, segment, 16))
+    blocks = list(mixed(3, segment, 16, 0))
     visits = np.concatenate([v for v, _ in blocks])
     assert len(visits) == segment.samples
     near_border = visits[2 * MIX_BLOCK - 16 : 2 * MIX_BLOCK + 16]
@@ -106,6 +111,6 @@ def test_mixing_goes_on_over_the_border_of_its_blocks() -> None:
 
 def test_mixing_spreads_a_visit_over_batches() -> None:
     segment = Segment(0, "train", 0, 200, 16, 1)
-    visits = np.concatenate([v for v, _ in mixed(5, segment, 32)])
+    visits = np.concatenate([v for v, _ in mixed(5, segment, 32, 0)])
     middle = visits[1600:1632]
     assert max(np.bincount(middle)) <= 5  # 16 without mixing

@@ -1,4 +1,4 @@
-"""Dispatcher and workers over real sockets, in one process: the stream, and what must not hurt it."""
+"""Dispatcher and workers over real sockets: the stream, and what must not hurt it."""
 
 from __future__ import annotations
 
