@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     stream = Stream(settings, params, needs_data=resolved.given("links"), quarantine=quarantine.add)
     outputs.prepare(out)
 
-    # Keras takes seconds to import: not before data, port and folder are known to be right.
+    # Keras takes seconds to import: not before flags, data and folder are known to be right.
     print(backend.start())
     from lib.trainer import models
     from lib.trainer.fit import Fit

@@ -242,6 +242,7 @@ class Worker:
         elif isinstance(message, wire.Fin):
             self._finished = message.done
             self._over = message.reason or "the run is over"
+            self._send(wire.Bye(run=message.run, unstarted=[]))  # heard: the trainer may go
         elif isinstance(message, wire.Reset):
             self._over = "the trainer lost sight of this generator"
 

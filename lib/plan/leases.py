@@ -182,7 +182,9 @@ class Leases:
         if member is None or member.draining:
             return []
         granted: list[Lease] = []
-        room = min(member.slots, self._hand()) - len(member.hand)
+        full = min(member.slots, self._hand())
+        # Refilled when half empty: for short leases, one message then grants many.
+        room = full - len(member.hand) if len(member.hand) <= full // 2 else 0
         while len(granted) < room:
             lease = self._regrant(member) or self._cut()
             if lease is None:

@@ -2,8 +2,8 @@
 
 - Every turn of the loop takes all messages that have come (a burst at most), then grants what
   there is room for, one LEASE message a generator: the cost of a wake-up is shared by many leases.
-- Deliveries go to the consumer through a deque, in the order of `Leases`; what the consumer has
-  handed to `fit` comes back through another. Both are atomic: no lock is taken for a lease.
+- Deliveries go to the consumer through a queue, in the order of `Leases`, a burst at a time; what
+  the consumer has handed to `fit` comes back through a deque. No Python lock is taken for a lease.
 - A peer's message can do no more than be used, raise a counter, or be answered with RESET or
   REJECT.
 - `explain` says in one sentence what the stream waits for, and what would help.
@@ -16,6 +16,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -32,6 +34,7 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
+GATHER_SECONDS = 0.001  # results are left to gather so long, for one wake-up to take several
 BURST = 64  # messages taken from one socket before the other gets its turn
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
 REMIND_SECONDS = 30.0  # … and again so often
@@ -82,9 +85,8 @@ class Dispatcher:
         self._sockets, self._make_leases, self._quarantine = sockets, make_leases, quarantine
         self._leases: Leases | None = None
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
-        self._ready: deque[Delivery] = deque()
+        self._ready: SimpleQueue[list[Delivery]] = SimpleQueue()
         self._handed: deque[Lease] = deque()
-        self._signal = threading.Event()
         self._known = threading.Event()
         self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
         self._starved = False  # the budget is full: a lease handed on lets the next be granted
@@ -124,24 +126,21 @@ class Dispatcher:
         assert self._leases is not None
         left = sum(segment.visits for segment in self._leases.plan.segments)
         while left:
-            delivery = self._next()
-            left -= delivery.lease.count
-            yield delivery
+            for delivery in self._next():
+                left -= delivery.lease.count
+                yield delivery
 
-    def _next(self) -> Delivery:
-        waited = PATIENCE_SECONDS
+    def _next(self) -> list[Delivery]:
+        patience = PATIENCE_SECONDS
         started = time.monotonic()
         while True:
-            try:
-                return self._ready.popleft()
-            except IndexError:
-                self._signal.clear()
-            if self._ready:
-                continue
+            with suppress(Empty):
+                return self._ready.get(timeout=TICK_SECONDS)
             self._raise_failure()
-            if not self._signal.wait(TICK_SECONDS) and time.monotonic() - started > waited:
-                log.warning("waiting for %.0f s: %s", time.monotonic() - started, self.explain())
-                waited += REMIND_SECONDS
+            waited = time.monotonic() - started
+            if waited > patience:
+                log.warning("waiting for %.0f s: %s", waited, self.explain())
+                patience += REMIND_SECONDS
 
     def _raise_failure(self) -> None:
         if self._closing:
@@ -165,7 +164,6 @@ class Dispatcher:
         if self._closing:
             return
         self._closing = True
-        self._signal.set()
         self._known.set()
         self._sockets.wake()
         if self._thread.is_alive():
@@ -218,13 +216,15 @@ class Dispatcher:
             while not self._closing:
                 self._sockets.poll(TICK_SECONDS)
                 now = time.monotonic()
-                self._take_data(now)
+                busy = self._take_data(now)
                 self._take_control(now)
                 self._take_handed()
                 if now >= self._next_tick:
                     self._next_tick = now + TICK_SECONDS
                     self._tick(now)
                 self._grant(now)
+                if busy:
+                    time.sleep(GATHER_SECONDS)
         except PushFitError as error:
             self._fail(error)
         except Exception as error:  # a defect of ours must end the run, not hang it
@@ -234,28 +234,30 @@ class Dispatcher:
     def _fail(self, error: PushFitError) -> None:
         self.failure = error
         self._known.set()
-        self._signal.set()
 
-    def _take_data(self, now: float) -> None:
+    def _take_data(self, now: float) -> bool:
+        """Take what has come; False when there was nothing to deliver."""
         if self._leases is None:
-            return
+            return False
+        ready: list[Delivery] = []
         for _ in range(BURST):
             received = self._sockets.receive_data()
             if received is None:
                 break
             try:
-                self._on_lease(*received, now)
+                ready += self._on_lease(*received, now)
             except ProtocolError as error:
                 self._blame("data", error)
-        if self._ready and not self._signal.is_set():
-            self._signal.set()
+        if ready:
+            self._ready.put(ready)
+        return bool(ready)
 
-    def _on_lease(self, head: bytes, frames: list[Any], now: float) -> None:
+    def _on_lease(self, head: bytes, frames: list[Any], now: float) -> list[Delivery]:
         assert self._leases is not None
         header = wire.data_header(head)
         if header.run != self.job.run:
             self.faults["foreign_run"] += 1
-            return
+            return []
         self._leases.heard(header.generator, now)
         lease = self._leases.find(header.lease)
         arrays: tuple[np.ndarray, ...] = ()
@@ -272,14 +274,13 @@ class Dispatcher:
             self._hungry.setdefault(header.generator)
         if verdict is not Verdict.ACCEPTED or lease is None:
             self.faults[verdict.value] += 1
-            return
+            return []
         self._results[lease.id] = Delivery(lease, arrays, header.bad)
         peer = self.roster.peers[header.generator]
         peer.worked(header, lease.count * lease.segment.patches, lease.nbytes)
         if header.bad:
             self._note_bad(peer, lease, header.bad)
-        for one in ready:
-            self._ready.append(self._results.pop(one.id))
+        return [self._results.pop(one.id) for one in ready]
 
     def _note_bad(self, peer: Peer, lease: Lease, bad: list[wire.Bad]) -> None:
         segment = lease.segment

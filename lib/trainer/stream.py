@@ -27,7 +27,6 @@ from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import TRAIN, VAL, DataSet
 from lib.trainer.dispatcher import Dispatcher, Job
 from lib.trainer.feed import Feed
-from lib.trainer.roster import Reference
 from lib.wire import endpoint
 from lib.wire.protocol import MAX_CONTROL_BYTES
 from lib.wire.transport import TrainerSockets
@@ -58,8 +57,9 @@ class Stream:
         self.task = tasks.load(settings.task)(params)
         self.links = Path(settings.links)
         self._fleet: LocalFleet | None = None
-        own = self._own_data(needs_data or settings.generators > 0)
-        job = Job(
+        self._quarantine = quarantine
+        self._own = self._own_data(needs_data or settings.generators > 0)
+        self._job = Job(
             run=self.run,
             task=settings.task,
             params=msgspec.to_builtins(params),
@@ -69,25 +69,8 @@ class Stream:
             silence=settings.silence,
         )
         self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
-        if own is not None:
-            self._plan(own.counts())  # its errors come before any socket is open
-        bind = endpoint.parse(settings.bind, bind=True)
-        sockets = TrainerSockets(
-            bind,
-            settings.data_port,
-            max(settings.lease_bytes, max(job.patches.values()) * self._sample_bytes) + FRAME_SLACK,
-            MAX_CONTROL_BYTES,
-        )
-        self.address = f"tcp://{bind.host}:{sockets.control_port}"
-        self.port = sockets.control_port
-        self.dispatcher = Dispatcher(
-            sockets,
-            job,
-            self.task.arrays(),
-            self._leases,
-            own_data=own,
-            quarantine=quarantine,
-        )
+        if self._own is not None:
+            self._leases(self._own.counts())  # its errors come before any socket is open
 
     def _own_data(self, needed: bool) -> DataSet | None:
         try:
@@ -120,10 +103,10 @@ class Stream:
             del orders[VAL]
         return Plan(settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits)
 
-    def _leases(self, reference: Reference) -> Leases:
+    def _leases(self, counts: Mapping[str, list[int]]) -> Leases:
         settings = self.settings
         return Leases(
-            self._plan(reference.counts),
+            self._plan(counts),
             budget=settings.buffer_bytes,
             lease_bytes=settings.lease_bytes,
             expiry=settings.expiry,
@@ -131,9 +114,26 @@ class Stream:
             exact=settings.order == "exact",
         )
 
+    def _bind(self) -> TrainerSockets:
+        settings = self.settings
+        visit = max(self._job.patches.values()) * self._sample_bytes
+        bind = endpoint.parse(settings.bind, bind=True)
+        largest = max(settings.lease_bytes, visit) + FRAME_SLACK
+        sockets = TrainerSockets(bind, settings.data_port, largest, MAX_CONTROL_BYTES)
+        self.port = sockets.control_port
+        log.info("listening at tcp://%s:%d for generators", bind.host, self.port)
+        return sockets
+
     def __enter__(self) -> Stream:
+        self.dispatcher = Dispatcher(
+            self._bind(),
+            self._job,
+            self.task.arrays(),
+            lambda reference: self._leases(reference.counts),
+            own_data=self._own,
+            quarantine=self._quarantine,
+        )
         self.dispatcher.start()
-        log.info("listening at %s for generators", self.address)
         try:
             if self.settings.generators:
                 self._fleet = LocalFleet(

@@ -10,11 +10,12 @@ Grammar, C: a generator's control, T: the trainer's, D: data:
 
     session   = *C:hello ( T:reject | T:welcome ( C:fail | C:ready ( T:reject | work ) ) )
     work      = *( T:grant | D:lease | C:fail | C:heartbeat | T:heartbeat ) ending
-    ending    = C:bye *D:lease | T:fin | T:reset session
+    ending    = C:bye *D:lease | T:fin C:bye | T:reset session
 
 A generator says hello about once a second until it is answered. Both sides send heartbeats; a
 side unheard for `silence` seconds is gone, and the generator starts again at hello. `reset` answers
-whoever speaks out of turn (a trainer that was restarted knows nobody).
+whoever speaks out of turn (a trainer that was restarted knows nobody). The bye after a fin says
+that it was heard: ZeroMQ drops what a generator has not read when the trainer's socket closes.
 
 The data set comes in READY rather than HELLO: only WELCOME tells a generator which task to scan
 for. A generator's name is its ROUTER identity; it repeats it in each data header, where ZeroMQ
@@ -96,7 +97,7 @@ class Fail(Message, frozen=True, kw_only=True):
 
 
 class Bye(Message, frozen=True, kw_only=True):
-    """I am leaving; these leases I have not started."""
+    """I am leaving; these leases I have not started. After FIN: I heard it, there are none."""
 
     run: Name
     unstarted: Annotated[list[Count], msgspec.Meta(max_length=1024)]

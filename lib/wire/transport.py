@@ -35,6 +35,11 @@ def _options(socket: zmq.Socket[bytes], hwm: int) -> None:
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
 
 
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message waits. An exception for each look that finds none would cost more."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
 class TrainerSockets:
     """ROUTER and PULL, both bound, plus a pipe by which another thread can wake the poll."""
 
@@ -95,18 +100,16 @@ class TrainerSockets:
 
     def receive_control(self) -> tuple[str, bytes] | None:
         """(generator, frame) or None when there is none. Malformed envelopes give b""."""
-        try:
-            parts = self._control.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        if not _readable(self._control):
             return None
+        parts = self._control.recv_multipart(zmq.NOBLOCK)
         return parts[0].decode("latin-1"), parts[1] if len(parts) == 2 else b""
 
     def receive_data(self) -> tuple[bytes, list[Frame]] | None:
         """(header, array frames) of one lease, or None when there is none."""
-        try:
-            header = self._data.recv(zmq.NOBLOCK)
-        except zmq.Again:
+        if not _readable(self._data):
             return None
+        header = self._data.recv(zmq.NOBLOCK)
         frames: list[Frame] = []
         while self._data.getsockopt(zmq.RCVMORE):
             frames.append(self._data.recv(zmq.NOBLOCK, copy=False))
@@ -179,10 +182,9 @@ class GeneratorSockets:
         """The next control message, waiting at most `seconds`."""
         if seconds and not self._control.poll(int(seconds * 1000)):
             return None
-        try:
-            parts = self._control.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        if not _readable(self._control):
             return None
+        parts = self._control.recv_multipart(zmq.NOBLOCK)
         return parts[0] if len(parts) == 1 else b""
 
     def send(self, frame: bytes) -> bool:
@@ -197,7 +199,8 @@ class GeneratorSockets:
         """Send one lease; False when the high-water mark stood for all of `seconds`."""
         if self._data is None:
             return False
-        if seconds and not self._data.poll(int(seconds * 1000), zmq.POLLOUT):
+        writable = int(self._data.getsockopt(zmq.EVENTS)) & zmq.POLLOUT
+        if not writable and not self._data.poll(int(seconds * 1000), zmq.POLLOUT):
             return False
         try:
             self._data.send(header, zmq.NOBLOCK | zmq.SNDMORE)

@@ -121,7 +121,7 @@ def test_the_audit_says_what_is_wrong():
     assert text.splitlines()[-3:] == [
         "NOT every sample was handed to fit exactly once:",
         "  train epoch 2: 3 duplicate and 10 missing, 990 seen of 1,000",
-        "1,200 visits went to a substitute, because their record is bad.",
+        "1,200 visits went to a substitute: the record itself is bad.",
     ]
     assert text.splitlines()[2].endswith("-")
 
