@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cfg.base import GeneratorSettings
 from cfg.resolve import resolve
-from lib.entry import enter
+from lib.entry import INTERRUPTED, enter
 from lib.fleet.local import die_with_parent, supervise
 
 LEVELS = {"warnings": logging.WARNING, "info": logging.INFO, "leases": logging.DEBUG}
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     worker.run()
-    return 0
+    return 0 if worker.finished else INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     user ─────▶ generator_zmq.py --processes N  = supervisor      ─▶ N × generator_zmq.py
 
 - The supervisor has one thread and does nothing but start what died, with a pause that doubles
-  while a process keeps dying young. A process that ends by itself (0: the run is over; 2, 3: it
-  cannot work) is not started again.
+  while a process keeps dying young. When one ends by itself (0: the run is over; 2, 3: it cannot
+  work), that holds for all: one that had not found the trainer yet would wait for ever.
 - No orphans: each child asks the kernel to be killed when its parent ends (PR_SET_PDEATHSIG), so
   even `kill -9` of a trainer takes its local generators along.
 - Children stand in sessions of their own: Ctrl-C reaches only the parent, which then ends them.
@@ -23,6 +23,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from lib.entry import INTERRUPTED
 
 PARENT = "PUSHFIT_PARENT"  # environment: pid of the process that a child must not outlive
 FINAL = (0, 2, 3)  # exit codes after which starting again would change nothing
@@ -98,20 +100,22 @@ class _Place:
 
 
 def supervise(command: Sequence[str], count: int) -> int:
-    """Keep `count` processes of `command` running until all are done, or a signal comes.
+    """Keep `count` processes of `command` running until one is done, or a signal comes.
 
-    Returns an exit code: the first that was not 0, or 0.
+    Returns the exit code of the one that was done; INTERRUPTED after a signal.
     """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     places = [_Place(command) for _ in range(count)]
-    while not stopping.wait(LOOK) and any(place.code is None for place in places):
+    codes: set[int] = set()
+    while not codes and not stopping.wait(LOOK):
         now = time.monotonic()
         for place in places:
             place.look(now)
+        codes = {place.code for place in places if place.code is not None}
     _end([place.process for place in places if place.process is not None], GRACE)
-    return next((place.code for place in places if place.code), 0)
+    return max(codes, default=INTERRUPTED)
 
 
 class LocalFleet:

@@ -50,7 +50,7 @@ class Worker:
         self._sockets = GeneratorSockets(trainer, self.name, wire.MAX_CONTROL_BYTES)
         self._stopping = False
         self._over: str | None = None  # why the session ended
-        self._finished = False
+        self.finished = False  # the run that it worked for is over
         self._hand: deque[wire.Grant] = deque()
         self._heard = self._said = 0.0
         self._welcome: wire.Welcome | None = None
@@ -66,7 +66,7 @@ class Worker:
     def run(self) -> None:
         """Work until FIN or `stop`. Raises Rejected, or DataError for data that cannot serve."""
         try:
-            while not self._stopping and (self.stay or not self._finished):
+            while not self._stopping and (self.stay or not self.finished):
                 welcome = self._say_hello()
                 if welcome is not None:
                     self._session(welcome)
@@ -96,6 +96,9 @@ class Worker:
                     raise Rejected(f"{self.trainer} rejected this generator: {message.reason}")
                 if isinstance(message, wire.Welcome):
                     return message
+                if isinstance(message, wire.Fin):  # came too late for the run
+                    self.finished = message.done
+                    return None
             elif not said_so and time.monotonic() - started > PATIENCE_SECONDS:
                 said_so = True
                 log.info(
@@ -240,7 +243,7 @@ class Worker:
         elif isinstance(message, wire.Lease):
             self._hand.extend(message.grants)
         elif isinstance(message, wire.Fin):
-            self._finished = message.done
+            self.finished = message.done
             self._over = message.reason or "the run is over"
             self._send(wire.Bye(run=message.run, unstarted=[]))  # heard: the trainer may go
         elif isinstance(message, wire.Reset):

@@ -117,11 +117,11 @@ class Leases:
         for segment in self.plan.segments:
             need = (self._window(segment) + 3) * segment.visit_bytes
             if need > self.budget:
-                mib = 2**20
+                kib = 2**10
                 raise ConfigError(
-                    f"--buffer {self.budget // mib} MiB is too small: mixing over "
-                    f"{self.plan.window} visits of {segment.visit_bytes / mib:.1f} MiB needs "
-                    f"{-(-need // mib)} MiB. Give --buffer {-(-need // mib)}MiB or more, "
+                    f"--buffer {self.budget // kib:,} KiB is too small: mixing over "
+                    f"{self.plan.window} visits of {segment.visit_bytes // kib:,} KiB needs "
+                    f"{-(-need // kib):,} KiB. Give --buffer {-(-need // kib)}KiB or more, "
                     "or lower --mix-visits, --patches-per-visit or --patch."
                 )
 

@@ -36,6 +36,7 @@ from lib.wire.transport import TrainerSockets
 TICK_SECONDS = 0.1
 GATHER_SECONDS = 0.001  # results are left to gather so long, for one wake-up to take several
 BURST = 64  # messages taken from one socket before the other gets its turn
+FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
 REMIND_SECONDS = 30.0  # … and again so often
 
@@ -168,10 +169,29 @@ class Dispatcher:
         self._sockets.wake()
         if self._thread.is_alive():
             self._thread.join()
-        fin = wire.encode(wire.Fin(run=self.job.run, done=done, reason=reason))
-        for name in self._connected():
-            self._sockets.send_control(name, fin)
+        self._farewell(wire.encode(wire.Fin(run=self.job.run, done=done, reason=reason)))
         self._sockets.close()
+
+    def _farewell(self, fin: bytes) -> None:
+        """Say FIN to all, and stay until each has said BYE.
+
+        A generator's DEALER (with IMMEDIATE) drops what it has not read when its peer closes: FIN
+        would be lost to whoever is drawing a patch at that moment.
+        """
+        waiting = {name for name in self._connected() if self._sockets.send_control(name, fin)}
+        until = time.monotonic() + FAREWELL_SECONDS
+        while waiting and time.monotonic() < until:
+            self._sockets.poll(TICK_SECONDS)
+            while self._sockets.receive_data() is not None:
+                pass  # nobody wants it any more, but a full pipe would keep its sender waiting
+            while (received := self._sockets.receive_control()) is not None:
+                name, frame = received
+                with suppress(ProtocolError):
+                    message = wire.from_generator(frame)
+                    if isinstance(message, wire.Hello):  # came too late: no need to wait for more
+                        self._sockets.send_control(name, fin)
+                    elif isinstance(message, wire.Bye):
+                        waiting.discard(name)
 
     # -- what it knows --------------------------------------------------------------------------
 
@@ -353,7 +373,7 @@ class Dispatcher:
         assert self._leases is not None and peer.hello is not None
         self._leases.join(peer.name, peer.hello.slots, now)
         self._hungry.setdefault(peer.name)
-        log.info("%s joined: %d generators", peer.label, self.generators)
+        log.info("%s joined: %s now", peer.label, _count(self.generators, "generator"))
 
     def _adopt(self, reference: Reference) -> None:
         self._leases = self._make_leases(reference)
@@ -395,7 +415,8 @@ class Dispatcher:
             return
         for lost in self._leases.expire(now):
             self._note_lost(lost, now)
-        self._hungry = dict.fromkeys(self._leases.members)
+        for name in self._leases.members:
+            self._hungry.setdefault(name)
         if now >= self._next_beat:
             self._next_beat = now + self.job.heartbeat
             for name in self._connected():
@@ -421,7 +442,8 @@ class Dispatcher:
             return
         lost = self._leases.leave(peer.name)
         self._hungry.pop(peer.name, None)
-        log.info("%s left (%s); %d leases go to others", peer.label, why, len(lost))
+        held = _count(len(lost), "lease")
+        log.info("%s left (%s); %s to be granted again", peer.label, why, held)
 
     def _send(self, peer: Peer, message: wire.Message, now: float) -> None:
         if not self._sockets.send_control(peer.name, wire.encode(message)):
@@ -438,9 +460,12 @@ class Dispatcher:
                 grants = [self._wire_grant(lease) for lease in granted]
                 message = wire.Lease(run=self.job.run, grants=grants)
                 self._send(self.roster.peers[name], message, now)
-            if not self._leases.full:
+                self._hungry.pop(name, None)  # to the end of the line, if it still wants some
+                if self._leases.full and name in self._leases.members:
+                    self._hungry[name] = None
+            elif not self._leases.full:
                 self._hungry.pop(name, None)
-            elif not granted:
+            else:
                 self._starved = True
                 if self._handed:  # handed on before `_starved` could be seen: look again
                     self._sockets.wake()
@@ -458,3 +483,7 @@ class Dispatcher:
             records.tolist(),
             sorted(lease.bad),
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -216,7 +216,8 @@ def test_a_sink_hashes_and_a_trainer_does_not_unless_told() -> None:
 
 
 numbers = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
-words = st.text("abc-_.é %=", min_size=1).filter(lambda word: word == word.strip())
+# argparse of Python 3.11 drops a value that is "--", even from "--flag=--".
+words = st.text("abc-_.é %=", min_size=1).filter(lambda w: w == w.strip() and w != "--")
 
 
 @settings(max_examples=40, deadline=None)
@@ -232,7 +233,7 @@ words = st.text("abc-_.é %=", min_size=1).filter(lambda word: word == word.stri
             "order": st.sampled_from(["exact", "arrival"]),
             "balance": st.booleans(),
             "tensorboard": st.booleans(),
-            "out": st.text(st.characters(exclude_categories=["Cs"])),
+            "out": st.text(st.characters(exclude_categories=["Cs"])).filter(lambda w: w != "--"),
             "bind": st.sampled_from(["tcp://*:0", "tcp://[::1]:9"]),
         },
     ),

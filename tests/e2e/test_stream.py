@@ -134,7 +134,7 @@ def test_a_generator_told_to_end_hands_back_what_it_holds(
     for each in (stays, leaves):
         each.wait_for(r"lease \d+: ")
     leaves.send(number)
-    assert "told to end" in leaves.done(0, seconds=5.0)
+    assert "told to end" in leaves.done(130, seconds=5.0)
     sink.wait_for("is leaving")
     assert "goes to another" not in sink.output  # handed back, not waited for
     sink.send(signal.SIGTERM)
@@ -152,7 +152,7 @@ def test_a_supervisor_starts_again_what_is_killed(start: Starter, photos: Path) 
     supervisor.wait_for(rf"generator {first[0].pid} ended \(SIGKILL\): starting another")
     assert until(lambda: sink.output.count("joined") == 3)
     supervisor.send(signal.SIGINT)
-    supervisor.done(0, seconds=5.0)
+    supervisor.done(130, seconds=5.0)
     assert [process.pid for process in start.running()] == [sink.pid]
     sink.send(signal.SIGINT)
     sink.done(130, seconds=5.0)

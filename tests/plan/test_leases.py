@@ -261,5 +261,5 @@ def test_leases_grow_to_fill_their_time_and_shrink_for_a_large_fleet() -> None:
 
 
 def test_a_budget_below_the_mixing_window_is_refused_with_the_one_needed() -> None:
-    with pytest.raises(ConfigError, match=r"--buffer .* MiB is too small.*--mix-visits"):
+    with pytest.raises(ConfigError, match=r"--buffer .* KiB is too small.*--mix-visits"):
         Leases(make_plan(window=50), budget=10 * 3 * SAMPLE, lease_bytes=300)

@@ -1,0 +1,144 @@
+"""Every command of the README, run: its own words, with folders and hosts that exist here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+
+from tests.e2e.processes import LONG, ROOT, WARNINGS, Script, Starter, free_port
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+INLINE = ("pip install -r requirements-generator.txt",)
+
+TRAIN = "python train_zmq.py --task camera --links DIR --out runs/cam1"
+GENERATE = "python generator_zmq.py --connect tcp://gpu-host:12001 --links DIR --processes auto"
+SINK = (
+    "python sink_zmq.py --null --task camera --links DIR --epochs 2 --generators 2 --report r.json"
+)
+COVERED = {
+    "make demo",
+    "make test",
+    TRAIN,
+    GENERATE,
+    SINK,
+    "python -m cfg",
+    "python -m bench transport",
+    "python -m bench generate",
+}
+
+
+def commands() -> set[str]:
+    """The lines of every shell block, without their comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return {line for line in lines if line}
+
+
+def words(command: str, **stand_ins: object) -> list[str]:
+    """The arguments of a `python …` command, names replaced by what exists here."""
+    for name, value in stand_ins.items():
+        command = command.replace(name, str(value))
+    return shlex.split(command)[1:]
+
+
+def run(arguments: list[str], cwd: Path = ROOT) -> str:
+    ended = subprocess.run(
+        arguments, cwd=cwd, capture_output=True, text=True, timeout=4 * LONG, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_every_command_of_the_readme_is_run_by_a_test_below() -> None:
+    assert commands() == COVERED
+    for command in INLINE:
+        assert f"`{command}`" in README
+
+
+def test_make_test_runs_every_check() -> None:
+    plan = run(["make", "--dry-run", "test"])
+    for tool in ("ruff check", "ruff format --check", "mypy", "lint-imports", "pytest"):
+        assert tool in plan
+
+
+@pytest.mark.slow
+def test_make_demo(tmp_path: Path) -> None:
+    short = "--epochs 1 --patches-per-epoch 320 --bind tcp://127.0.0.1:0"
+    output = run(["make", "demo", f"OUT={tmp_path}/demo", f"DEMO={short}"])
+    assert "Every sample was handed to fit exactly once." in output
+    assert (tmp_path / "demo" / "samples.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_trainer_and_generators_on_two_hosts(
+    start: Starter, photos: Path, tmp_path: Path
+) -> None:
+    port, out = free_port(), tmp_path / "cam1"
+    trainer = start(
+        *words(TRAIN, **{"DIR": photos, "runs/cam1": out}),
+        *("--bind", f"tcp://127.0.0.1:{port}", "--model", "smallcnn", "--patch", 32, "--epochs", 1),
+    )
+    fleet = start(*words(GENERATE, **{"DIR": photos, "gpu-host:12001": f"127.0.0.1:{port}"}))
+    assert "exactly once" in trainer.done()
+    fleet.done()
+    assert (out / "best.keras").is_file()
+
+
+@pytest.mark.slow
+def test_a_sink(start: Starter, photos: Path, tmp_path: Path) -> None:
+    named = words(SINK, **{"DIR": photos, "r.json": tmp_path / "r.json"})
+    sink = start(*named, "--patch", 32, "--bind", "tcp://127.0.0.1:0")
+    assert "exactly once" in sink.done()
+    assert (tmp_path / "r.json").is_file()
+
+
+def test_the_report_on_this_host(start: Starter) -> None:
+    report: Script = start(*words("python -m cfg"))
+    assert report.finish() in (0, 2)  # 2: this machine has nothing behind its links
+    assert "links" in report.output and "train" in report.output
+
+
+@pytest.mark.slow
+def test_bench_transport() -> None:
+    options = ["--seconds", "0.3", "--rounds", "1"]
+    output = run([sys.executable, *words("python -m bench transport"), *options])
+    assert "vs_raw_0.8MB" in output and "vs_raw_8MB" in output
+
+
+@pytest.mark.slow
+def test_bench_generate(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    for name in ("alpha", "beta"):
+        (folder / name).mkdir(parents=True)
+        photo = np.random.default_rng(0).integers(0, 256, (1100, 1200, 3), dtype=np.uint8)
+        (folder / name / "1.jpg").write_bytes(simplejpeg.encode_jpeg(photo, quality=90))
+    options = ["--links", str(tmp_path), "--photos", "2"]
+    output = run([sys.executable, *words("python -m bench generate"), *options])
+    assert "vs_one_patch_512_k16" in output
+
+
+@pytest.mark.slow
+def test_a_generator_runs_on_its_own_requirements_alone(
+    start: Starter, photos: Path, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    run([str(python), "-m", *shlex.split(INLINE[0])])
+    sink = start.sink(photos, "--patch", 32, "--epochs", 1)
+    generator = [str(python), *WARNINGS, "generator_zmq.py", "--links", str(photos)]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ended = subprocess.run(
+        [*generator, "--connect", f"tcp://127.0.0.1:{sink.port}"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONG, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "exactly once" in sink.done()
