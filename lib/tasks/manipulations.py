@@ -103,9 +103,11 @@ class Resize(Manipulation):
         left, right, x0, x1 = self._around(x, patch, width, width / new_width)
         top, bottom, y0, y1 = self._around(y, patch, height, height / new_height)
         region = Image.fromarray(photo[top:bottom, left:right])
-        return np.asarray(
-            region.resize((patch, patch), Image.Resampling.BICUBIC, box=(x0, y0, x1, y1))
-        )
+        # Rows, then columns, in two calls: in one, Pillow picks the order by the shape of the
+        # region, and with the order the rounding and clipping between the passes.
+        bicubic, rows = Image.Resampling.BICUBIC, bottom - top
+        wide = region.resize((patch, rows), bicubic, box=(x0, 0, x1, rows))
+        return np.asarray(wide.resize((patch, patch), bicubic, box=(0, y0, patch, y1)))
 
     @staticmethod
     def _around(start: int, patch: int, end: int, scale: float) -> tuple[int, int, float, float]:
