@@ -24,7 +24,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from enum import Enum
-from statistics import median
 
 import msgspec
 
@@ -32,8 +31,9 @@ from lib.errors import ConfigError
 from lib.plan.order import Plan, Segment
 
 LEASE_SECONDS = 0.25  # aimed at: long enough to hide a round trip, short enough to lose
+HAND_BYTES = 8 * 2**20  # a few milliseconds of a fast network
 HAND_SECONDS = 0.05  # work a generator holds beyond the lease that it is making
-BACKUP_FACTOR = 3.0  # a head later than this many median lease times is late
+BACKUP_FACTOR = 3.0  # a head later than this many times what a lease takes is late
 BACKUP_FLOOR = 1.0  # seconds; below it, jitter would look like lateness
 READ_TRIES = 3  # generators that may fail to read a record before it counts as bad
 
@@ -109,8 +109,8 @@ class Leases:
         self._undelivered = [s.visits for s in plan.segments]  # … what each still lacks, …
         self._early: dict[int, list[Lease]] = {}  # … and what came before its segment's turn
         self._visit_seconds: dict[str, float] = {}
-        self._recent: list[float] = []
-        self._typical = LEASE_SECONDS  # median of the recent lease times
+        self._typical = LEASE_SECONDS  # running mean of the seconds that a lease takes
+        self._typical_bytes = lease_bytes  # size of the latest lease received
         self._check_budget()
 
     def _check_budget(self) -> None:
@@ -204,8 +204,13 @@ class Leases:
         return lease
 
     def _hand(self) -> int:
-        """Leases to hold at once: two, or more when one takes less than a round trip is worth."""
-        return 2 + int(HAND_SECONDS / max(self._typical, 0.002))
+        """Leases to hold at once: two, or more when they are both short and small.
+
+        Short: a round trip would be waited for. Small: more bytes under way than the connection
+        needs only pass through colder memory.
+        """
+        by_time = int(HAND_SECONDS / max(self._typical, 0.001))
+        return 2 + min(by_time, HAND_BYTES // self._typical_bytes)
 
     def _regrant(self, member: Member) -> Lease | None:
         passed: list[int] = []
@@ -291,9 +296,8 @@ class Leases:
         each, split = seconds / lease.count, lease.segment.split
         known = self._visit_seconds.get(split, each)
         self._visit_seconds[split] = 0.8 * known + 0.2 * each
-        self._recent.append(seconds)
-        del self._recent[:-9]
-        self._typical = median(self._recent)
+        self._typical = 0.8 * self._typical + 0.2 * seconds
+        self._typical_bytes = lease.nbytes
 
     def _deliverable(self, lease: Lease) -> list[Lease]:
         if not self.exact:

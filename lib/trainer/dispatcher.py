@@ -34,7 +34,6 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
-GATHER_SECONDS = 0.001  # results are left to gather so long, for one wake-up to take several
 BURST = 64  # messages taken from one socket before the other gets its turn
 FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
@@ -80,7 +79,7 @@ class Dispatcher:
         own_data: DataSet | None = None,
         quarantine: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self.job, self.specs = job, specs
+        self.job, self._layout = job, wire.Layout(specs)
         self.faults: Counter[str] = Counter()
         self.roster = Roster(identity.libraries(), identity.source_hash(), own_data)
         self._sockets, self._make_leases, self._quarantine = sockets, make_leases, quarantine
@@ -135,8 +134,10 @@ class Dispatcher:
         patience = PATIENCE_SECONDS
         started = time.monotonic()
         while True:
-            with suppress(Empty):
+            try:
                 return self._ready.get(timeout=TICK_SECONDS)
+            except Empty:
+                pass
             self._raise_failure()
             waited = time.monotonic() - started
             if waited > patience:
@@ -236,15 +237,13 @@ class Dispatcher:
             while not self._closing:
                 self._sockets.poll(TICK_SECONDS)
                 now = time.monotonic()
-                busy = self._take_data(now)
+                self._take_data(now)
                 self._take_control(now)
                 self._take_handed()
                 if now >= self._next_tick:
                     self._next_tick = now + TICK_SECONDS
                     self._tick(now)
                 self._grant(now)
-                if busy:
-                    time.sleep(GATHER_SECONDS)
         except PushFitError as error:
             self._fail(error)
         except Exception as error:  # a defect of ours must end the run, not hang it
@@ -255,10 +254,9 @@ class Dispatcher:
         self.failure = error
         self._known.set()
 
-    def _take_data(self, now: float) -> bool:
-        """Take what has come; False when there was nothing to deliver."""
+    def _take_data(self, now: float) -> None:
         if self._leases is None:
-            return False
+            return
         ready: list[Delivery] = []
         for _ in range(BURST):
             received = self._sockets.receive_data()
@@ -270,7 +268,6 @@ class Dispatcher:
                 self._blame("data", error)
         if ready:
             self._ready.put(ready)
-        return bool(ready)
 
     def _on_lease(self, head: bytes, frames: list[Any], now: float) -> list[Delivery]:
         assert self._leases is not None
@@ -284,7 +281,7 @@ class Dispatcher:
         if lease is not None:
             if (header.first, header.count) != (lease.start, lease.count):
                 raise ProtocolError(f"lease {header.lease} does not have the visits granted")
-            arrays = wire.arrays_of(header, frames, self.specs, lease.segment.patches)
+            arrays = self._layout.arrays(header, frames, lease.segment.patches)
         stages = header.stages
         seconds = stages.decode + stages.transform + stages.wait
         verdict, ready = self._leases.receive(

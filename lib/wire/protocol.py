@@ -290,25 +290,30 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes) -> T:
         raise ProtocolError(f"not a message of this protocol: {error}") from error
 
 
-def arrays_of(
-    header: Data, frames: Sequence[Any], specs: Sequence[ArraySpec], patches: int
-) -> tuple[np.ndarray, ...]:
-    """The lease's arrays, (count·K, *shape) each, as read-only views into `frames` (no copy).
+class Layout:
+    """The arrays of a task's samples, as they come over the wire."""
 
-    Raises ProtocolError unless names, dtypes, shapes and byte counts are exactly the run's own.
-    """
-    if header.arrays != tuple(specs) or len(frames) != len(specs):
-        raise ProtocolError(f"lease {header.lease}: its arrays are not those of this task")
-    rows = header.count * patches
-    arrays = []
-    for spec, frame in zip(specs, frames, strict=True):
-        if len(frame) != rows * spec.nbytes:
-            raise ProtocolError(
-                f"lease {header.lease}: {spec.name} has {len(frame)} bytes, not {rows} samples "
-                f"of {spec.nbytes}"
-            )
-        arrays.append(np.frombuffer(frame, dtype=spec.dtype).reshape(rows, *spec.shape))
-    return tuple(arrays)
+    def __init__(self, specs: Sequence[ArraySpec]) -> None:
+        self.specs = tuple(specs)
+        self._each = [(spec, np.dtype(spec.dtype), spec.nbytes) for spec in self.specs]
+
+    def arrays(self, header: Data, frames: Sequence[Any], patches: int) -> tuple[np.ndarray, ...]:
+        """The lease's arrays, (count·K, *shape) each: read-only views into `frames`, no copy.
+
+        Raises ProtocolError unless names, dtypes, shapes and byte counts are exactly the run's.
+        """
+        if header.arrays != self.specs or len(frames) != len(self.specs):
+            raise ProtocolError(f"lease {header.lease}: its arrays are not those of this task")
+        rows = header.count * patches
+        arrays = []
+        for (spec, dtype, nbytes), frame in zip(self._each, frames, strict=True):
+            if len(frame) != rows * nbytes:
+                raise ProtocolError(
+                    f"lease {header.lease}: {spec.name} has {len(frame)} bytes, not {rows} "
+                    f"samples of {nbytes}"
+                )
+            arrays.append(np.frombuffer(frame, dtype).reshape(rows, *spec.shape))
+        return tuple(arrays)
 
 
 def pack_listing(lines: Sequence[str]) -> bytes:

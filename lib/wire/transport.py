@@ -25,6 +25,10 @@ CONTROL_HWM = 10_000
 LINGER_MS = 2_000  # how long a clean exit waits for its last messages to leave
 FAST_FRAME = 64 * 1024  # below it, copying a frame is cheaper than tracking it
 
+# pyzmq's enums cost more than the calls they are given to: plain numbers, and the plain getter.
+NOBLOCK, EVENTS, POLLIN, POLLOUT = map(int, (zmq.NOBLOCK, zmq.EVENTS, zmq.POLLIN, zmq.POLLOUT))
+_get: Any = zmq.backend.Socket.get
+
 Frame = Any  # zmq.Frame or bytes: both have the buffer interface
 
 
@@ -37,7 +41,7 @@ def _options(socket: zmq.Socket[bytes], hwm: int) -> None:
 
 def _readable(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message waits. An exception for each look that finds none would cost more."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(_get(socket, EVENTS) & POLLIN)
 
 
 class TrainerSockets:
@@ -102,23 +106,26 @@ class TrainerSockets:
         """(generator, frame) or None when there is none. Malformed envelopes give b""."""
         if not _readable(self._control):
             return None
-        parts = self._control.recv_multipart(zmq.NOBLOCK)
+        parts = self._control.recv_multipart(NOBLOCK)
         return parts[0].decode("latin-1"), parts[1] if len(parts) == 2 else b""
 
     def receive_data(self) -> tuple[bytes, list[Frame]] | None:
         """(header, array frames) of one lease, or None when there is none."""
-        if not _readable(self._data):
+        try:
+            part = self._data.recv(NOBLOCK, copy=False)
+        except zmq.Again:
             return None
-        header = self._data.recv(zmq.NOBLOCK)
+        header = part.bytes
         frames: list[Frame] = []
-        while self._data.getsockopt(zmq.RCVMORE):
-            frames.append(self._data.recv(zmq.NOBLOCK, copy=False))
+        while part.more:
+            part = self._data.recv(NOBLOCK, copy=False)
+            frames.append(part)
         return header, frames
 
     def send_control(self, generator: str, frame: bytes) -> bool:
         """False when that generator is not connected (any more), or does not read."""
         try:
-            self._control.send_multipart([generator.encode("latin-1"), frame], zmq.NOBLOCK)
+            self._control.send_multipart([generator.encode("latin-1"), frame], NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 return False
@@ -184,13 +191,13 @@ class GeneratorSockets:
             return None
         if not _readable(self._control):
             return None
-        parts = self._control.recv_multipart(zmq.NOBLOCK)
+        parts = self._control.recv_multipart(NOBLOCK)
         return parts[0] if len(parts) == 1 else b""
 
     def send(self, frame: bytes) -> bool:
         """False when the trainer is not connected."""
         try:
-            self._control.send(frame, zmq.NOBLOCK)
+            self._control.send(frame, NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -199,11 +206,11 @@ class GeneratorSockets:
         """Send one lease; False when the high-water mark stood for all of `seconds`."""
         if self._data is None:
             return False
-        writable = int(self._data.getsockopt(zmq.EVENTS)) & zmq.POLLOUT
+        writable = _get(self._data, EVENTS) & POLLOUT
         if not writable and not self._data.poll(int(seconds * 1000), zmq.POLLOUT):
             return False
         try:
-            self._data.send(header, zmq.NOBLOCK | zmq.SNDMORE)
+            self._data.send(header, NOBLOCK | zmq.SNDMORE)
         except zmq.Again:
             return False
         for array in arrays[:-1]:

@@ -112,7 +112,7 @@ def test_arrays_are_views_into_the_frames() -> None:
     image = np.arange(2 * 3 * 12, dtype=np.uint8).reshape(6, 2, 2, 3)
     label = np.arange(6, dtype=np.int32)
     frames = [image.tobytes(), label.tobytes()]
-    got = wire.arrays_of(header(), frames, SPECS, patches=3)
+    got = wire.Layout(SPECS).arrays(header(), frames, patches=3)
     assert (got[0] == image).all() and (got[1] == label).all()
     assert got[0].base is not None and not got[0].flags.writeable
 
@@ -133,7 +133,7 @@ def test_arrays_that_lie_about_themselves_are_refused(
     changes: dict[str, object], sizes: tuple[int, ...]
 ) -> None:
     with pytest.raises(ProtocolError, match="lease 3"):
-        wire.arrays_of(header(**changes), [bytes(n) for n in sizes], SPECS, patches=3)
+        wire.Layout(SPECS).arrays(header(**changes), [bytes(n) for n in sizes], patches=3)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n")), min_size=1))
