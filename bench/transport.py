@@ -15,10 +15,12 @@ only ours does: mixing and copying into batches. Rounds alternate; medians are c
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import zmq
@@ -115,31 +117,45 @@ def _taken(dispatcher: Dispatcher) -> Any:
         yield nbytes
 
 
+SIDES = {
+    "raw": raw,
+    "ours": partial(ours, batched=False),
+    "batched": partial(ours, batched=True),
+}
+
+
+def _fresh(side: str, size: int, peers: int, seconds: float) -> tuple[float, float]:
+    """One measurement in a process of its own: neither side inherits the other's heap."""
+    command = [sys.executable, "-m", "bench.transport", side, str(size), str(peers), str(seconds)]
+    rate, cpu = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return rate, cpu
+
+
 def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench transport")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(args)
-    sides = {
-        "raw": lambda size, peers: raw(size, peers, options.seconds),
-        "ours": lambda size, peers: ours(size, peers, options.seconds, batched=False),
-        "batched": lambda size, peers: ours(size, peers, options.seconds, batched=True),
-    }
     figures: dict[str, float] = {}
     ratios: dict[str, float] = {}
     for label, size in SIZES.items():
         for peers in (1, 2):
-            rates: dict[str, list[float]] = {side: [] for side in sides}
-            cpus: dict[str, list[float]] = {side: [] for side in sides}
+            measured: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
             for _ in range(options.rounds):
-                for side, measure in sides.items():
-                    rate, cpu = measure(size, peers)
-                    rates[side].append(rate)
-                    cpus[side].append(cpu)
-            for side in sides:
-                figures[f"{side}_{label}_x{peers}_gb_s"] = statistics.median(rates[side]) / 1e9
-                figures[f"{side}_{label}_x{peers}_cpu_s_per_gb"] = statistics.median(cpus[side])
-            paired = [o / r for o, r in zip(rates["ours"], rates["raw"], strict=True)]
-            ratios[f"vs_raw_{label}_x{peers}"] = statistics.median(paired)
+                for side, each in measured.items():
+                    each.append(_fresh(side, size, peers, options.seconds))
+            for side, each in measured.items():
+                rate, cpu = (statistics.median(column) for column in zip(*each, strict=True))
+                figures[f"{side}_{label}_x{peers}_gb_s"] = rate / 1e9
+                figures[f"{side}_{label}_x{peers}_cpu_s_per_gb"] = cpu
+            ratios[f"vs_raw_{label}_x{peers}"] = statistics.median(
+                mine / bare
+                for (mine, _), (bare, _) in zip(measured["ours"], measured["raw"], strict=True)
+            )
         ratios[f"vs_raw_{label}"] = min(ratios[f"vs_raw_{label}_x{peers}"] for peers in (1, 2))
     return {"bench": "transport", "ratios": ratios, "figures": figures}
+
+
+if __name__ == "__main__":
+    side, size, peers, seconds = sys.argv[1:]
+    print(json.dumps(SIDES[side](int(size), int(peers), float(seconds))))

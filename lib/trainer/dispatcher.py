@@ -1,9 +1,11 @@
-"""The trainer's side of the wire: one thread that grants leases, receives and commits them.
+"""The trainer's side of the wire: grants leases, receives and commits them.
 
 - Every turn of the loop takes all messages that have come (a burst at most), then grants what
   there is room for, one LEASE message a generator: the cost of a wake-up is shared by many leases.
-- Deliveries go to the consumer through a queue, in the order of `Leases`, a burst at a time; what
-  the consumer has handed to `fit` comes back through a deque. No Python lock is taken for a lease.
+- **Who waits, works**: while the consumer waits for a delivery, it takes the turns itself; a
+  thread of our own takes them while the consumer is busy. At full load no thread wakes another.
+- Deliveries go to the consumer through a deque, in the order of `Leases`, a burst at a time; what
+  it has handed to `fit` comes back through another.
 - A peer's message can do no more than be used, raise a counter, or be answered with RESET or
   REJECT.
 - `explain` says in one sentence what the stream waits for, and what would help.
@@ -17,7 +19,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
+LEND_SECONDS = 0.002  # how long the dispatcher's thread leaves the sockets to the consumer
 BURST = 64  # messages taken from one socket before the other gets its turn
 FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
@@ -85,9 +87,12 @@ class Dispatcher:
         self._sockets, self._make_leases, self._quarantine = sockets, make_leases, quarantine
         self._leases: Leases | None = None
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
-        self._ready: SimpleQueue[list[Delivery]] = SimpleQueue()
+        self._ready: deque[list[Delivery]] = deque()
         self._handed: deque[Lease] = deque()
         self._known = threading.Event()
+        self._baton = threading.Lock()  # who holds it may use the sockets
+        self._wanted = False  # the consumer waits for the baton, or has it
+        self._pumped = 0.0  # when the consumer last gave it back
         self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
         self._starved = False  # the budget is full: a lease handed on lets the next be granted
         self.failure: PushFitError | None = None  # what ended the stream before its time
@@ -133,16 +138,14 @@ class Dispatcher:
     def _next(self) -> list[Delivery]:
         patience = PATIENCE_SECONDS
         started = time.monotonic()
-        while True:
-            try:
-                return self._ready.get(timeout=TICK_SECONDS)
-            except Empty:
-                pass
+        while not self._ready:
             self._raise_failure()
+            self._pump()
             waited = time.monotonic() - started
             if waited > patience:
                 log.warning("waiting for %.0f s: %s", waited, self.explain())
                 patience += REMIND_SECONDS
+        return self._ready.popleft()
 
     def _raise_failure(self) -> None:
         if self._closing:
@@ -170,8 +173,9 @@ class Dispatcher:
         self._sockets.wake()
         if self._thread.is_alive():
             self._thread.join()
-        self._farewell(wire.encode(wire.Fin(run=self.job.run, done=done, reason=reason)))
-        self._sockets.close()
+        with self._baton:
+            self._farewell(wire.encode(wire.Fin(run=self.job.run, done=done, reason=reason)))
+            self._sockets.close()
 
     def _farewell(self, fin: bytes) -> None:
         """Say FIN to all, and stay until each has said BYE.
@@ -233,17 +237,38 @@ class Dispatcher:
     # -- the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
+        while not self._closing and self.failure is None:
+            if self._wanted or time.monotonic() - self._pumped < LEND_SECONDS:
+                time.sleep(LEND_SECONDS)
+                continue
+            with self._baton:
+                self._turn()
+
+    def _pump(self) -> None:
+        """Take a turn in the consumer's thread."""
+        self._wanted = True
+        if not self._baton.acquire(blocking=False):
+            self._sockets.wake()
+            self._baton.acquire()
         try:
-            while not self._closing:
-                self._sockets.poll(TICK_SECONDS)
-                now = time.monotonic()
-                self._take_data(now)
-                self._take_control(now)
-                self._take_handed()
-                if now >= self._next_tick:
-                    self._next_tick = now + TICK_SECONDS
-                    self._tick(now)
-                self._grant(now)
+            if not self._closing:
+                self._turn()
+        finally:
+            self._pumped = time.monotonic()
+            self._wanted = False
+            self._baton.release()
+
+    def _turn(self) -> None:
+        try:
+            self._sockets.poll(TICK_SECONDS)
+            now = time.monotonic()
+            self._take_data(now)
+            self._take_control(now)
+            self._take_handed()
+            if now >= self._next_tick:
+                self._next_tick = now + TICK_SECONDS
+                self._tick(now)
+            self._grant(now)
         except PushFitError as error:
             self._fail(error)
         except Exception as error:  # a defect of ours must end the run, not hang it
@@ -267,7 +292,7 @@ class Dispatcher:
             except ProtocolError as error:
                 self._blame("data", error)
         if ready:
-            self._ready.put(ready)
+            self._ready.append(ready)
 
     def _on_lease(self, head: bytes, frames: list[Any], now: float) -> list[Delivery]:
         assert self._leases is not None

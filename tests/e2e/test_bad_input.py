@@ -65,7 +65,7 @@ def test_data_that_cannot_serve(
         ("--task kamera", "there is no 'kamera', did you mean 'camera'"),
         ("--bach-size 3", "--bach-size is not a flag of train_zmq.py, did you mean '--batch-size'"),
         ("--batch-size 0", "--batch-size on the command line: '0' will not do, .* at least 1"),
-        ("--buffer 10KiB --patch 32", "--buffer .* is too small: .* Give --buffer \d+KiB or more"),
+        ("--buffer 10KiB --patch 32", r"--buffer .* is too small: .* Give --buffer \d+KiB or more"),
         ("--bind tcp://127.0.0.1", "has no port"),
         ("--out /proc/run", "cannot make the output folder /proc/run"),
     ],
