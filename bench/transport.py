@@ -6,8 +6,11 @@ Both sides move the same bytes between the same number of processes on loopback 
     ours   peers that speak the whole protocol with ready-made samples ─▶ Dispatcher, to a consumer
            that takes every lease in exact order and hands it back
 
-The consumer of each gets the received buffers and touches none of them. `batched_*` then adds what
-only ours does: mixing and copying into batches. Rounds alternate; medians are compared.
+The consumer of each gets the received buffers and touches none of them. `raw_kept` is raw with the
+allocator setting that our trainer makes (`transport.keep_receive_buffers`), so that what the
+protocol costs can be told from what that gains. `batched` adds what only ours does: mixing and
+copying into batches. Every measurement is a process of its own; rounds alternate; medians are
+compared, and of one and two generators the worse ratio stands for a size.
 
     python -m bench transport [--seconds 3] [--rounds 5]
 """
@@ -33,7 +36,7 @@ from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire.endpoint import Endpoint
 from lib.wire.protocol import MAX_CONTROL_BYTES
-from lib.wire.transport import TrainerSockets
+from lib.wire.transport import TrainerSockets, keep_receive_buffers
 
 SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
 SAMPLES = 8  # samples a lease, so that the accounting has something to count
@@ -117,8 +120,15 @@ def _taken(dispatcher: Dispatcher) -> Any:
         yield nbytes
 
 
+def raw_kept(size: int, peers: int, seconds: float) -> tuple[float, float]:
+    """`raw` with the one allocator setting that our trainer makes for itself."""
+    keep_receive_buffers()
+    return raw(size, peers, seconds)
+
+
 SIDES = {
     "raw": raw,
+    "raw_kept": raw_kept,
     "ours": partial(ours, batched=False),
     "batched": partial(ours, batched=True),
 }
@@ -148,11 +158,15 @@ def run(args: list[str]) -> dict[str, Any]:
                 rate, cpu = (statistics.median(column) for column in zip(*each, strict=True))
                 figures[f"{side}_{label}_x{peers}_gb_s"] = rate / 1e9
                 figures[f"{side}_{label}_x{peers}_cpu_s_per_gb"] = cpu
-            ratios[f"vs_raw_{label}_x{peers}"] = statistics.median(
-                mine / bare
-                for (mine, _), (bare, _) in zip(measured["ours"], measured["raw"], strict=True)
+            for bare in ("raw", "raw_kept"):
+                ratios[f"vs_{bare}_{label}_x{peers}"] = statistics.median(
+                    mine / theirs
+                    for (mine, _), (theirs, _) in zip(measured["ours"], measured[bare], strict=True)
+                )
+        for bare in ("raw", "raw_kept"):
+            ratios[f"vs_{bare}_{label}"] = min(
+                ratios[f"vs_{bare}_{label}_x{peers}"] for peers in (1, 2)
             )
-        ratios[f"vs_raw_{label}"] = min(ratios[f"vs_raw_{label}_x{peers}"] for peers in (1, 2))
     return {"bench": "transport", "ratios": ratios, "figures": figures}
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +13,7 @@ from cfg.base import about
 from cfg.fields import Setting, settings_of
 from cfg.layers import COMMAND_LINE, DEFAULT, matches
 from cfg.resolve import Resolved, resolve, word
-from lib.errors import PushFitError
+from lib.entry import enter
 
 PROG = "python -m cfg"
 
@@ -45,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     print("\n".join(_host(shown)), end="\n\n")
     print("\n".join(_links(shown, found)), end="\n\n")
     print("\n".join(_settings(shown)))
-    return 0 if all(link.state == "fine" for link in found if link.needed) else 2
+    return 0 if not any(link.wrong for link in found) else 2
 
 
 def _host(shown: Resolved[ReportSettings]) -> Iterator[str]:
@@ -69,14 +66,14 @@ def _links(shown: Resolved[ReportSettings], found: Sequence[links.Link]) -> Iter
     wide = max(len(link.name) for link in found)
     far = min(max(len(link.target) for link in found), 40)
     for link in found:
-        mark = "ok" if link.state == "fine" else "WRONG" if link.needed else "-"
+        mark = "ok" if link.state == "fine" else "WRONG" if link.wrong else "-"
         target = f"-> {link.target}" if link.target else ""
         count = f"{link.entries:,} {'entry' if link.entries == 1 else 'entries'}"
         state = count if link.state == "fine" else _state(link)
         yield f"  {mark:5}  {link.name:{wide}} {target:{far + 3}}  {state}".rstrip()
 
-    wrong = [link for link in found if link.needed and link.state != "fine"]
-    spare = [link for link in found if not link.needed and link.state != "fine"]
+    wrong = [link for link in found if link.wrong]
+    spare = [link for link in found if not link.wrong and link.state != "fine"]
     for title, group in (("To mend it", wrong), ("Optional; to have them", spare)):
         if group:
             mounts = any(links.is_mount(link, shown.machine) for link in group)
@@ -86,6 +83,9 @@ def _links(shown: Resolved[ReportSettings], found: Sequence[links.Link]) -> Iter
                 else (f"{title}:")
             )
             yield from (f"  {links.mend(link, shown.machine)}" for link in group)
+    for link in wrong:
+        if link.name not in links.NEEDED:
+            yield f"Or do without: rm {links.near(link.path)}"
     if wrong:
         yield "Or name another folder of links: --links DIR, or PUSHFIT_LINKS=DIR"
 
@@ -141,9 +141,4 @@ def _resolved(
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except PushFitError as error:
-        width = min(shutil.get_terminal_size().columns, 100)
-        print(textwrap.fill(f"{PROG}: {error}", width), file=sys.stderr)
-        sys.exit(error.exit_code)
+    enter(main)

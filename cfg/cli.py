@@ -93,6 +93,12 @@ class Formatter(argparse.HelpFormatter):
         width = min(shutil.get_terminal_size().columns, 100) - 1
         super().__init__(prog, max_help_position=29, width=width)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Paragraphs are filled; what stands indented in the source keeps its lines."""
+        blocks = text.strip().split("\n\n")
+        fill = super()._fill_text
+        return "\n\n".join(b if b.startswith("    ") else fill(b, width, indent) for b in blocks)
+
     def _format_usage(self, usage: Any, *rest: Any) -> str:
         return super()._format_usage(usage, *rest).replace("usage:", "Usage:", 1)
 

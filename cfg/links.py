@@ -19,6 +19,8 @@ LINKS = {
     "hdf5": "patches stored by sink_zmq.py",
 }
 NEEDED = frozenset({"train"})
+USED = NEEDED | {"flickr_images", "val_images"}  # not having them is fine, half having them is not
+BROKEN = frozenset({"dangling", "unreadable", "a file"})
 CONTAINER_ROOT = "/data"  # what the links of dockerlinks/ point into
 State = Literal["fine", "empty", "dangling", "missing", "unreadable", "a file"]
 
@@ -40,8 +42,11 @@ class Link(msgspec.Struct, frozen=True):
         return self.path.name
 
     @property
-    def needed(self) -> bool:
-        return self.name in NEEDED
+    def wrong(self) -> bool:
+        """Whether training would refuse this folder of links because of it."""
+        if self.name in NEEDED:
+            return self.state != "fine"
+        return self.name in USED and self.state in BROKEN
 
 
 def inspect(folder: Path) -> list[Link]:
@@ -72,7 +77,7 @@ def mend(link: Link, machine: hosts.Machine) -> str:
         return f"sudo chmod -R a+rX {end}    (or run as a user who may read it)"
     if is_mount(link, machine):
         return f"-v /path/to/your/{link.name}:{end}:ro"
-    return f"ln -sfn /path/to/your/{link.name} {_near(link.path)}"
+    return f"ln -sfn /path/to/your/{link.name} {near(link.path)}"
 
 
 def is_mount(link: Link, machine: hosts.Machine) -> bool:
@@ -81,7 +86,7 @@ def is_mount(link: Link, machine: hosts.Machine) -> bool:
     return bool(machine.container) and inside and link.state != "unreadable"
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """`path` as it is typed from the current folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 

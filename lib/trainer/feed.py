@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from bisect import bisect_right
@@ -28,6 +29,10 @@ from lib.plan.leases import Lease
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
 from lib.trainer.dispatcher import Delivery, Dispatcher
+
+PATIENCE_SECONDS = 60.0  # without a batch pulled, before a likely deadlock is named
+
+log = logging.getLogger("pushfit.trainer")
 
 Arrays = dict[str, np.ndarray]
 
@@ -89,6 +94,7 @@ class Feed:
         self._pulled = 0  # batches of the whole run pulled so far
         self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
         self._closed = False
+        self._complained = 0.0
         self.waited = 0.0  # seconds in which no delivery was there when one was wanted
         self.samples = self.nbytes = 0  # handed on so far
         self.busy_since: float | None = None  # when the first batch was asked for
@@ -104,6 +110,7 @@ class Feed:
             with self._turn:
                 while not self._closed and (turn := self._current()) is not None and turn != split:
                     self._turn.wait(1.0)
+                    self._complain(split, turn)
                 if self._closed or turn is None:
                     return
                 try:
@@ -149,6 +156,16 @@ class Feed:
             return self._first
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _complain(self, split: str, turn: str) -> None:
+        """Say so when `split` is wanted, it is the turn of `turn`, and nobody takes any of that."""
+        if self.until and time.monotonic() - max(self.until, self._complained) > PATIENCE_SECONDS:
+            self._complained = time.monotonic()
+            log.warning(
+                "%s wants its next batch, but the run stands at %s, of which nothing was taken for "
+                "%.0f s: does the training loop validate after every epoch?",
+                *(split, turn, time.monotonic() - self.until),
+            )
 
     def _pull(self) -> Batch:
         batch, self._first = self._first or next(self._stream), None

@@ -17,7 +17,7 @@ from lib.observe.metrics import Recent
 from lib.tasks.base import TRAIN, VAL
 from lib.trainer import callbacks, checkpoint, models
 from lib.trainer.feed import Batch
-from lib.trainer.fit_data import dataset
+from lib.trainer.fit_data import dataset, prepare
 from lib.trainer.stream import Stream
 
 SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
@@ -61,6 +61,7 @@ class Fit:
         models.compile(self.model, settings.optimizer, settings.learning_rate)
         self.monitor = models.monitor(self.model)
         self._draw_sheet(feed.first())
+        prepare(self.model, task, feed.first())
         self.recent = Recent(feed, lambda: stream.dispatcher.generators)
         self.checkpoints = checkpoint.Checkpoints(out, self.monitor)
         self.progress = callbacks.Progress(

@@ -6,8 +6,8 @@ for ever. Keras keeps one iterator over all training epochs, cut by `steps_per_e
 new one for every validation and drops the old one with what it had read ahead. So an iterator of
 the training split goes on over all epochs, one of another split ends with its epoch.
 
-Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for. On
-these it is not peeked at (on TensorFlow it is: two batches would be lost).
+Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for. There
+Keras pulls a batch to build the metrics from and drops it; `prepare` builds them before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from lib.tasks.base import TRAIN, Task
-from lib.trainer.feed import Feed
+from lib.trainer.feed import Batch, Feed
 
 PREFETCH = 2  # batches on their way to the device while one is trained on
 
@@ -32,6 +32,13 @@ def dataset(feed: Feed, task: Task, split: str) -> Any:
     if keras.backend.backend() == "tensorflow":
         return _tf_dataset(feed, task, split)
     return _Batches(feed, task, split)
+
+
+def prepare(model: keras.Model, task: Task, batch: Batch) -> None:
+    """Build what `fit` would else pull a batch for, from one that is handed on all the same."""
+    if keras.backend.backend() != "tensorflow":
+        model.test_on_batch(*task.to_fit(batch.arrays))
+        model.reset_metrics()
 
 
 def _pairs(feed: Feed, task: Task, split: str) -> Iterator[tuple[Any, Any]]:

@@ -35,7 +35,7 @@ _get: Any = zmq.backend.Socket.get
 Frame = Any  # zmq.Frame or bytes: both have the buffer interface
 
 
-def _keep_receive_buffers() -> None:
+def keep_receive_buffers() -> None:
     """Have glibc keep freed receive buffers for the next lease; elsewhere nothing happens.
 
     By default it returns them to the kernel, and every lease is received into pages that have to be
@@ -63,7 +63,7 @@ class TrainerSockets:
     """ROUTER and PULL, both bound, plus a pipe by which another thread can wake the poll."""
 
     def __init__(self, bind: Endpoint, data_port: int, max_data_bytes: int, max_control_bytes: int):
-        _keep_receive_buffers()
+        keep_receive_buffers()
         self._context = zmq.Context()
         try:
             self._control = self._context.socket(zmq.ROUTER)

@@ -66,13 +66,18 @@ def test_the_repositorys_own_links() -> None:
         assert {p.name: str(p.readlink()) for p in (ROOT / name).iterdir()} == want
 
 
-def test_a_good_folder_is_reported_with_exit_code_0(
+def test_a_dangling_link_is_wrong_and_a_missing_one_is_not(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["--links", str(folder)]) == 2  # training would refuse the dangling link as well
+    text = capsys.readouterr().out
+    assert "WRONG  flickr_images" in text and "points to nothing (extra training photos)" in text
+    assert "Or do without: rm " in text
+    (folder / "flickr_images").unlink()
     assert main(["--links", str(folder)]) == 0
     text = capsys.readouterr().out
     assert "1 entry" in text
-    assert "points to nothing (extra training photos)" in text
+    assert "is not there (extra training photos)" in text
     assert "command line" in text
     assert "batch_size" not in text
 
