@@ -31,7 +31,8 @@ import zmq
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.trainer.dispatcher import Dispatcher, Job
+from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire.endpoint import Endpoint
@@ -90,7 +91,7 @@ def ours(size: int, peers: int, seconds: float, *, batched: bool) -> tuple[float
         return Leases(plan, budget=BUDGET, lease_bytes=size)
 
     sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, size + 2**16, MAX_CONTROL_BYTES)
-    dispatcher = Dispatcher(sockets, job, specs, leases, own_data=data)
+    dispatcher = Dispatcher(sockets, Exchange(sockets, job, specs, leases, own_data=data))
     address = f"tcp://127.0.0.1:{sockets.control_port}"
     dispatcher.start()
     processes = _peers("ours", address, size // patches, peers)

@@ -130,15 +130,15 @@ class Worker:
         listing = b""
         if data.fingerprint() != welcome.fingerprint:
             listing = wire.pack_listing(identity.listing(data))
-        self._send(
-            wire.Ready(
-                run=welcome.run,
-                fingerprint=data.fingerprint(),
-                classes=data.classes,
-                counts=data.counts(),
-                listing=listing,
-            )
+        ready = wire.Ready(
+            run=welcome.run,
+            fingerprint=data.fingerprint(),
+            classes=data.classes,
+            counts=data.counts(),
+            listing=listing,
         )
+        if not self._send(ready):
+            return  # the trainer went away meanwhile: hello again
         log.info("found run %s at %s: task %s", welcome.run, self.trainer, welcome.task)
         self._sockets.open_data(welcome.data_port)
         with Maker(task, data, self.links, welcome.seed, welcome.patches) as maker:
@@ -249,6 +249,6 @@ class Worker:
         elif isinstance(message, wire.Reset):
             self._over = "the trainer lost sight of this generator"
 
-    def _send(self, message: wire.Message) -> None:
+    def _send(self, message: wire.Message) -> bool:
         self._said = time.monotonic()
-        self._sockets.send(wire.encode(message))
+        return self._sockets.send(wire.encode(message))

@@ -18,7 +18,7 @@ log = logging.getLogger("pushfit.sink")
 def drain(stream: Stream, live: console.Live) -> dict[str, float]:
     """Take all of `stream`. Returns seconds, CPU seconds of this process, and its peak memory."""
     feed = stream.feed
-    recent = Recent(feed, lambda: stream.dispatcher.generators)
+    recent = Recent(feed, lambda: stream.dispatcher.exchange.generators)
     started, cpu = time.monotonic(), time.process_time()
     try:
         for batch in feed.all():

@@ -28,7 +28,8 @@ from lib.errors import StreamClosed
 from lib.plan.leases import Lease
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
-from lib.trainer.dispatcher import Delivery, Dispatcher
+from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.exchange import Delivery
 
 PATIENCE_SECONDS = 60.0  # without a batch pulled, before a likely deadlock is named
 

@@ -62,7 +62,7 @@ class Fit:
         self.monitor = models.monitor(self.model)
         self._draw_sheet(feed.first())
         prepare(self.model, task, feed.first())
-        self.recent = Recent(feed, lambda: stream.dispatcher.generators)
+        self.recent = Recent(feed, lambda: stream.dispatcher.exchange.generators)
         self.checkpoints = checkpoint.Checkpoints(out, self.monitor)
         self.progress = callbacks.Progress(
             self.recent, console.Live(style=settings.progress), feed.steps(VAL) or None

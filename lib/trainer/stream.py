@@ -25,7 +25,8 @@ from lib.fleet.local import LocalFleet
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import TRAIN, VAL, DataSet
-from lib.trainer.dispatcher import Dispatcher, Job
+from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
 from lib.wire import endpoint
 from lib.wire.protocol import MAX_CONTROL_BYTES
@@ -125,14 +126,16 @@ class Stream:
         return sockets
 
     def __enter__(self) -> Stream:
-        self.dispatcher = Dispatcher(
-            self._bind(),
+        sockets = self._bind()
+        exchange = Exchange(
+            sockets,
             self._job,
             self.task.arrays(),
             lambda reference: self._leases(reference.counts),
             own_data=self._own,
             quarantine=self._quarantine,
         )
+        self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()
         try:
             if self.settings.generators:
@@ -178,7 +181,7 @@ class Stream:
 
     def report(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """report.json, as docs/architecture.md describes it."""
-        rows = self.dispatcher.roster.report(time.monotonic())
+        rows = self.dispatcher.exchange.roster.report(time.monotonic())
         stages: dict[str, float] = {}
         for row in rows:
             for stage, seconds in row["stages_s"].items():
@@ -192,6 +195,6 @@ class Stream:
             **{name: round(figure, 4) for name, figure in self.feed.figures().items()},
             "stages": {**stages, "fit_waited": round(self.feed.waited, 3)},
             "generators": rows,
-            "faults": dict(sorted(self.dispatcher.faults.items())),
+            "faults": dict(sorted(self.dispatcher.exchange.faults.items())),
             "metrics": dict(metrics),
         }

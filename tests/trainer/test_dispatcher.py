@@ -18,7 +18,8 @@ from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks import identity
 from lib.tasks.base import DataSet, Record
-from lib.trainer.dispatcher import Dispatcher, Job
+from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire import protocol as wire
@@ -55,10 +56,11 @@ class Rig:
         sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, 10**5, wire.MAX_CONTROL_BYTES)
         self.address = Endpoint("127.0.0.1", sockets.control_port)
         data: DataSet | None = self.task.scan(links) if own else None
-        self.dispatcher = Dispatcher(
+        exchange = Exchange(
             sockets, job, self.task.arrays(), self.leases, own_data=data,
             quarantine=lambda row: self.rows.append(dict(row)),
         )  # fmt: skip
+        self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()
 
     def leases(self, reference: Reference) -> Leases:
@@ -220,7 +222,7 @@ def test_a_file_that_cannot_be_read_is_tried_three_times_and_replaced(
     one.worker()
     audit = one.drained()
     assert_clean(audit)
-    assert one.dispatcher.faults["unreadable"] >= 3
+    assert one.dispatcher.exchange.faults["unreadable"] >= 3
     assert {row["path"] for row in one.rows} == {"train/odd/009.txt"}
 
 
@@ -253,7 +255,7 @@ def test_other_library_versions_are_rejected_with_the_command_that_mends_it(
     rig: Callable[..., Rig],
 ) -> None:
     one = rig()
-    one.dispatcher.roster.libraries = {**identity.libraries(), "numpy": "9.9"}
+    one.dispatcher.exchange.roster.libraries = {**identity.libraries(), "numpy": "9.9"}
     one.worker()
     until(lambda: bool(one.errors))
     assert "pip install numpy==9.9" in str(one.errors[0])
@@ -262,7 +264,7 @@ def test_other_library_versions_are_rejected_with_the_command_that_mends_it(
 
 def test_other_source_code_is_rejected(rig: Callable[..., Rig]) -> None:
     one = rig()
-    one.dispatcher.roster.source = "0" * 16
+    one.dispatcher.exchange.roster.source = "0" * 16
     one.worker()
     until(lambda: bool(one.errors))
     assert "check out the same version" in str(one.errors[0])
@@ -331,7 +333,7 @@ def test_garbage_at_either_socket_costs_a_counter(rig: Callable[..., Rig]) -> No
     frames += [wire.encode(wire.Data(**{**fields, "arrays": ()}))]
     for frame in frames:
         until(lambda frame=frame: stranger.sockets.push(frame, arrays, 0.1))  # type: ignore[misc]
-    faults = one.dispatcher.faults
+    faults = one.dispatcher.exchange.faults
     until(lambda: faults["foreign_run"] == 1 and faults["unknown"] == 1)
     until(lambda: faults["protocol_errors"] >= 4)
     stranger.sockets.close()
@@ -350,21 +352,21 @@ def test_a_silent_generator_loses_its_leases_and_its_late_result_is_dropped(
     one.worker()
     audit = one.drained()  # the worker makes what the stranger sits on
     assert_clean(audit)
-    assert one.dispatcher.faults["lease_silent"] >= 1
+    assert one.dispatcher.exchange.faults["lease_silent"] >= 1
     stranger.sockets.close()
 
 
 def test_waiting_says_for_what(rig: Callable[..., Rig]) -> None:
     one = rig()
-    assert "no generator is connected" in one.dispatcher.explain()
-    assert f"--connect tcp://THIS-HOST:{one.address.port}" in one.dispatcher.explain()
+    assert "no generator is connected" in one.dispatcher.exchange.explain()
+    assert f"--connect tcp://THIS-HOST:{one.address.port}" in one.dispatcher.exchange.explain()
     stranger = Stranger(one)
     stranger.joins(one.task.scan(one.links))
     assert isinstance(stranger.hears(), wire.Lease)
     stranger.say(wire.encode(wire.Heartbeat(run="run", doing="train/odd/001.txt")))
-    until(lambda: "train/odd/001.txt" in one.dispatcher.explain())
-    assert "lease 0 (train epoch 0, visits 0" in one.dispatcher.explain()
-    assert "far (pid 1)" in one.dispatcher.explain()
+    until(lambda: "train/odd/001.txt" in one.dispatcher.exchange.explain())
+    assert "lease 0 (train epoch 0, visits 0" in one.dispatcher.exchange.explain()
+    assert "far (pid 1)" in one.dispatcher.exchange.explain()
     stranger.sockets.close()
 
 
@@ -389,7 +391,7 @@ def test_a_report_row_names_each_generator(rig: Callable[..., Rig]) -> None:
     one = rig()
     one.worker()
     one.drained()
-    (row,) = one.dispatcher.roster.report(time.monotonic())
+    (row,) = one.dispatcher.exchange.roster.report(time.monotonic())
     assert row["patches"] == 2 * (36 + 3)
     assert row["bytes"] == row["patches"] * SAMPLE
     assert msgspec.json.encode(row)

@@ -1,0 +1,369 @@
+"""What a trainer does with the messages of its fleet, a turn at a time. No thread, no waiting.
+
+- A turn takes all messages that have come (a burst at most), then grants what there is room for,
+  one LEASE message a generator: the cost of a wake-up is shared by many leases.
+- What becomes deliverable goes into `ready`, a burst at a time; what the consumer has handed to
+  `fit` comes back through `handed`.
+- A peer's message can do no more than be used, raise a counter, or be answered with RESET or
+  REJECT.
+- `explain` says in one sentence what the stream waits for, and what would help.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lib.errors import DataError, ProtocolError
+from lib.plan.leases import Lease, Leases, Lost, Verdict
+from lib.tasks import identity
+from lib.tasks.base import ArraySpec, DataSet
+from lib.trainer.roster import Peer, Reference, Roster
+from lib.wire import protocol as wire
+from lib.wire.protocol import State
+from lib.wire.transport import TrainerSockets
+
+TICK_SECONDS = 0.1
+BURST = 64  # messages taken from one socket before the other gets its turn
+
+log = logging.getLogger("pushfit.trainer")
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What the fleet is told of a run."""
+
+    run: str
+    task: str
+    params: dict[str, Any]
+    seed: int
+    patches: dict[str, int]
+    heartbeat: float = 1.0
+    silence: float = 5.0
+
+
+class Delivery(msgspec.Struct, frozen=True, eq=False):
+    """A received lease: arrays of (count·K, *shape) each, read-only; visits that are bad."""
+
+    lease: Lease
+    arrays: tuple[np.ndarray, ...]
+    bad: list[wire.Bad]
+
+
+class Exchange:
+    """The trainer's end of the wire. One thread at a time may call it.
+
+    `make_leases(reference)` is called once, when the data set is known. `quarantine(row)` is called
+    for each bad record of an epoch.
+    """
+
+    def __init__(
+        self,
+        sockets: TrainerSockets,
+        job: Job,
+        specs: tuple[ArraySpec, ...],
+        make_leases: Callable[[Reference], Leases],
+        *,
+        own_data: DataSet | None = None,
+        quarantine: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self.job, self._layout = job, wire.Layout(specs)
+        self.faults: Counter[str] = Counter()
+        self.roster = Roster(identity.libraries(), identity.source_hash(), own_data)
+        self.leases: Leases | None = None  # None until the data set is known
+        self.ready: deque[list[Delivery]] = deque()
+        self.handed: deque[Lease] = deque()
+        self.starved = False  # the budget is full: a lease handed on lets the next be granted
+        self._sockets, self._make_leases, self._quarantine = sockets, make_leases, quarantine
+        self._results: dict[int, Delivery] = {}  # received, not yet deliverable
+        self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
+        self._quarantined: set[tuple[str, int, int]] = set()
+        self._warned: Counter[str] = Counter()
+        self._next_tick = self._next_beat = 0.0
+        self._alive = wire.encode(wire.Alive(run=job.run))
+        self._reset = wire.encode(wire.Reset(run=job.run))
+        if self.roster.reference is not None:
+            self._adopt(self.roster.reference)
+
+    def turn(self) -> None:
+        """Wait for messages, at most TICK_SECONDS; take them; grant. Raises PushFitError."""
+        self._sockets.poll(TICK_SECONDS)
+        now = time.monotonic()
+        self._take_data(now)
+        self._take_control(now)
+        self._take_handed()
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_SECONDS
+            self._tick(now)
+        self._grant(now)
+
+    # -- what it knows --------------------------------------------------------------------------
+
+    @property
+    def generators(self) -> int:
+        """Generators at work now."""
+        return len(self.leases.members) if self.leases else 0
+
+    def connected(self) -> list[str]:
+        """Names of the generators that would hear us."""
+        here = (State.WELCOMED, State.LEASING, State.DRAINING)
+        return [name for name, peer in self.roster.peers.items() if peer.state in here]
+
+    def how(self) -> str:
+        """The command that starts a generator."""
+        return (
+            "Start one with: python generator_zmq.py --connect "
+            f"tcp://THIS-HOST:{self._sockets.control_port}"
+        )
+
+    def explain(self) -> str:
+        """What the stream waits for, and what would help."""
+        if not self.generators:
+            return f"no generator is connected. {self.how()}"
+        lease = self.leases.waiting_for if self.leases else None
+        if lease is None:
+            return "results are in and wait for their turn"
+        holders = [self.roster.peers[name] for name in list(lease.grants.values())]
+        where = " and ".join(f"{p.label} at {p.doing or 'its first file'}" for p in holders)
+        return (
+            f"lease {lease.id} ({lease.segment.split} epoch {lease.segment.epoch}, visits "
+            f"{lease.start}–{lease.start + lease.count - 1}) is with {where or 'nobody yet'}"
+        )
+
+    # -- what comes in --------------------------------------------------------------------------
+
+    def _take_data(self, now: float) -> None:
+        if self.leases is None:
+            return
+        ready: list[Delivery] = []
+        for _ in range(BURST):
+            received = self._sockets.receive_data()
+            if received is None:
+                break
+            try:
+                ready += self._on_lease(*received, now)
+            except ProtocolError as error:
+                self._blame("data", error)
+        if ready:
+            self.ready.append(ready)
+
+    def _on_lease(self, head: bytes, frames: list[Any], now: float) -> list[Delivery]:
+        assert self.leases is not None
+        header = wire.data_header(head)
+        if header.run != self.job.run:
+            self.faults["foreign_run"] += 1
+            return []
+        self.leases.heard(header.generator, now)
+        lease = self.leases.find(header.lease)
+        arrays: tuple[np.ndarray, ...] = ()
+        if lease is not None:
+            if (header.first, header.count) != (lease.start, lease.count):
+                raise ProtocolError(f"lease {header.lease} does not have the visits granted")
+            arrays = self._layout.arrays(header, frames, lease.segment.patches)
+        stages = header.stages
+        seconds = stages.decode + stages.transform + stages.wait
+        verdict, ready = self.leases.receive(
+            header.generator, header.lease, header.fence, seconds, now
+        )
+        if header.generator in self.leases.members:
+            self._hungry.setdefault(header.generator)
+        if verdict is not Verdict.ACCEPTED or lease is None:
+            self.faults[verdict.value] += 1
+            return []
+        self._results[lease.id] = Delivery(lease, arrays, header.bad)
+        peer = self.roster.peers[header.generator]
+        peer.worked(header, lease.count * lease.segment.patches, lease.nbytes)
+        if header.bad:
+            self._note_bad(peer, lease, header.bad)
+        return [self._results.pop(one.id) for one in ready]
+
+    def _note_bad(self, peer: Peer, lease: Lease, bad: list[wire.Bad]) -> None:
+        segment = lease.segment
+        for one in bad:
+            self.faults["bad_visits"] += 1
+            key = segment.split, segment.epoch, one.record
+            if key not in self._quarantined and self._quarantine is not None:
+                self._quarantined.add(key)
+                row = {"host": peer.host, "path": one.path, "reason": one.reason}
+                self._quarantine({**row, "split": segment.split, "epoch": segment.epoch})
+
+    def _take_control(self, now: float) -> None:
+        for _ in range(BURST):
+            received = self._sockets.receive_control()
+            if received is None:
+                break
+            name, frame = received
+            try:
+                message = wire.from_generator(frame)
+                peer = self.roster.hear(name, message, now)
+            except ProtocolError as error:
+                self._blame(name, error)
+                self._sockets.send_control(name, self._reset)
+                continue
+            if self.leases is not None:
+                self.leases.heard(name, now)
+            self._on_message(peer, message, now)
+
+    def _on_message(self, peer: Peer, message: wire.FromGenerator, now: float) -> None:
+        if isinstance(message, wire.Hello):
+            self._withdraw(peer, "said hello again")
+            if reason := self.roster.greet(peer):
+                self._reject(peer, reason)
+            else:
+                self._send(peer, self._welcome(), now)
+        elif message.run != self.job.run:
+            self._sockets.send_control(peer.name, self._reset)
+            peer.state = State.UNKNOWN
+        elif isinstance(message, wire.Ready):
+            self._on_ready(peer, message, now)
+        elif isinstance(message, wire.Heartbeat):
+            peer.doing = message.doing
+        elif isinstance(message, wire.Fail):
+            self._on_fail(peer, message, now)
+        elif self.leases is not None:
+            self.leases.drain(peer.name, message.unstarted)
+            log.info("%s is leaving", peer.label)
+
+    def _welcome(self) -> wire.Welcome:
+        job, reference = self.job, self.roster.reference
+        return wire.Welcome(
+            run=job.run,
+            task=job.task,
+            params=job.params,
+            seed=job.seed,
+            patches=job.patches,
+            data_port=self._sockets.data_port,
+            heartbeat=job.heartbeat,
+            silence=job.silence,
+            fingerprint=reference.fingerprint if reference else "",
+        )
+
+    def _on_ready(self, peer: Peer, ready: wire.Ready, now: float) -> None:
+        if reason := self.roster.admit(peer, ready):
+            self._reject(peer, reason)
+            return
+        if self.leases is None:
+            assert self.roster.reference is not None
+            self._adopt(self.roster.reference)
+        assert self.leases is not None and peer.hello is not None
+        self.leases.join(peer.name, peer.hello.slots, now)
+        self._hungry.setdefault(peer.name)
+        log.info("%s joined: %s now", peer.label, _count(self.generators, "generator"))
+
+    def _adopt(self, reference: Reference) -> None:
+        self.leases = self._make_leases(reference)
+
+    def _on_fail(self, peer: Peer, fail: wire.Fail, now: float) -> None:
+        if peer.state is State.REJECTED:
+            log.warning("%s cannot take part: %s", peer.label, fail.reason)
+            peer.left = now
+            return
+        assert self.leases is not None
+        if not fail.retry:
+            raise DataError(f"{peer.label}: {fail.reason}")
+        self.faults["unreadable"] += 1
+        given_up = self.leases.unreadable(peer.name, fail.lease, fail.fence, fail.record, now)
+        what = "it is replaced" if given_up else "trying another generator"
+        log.warning("%s cannot read %s: %s", peer.label, fail.reason, what)
+        self._hungry.setdefault(peer.name)
+
+    def _reject(self, peer: Peer, reason: str) -> None:
+        log.warning("rejected %s", reason)
+        self.faults["rejected"] += 1
+        peer.state = State.REJECTED
+        self._sockets.send_control(peer.name, wire.encode(wire.Reject(reason=reason)))
+
+    def _blame(self, who: str, error: ProtocolError) -> None:
+        """Count a protocol error; name the first few of each sender."""
+        self.faults["protocol_errors"] += 1
+        self._warned[who] += 1
+        if self._warned[who] <= 3:
+            log.warning("ignored a message from %s: %s", who, error)
+
+    def _take_handed(self) -> None:
+        while self.handed and self.leases is not None:
+            self.leases.handed(self.handed.popleft())
+
+    def _tick(self, now: float) -> None:
+        if self.leases is None:
+            return
+        for lost in self.leases.expire(now):
+            self._note_lost(lost, now)
+        for name in self.leases.members:
+            self._hungry.setdefault(name)
+        if now >= self._next_beat:
+            self._next_beat = now + self.job.heartbeat
+            for name in self.connected():
+                if not self._sockets.send_control(name, self._alive):
+                    self._lose(name, "its connection closed", now)
+
+    def _note_lost(self, lost: Lost, now: float) -> None:
+        self.faults[f"lease_{lost.why}"] += 1
+        peer = self.roster.peers[lost.generator]
+        if lost.why == "silent":
+            peer.state, peer.left = State.UNKNOWN, now
+        log.warning("%s was %s: lease %d goes to another", peer.label, lost.why, lost.lease.id)
+
+    def _lose(self, name: str, why: str, now: float) -> None:
+        """The connection is gone: what the generator held goes to others at once."""
+        peer = self.roster.peers[name]
+        self.faults["generators_lost"] += peer.state is State.LEASING
+        self._withdraw(peer, why)
+        peer.state, peer.left = State.UNKNOWN, now
+
+    def _withdraw(self, peer: Peer, why: str) -> None:
+        if self.leases is None or peer.name not in self.leases.members:
+            return
+        lost = self.leases.leave(peer.name)
+        self._hungry.pop(peer.name, None)
+        held = _count(len(lost), "lease")
+        log.info("%s left (%s); %s to be granted again", peer.label, why, held)
+
+    def _send(self, peer: Peer, message: wire.Message, now: float) -> None:
+        if not self._sockets.send_control(peer.name, wire.encode(message)):
+            self._lose(peer.name, "it cannot be reached", now)
+
+    # -- granting -------------------------------------------------------------------------------
+
+    def _grant(self, now: float) -> None:
+        if self.leases is None:
+            return
+        for name in list(self._hungry):
+            granted = self.leases.grant(name, now)
+            if granted:
+                grants = [self._wire_grant(lease) for lease in granted]
+                message = wire.Lease(run=self.job.run, grants=grants)
+                self._send(self.roster.peers[name], message, now)
+                self._hungry.pop(name, None)  # to the end of the line, if it still wants some
+                if self.leases.full and name in self.leases.members:
+                    self._hungry[name] = None
+            elif not self.leases.full:
+                self._hungry.pop(name, None)
+            else:
+                self.starved = True
+                if self.handed:  # handed on before `_starved` could be seen: look again
+                    self._sockets.wake()
+                break
+
+    def _wire_grant(self, lease: Lease) -> wire.Grant:
+        assert self.leases is not None
+        segment, plan = lease.segment, self.leases.plan
+        records = plan.records(segment)[lease.start : lease.start + lease.count]
+        return wire.Grant(
+            lease.id,
+            lease.fence,
+            segment.split,
+            plan.patch_epoch(segment),
+            lease.start,
+            records.tolist(),
+            sorted(lease.bad),
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
