@@ -8,12 +8,11 @@ data print the same SHA-256, whatever generators fed them.
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 from cfg.base import SinkSettings
 from cfg.resolve import resolve
-from lib.entry import enter
+from lib.entry import end_on_signals, enter
 from lib.errors import ConfigError
 
 
@@ -22,7 +21,7 @@ def main(argv: list[str]) -> int:
     settings = resolved.settings
     if not settings.null:
         raise ConfigError("say what to do with the stream: --null counts and hashes it")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    end_on_signals()
 
     from lib.observe import console
     from lib.sinks.null import drain, note_bad

@@ -10,20 +10,19 @@ Or all on one machine: add --generators N.
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 
 from cfg.base import TrainSettings
 from cfg.resolve import resolve
-from lib.entry import INTERRUPTED, enter
+from lib.entry import INTERRUPTED, end_on_signals, enter
 
 
 def main(argv: list[str]) -> int:
     resolved = resolve(TrainSettings, argv, prog="train_zmq.py", description=__doc__)
     settings, params = resolved.settings, resolved.params
     assert params is not None  # --task has a default
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    end_on_signals()
 
     from lib.observe import console
     from lib.trainer import backend, outputs

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
 from lib.errors import PushFitError
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+interrupted = threading.Event()
+
+
+def end_on_signals() -> None:
+    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt in the main thread, and set `interrupted`.
+
+    The event because C++ that asks Python objects for attributes drops whatever exception comes up
+    meanwhile: a Ctrl-C in `fit` was seen to vanish. Loops that take long look at it as well. Set
+    here, it also works where a shell started us with Ctrl-C ignored, as it does with `&`.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def enter(main: Callable[[list[str]], int | None]) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from cfg.base import TrainSettings
+from lib.entry import interrupted
 from lib.observe import console, sheet
 from lib.observe.metrics import Recent
 from lib.tasks.base import TRAIN, VAL
@@ -24,7 +25,7 @@ SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
 
 
 class Steps(keras.callbacks.Callback):  # type: ignore[misc]
-    """Counts the training steps that were taken."""
+    """Counts the training steps that were taken, and stops after one when told to."""
 
     async_safe = True
 
@@ -34,6 +35,8 @@ class Steps(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.taken += 1
+        if interrupted.is_set():
+            raise KeyboardInterrupt
 
 
 class Fit:

@@ -101,7 +101,7 @@ def test_a_host_that_does_not_answer(start: Starter, photos: Path, host: str) ->
     generator.wait_for(f"no answer from tcp://{host}:9 yet: waiting for a trainer there")
     until(lambda: False, 1.5)
     generator.send(signal.SIGINT)
-    assert len(generator.done(0, seconds=3.0).splitlines()) == 1
+    assert len(generator.done(130, seconds=3.0).splitlines()) == 1
 
 
 def test_other_data_than_the_trainer_has(start: Starter, photos: Path, tmp_path: Path) -> None:

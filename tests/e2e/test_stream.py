@@ -100,7 +100,7 @@ def test_generators_outlive_their_trainer(start: Starter, photos: Path) -> None:
     assert until(lambda: generator.output.count("found run") == 3)
     assert len(generator.lines) <= 8, generator.output  # one for each change, not one a second
     generator.send(signal.SIGINT)
-    generator.done(0)
+    generator.done(130)
     sink.wait_for(r"is leaving|left \(")
     sink.send(signal.SIGINT)
     sink.done(130)
