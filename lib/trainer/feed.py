@@ -53,6 +53,7 @@ class EpochAudit:
         self.segment, self.bad = segment, 0
         self._seen = np.zeros(segment.samples, np.uint8)
         self._hash = hashlib.sha256() if hashed else None
+        self._row: dict[str, Any] | None = None
 
     def count(self, places: np.ndarray, arrays: Arrays) -> None:
         """A batch was made of the samples at `places` (visit · K + patch) of this segment."""
@@ -63,6 +64,8 @@ class EpochAudit:
 
     def row(self) -> dict[str, Any]:
         """One entry of report.json's `splits`. bad: visits whose record was substituted."""
+        if self._row is not None:
+            return self._row
         return {
             "epoch": self.segment.epoch,
             "expected": self.segment.samples,
@@ -72,6 +75,11 @@ class EpochAudit:
             "bad": self.bad,
             "stream_sha256": self._hash.hexdigest() if self._hash is not None else None,
         }
+
+    def close(self) -> None:
+        """Nothing more will come: keep the row, let the counts go (a byte a sample)."""
+        self._row = self.row()
+        self._seen = np.empty(0, np.uint8)
 
 
 class Feed:
@@ -190,6 +198,7 @@ class Feed:
                 self.nbytes += sum(array.nbytes for array in arrays.values())
                 self.until = time.monotonic()
                 yield Batch(segment, number, arrays)
+            audit.close()
 
     def _timed(self, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
         while True:
