@@ -201,13 +201,12 @@ class Exchange:
             try:
                 message = wire.from_generator(frame)
                 peer = self.roster.hear(name, message, now)
+                if self.leases is not None:
+                    self.leases.heard(name, now)
+                self._on_message(peer, message, now)
             except ProtocolError as error:
                 self._blame(name, error)
-                self._sockets.send_control(name, self._reset)
-                continue
-            if self.leases is not None:
-                self.leases.heard(name, now)
-            self._on_message(peer, message, now)
+                self._reset_peer(name)
 
     def _on_message(self, peer: Peer, message: wire.FromGenerator, now: float) -> None:
         if isinstance(message, wire.Hello):
@@ -217,8 +216,8 @@ class Exchange:
             else:
                 self._send(peer, self._welcome(), now)
         elif message.run != self.job.run:
-            self._sockets.send_control(peer.name, self._reset)
-            peer.state = State.UNKNOWN
+            self.faults["foreign_run"] += 1
+            self._reset_peer(peer.name)
         elif isinstance(message, wire.Ready):
             self._on_ready(peer, message, now)
         elif isinstance(message, wire.Heartbeat):
@@ -228,6 +227,13 @@ class Exchange:
         elif self.leases is not None:
             self.leases.drain(peer.name, message.unstarted)
             log.info("%s is leaving", peer.label)
+
+    def _reset_peer(self, name: str) -> None:
+        """Have a peer that spoke out of turn begin again at hello, with nothing in its hands."""
+        if peer := self.roster.peers.get(name):
+            self._withdraw(peer, "spoke out of turn")
+            peer.state = State.UNKNOWN
+        self._sockets.send_control(name, self._reset)
 
     def _welcome(self) -> wire.Welcome:
         job, reference = self.job, self.roster.reference

@@ -290,7 +290,7 @@ class Stranger:
                 return wire.from_trainer(frame)
         raise AssertionError("heard nothing")
 
-    def joins(self, data: DataSet) -> wire.Welcome:
+    def joins(self, data: DataSet, listing: bytes = b"") -> wire.Welcome:
         self.say(
             wire.encode(
                 wire.Hello(
@@ -305,7 +305,7 @@ class Stranger:
             wire.encode(
                 wire.Ready(
                     run=welcome.run, fingerprint=data.fingerprint(), classes=data.classes,
-                    counts=data.counts(),
+                    counts=data.counts(), listing=listing,
                 )
             )
         )  # fmt: skip
@@ -336,6 +336,17 @@ def test_garbage_at_either_socket_costs_a_counter(rig: Callable[..., Rig]) -> No
     faults = one.dispatcher.exchange.faults
     until(lambda: faults["foreign_run"] == 1 and faults["unknown"] == 1)
     until(lambda: faults["protocol_errors"] >= 4)
+    stranger.sockets.close()
+    one.worker()
+    assert_clean(one.drained())
+
+
+def test_a_listing_that_does_not_unpack_is_answered_with_reset(rig: Callable[..., Rig]) -> None:
+    one = rig(own=False)
+    stranger = Stranger(one)
+    data = one.task.scan(one.links)
+    stranger.joins(msgspec.structs.replace(data, classes=("x", "y")), listing=b"nonsense")
+    assert isinstance(stranger.hears(), wire.Reset)
     stranger.sockets.close()
     one.worker()
     assert_clean(one.drained())
