@@ -318,7 +318,7 @@ class Layout:
 
 def pack_listing(lines: Sequence[str]) -> bytes:
     """`lines` ("path<TAB>size"), compressed for READY; empty where they would not fit."""
-    packed = zlib.compress("\n".join(lines).encode("utf-8", "surrogateescape"), 1)
+    packed = zlib.compress("\n".join(lines).encode("utf-8", "surrogatepass"), 1)
     return packed if len(packed) < MAX_CONTROL_BYTES // 2 else b""
 
 
@@ -328,9 +328,10 @@ def unpack_listing(packed: bytes) -> list[str]:
         return []
     inflate = zlib.decompressobj()
     try:
-        text = inflate.decompress(packed, MAX_LISTING_BYTES)
-    except zlib.error as error:
-        raise ProtocolError(f"the file listing does not decompress: {error}") from error
-    if inflate.unconsumed_tail or not inflate.eof:
-        raise ProtocolError("the file listing is cut short or larger than allowed")
-    return text.decode("utf-8", "surrogateescape").split("\n") if text else []
+        data = inflate.decompress(packed, MAX_LISTING_BYTES)
+        if inflate.unconsumed_tail or not inflate.eof:
+            raise ProtocolError("the file listing is cut short or larger than allowed")
+        text = data.decode("utf-8", "surrogatepass")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise ProtocolError(f"the file listing does not unpack: {error}") from error
+    return text.split("\n") if text else []

@@ -82,7 +82,7 @@ def test_a_terminal_gets_a_bar_and_permanent_lines(terminal, columns, rows, monk
     live.begin("epoch 1/2 validation", None)
     live.update(7, "loss 3")
     live.close()
-    assert threading.active_count() == threads  # tqdm's watcher is off
+    assert threading.active_count() <= threads  # tqdm's watcher is off
     text = written()
     assert "50/100" in text
     assert "loss 2" in text

@@ -144,7 +144,7 @@ def test_a_listing_survives(lines: list[str]) -> None:
 
 
 def test_a_broken_or_exploding_listing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for packed in (b"nonsense", wire.pack_listing(["a" * 1000])[:-3]):
+    for packed in (b"nonsense", wire.pack_listing(["a" * 1000])[:-3], zlib.compress(b"\xff")):
         with pytest.raises(ProtocolError):
             wire.unpack_listing(packed)
     monkeypatch.setattr(wire, "MAX_LISTING_BYTES", 1000)

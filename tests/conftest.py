@@ -1,0 +1,34 @@
+"""A test that leaves a thread or a process behind fails; sockets and files do by their warnings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+KERAS = "ThreadPoolExecutor"  # the threads on which Keras runs callbacks stay until it is collected
+GRACE_SECONDS = 5.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    threads = set(threading.enumerate())
+    processes = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    until = time.monotonic() + GRACE_SECONDS
+    while left := _left(threads, processes):
+        assert time.monotonic() < until, f"left behind: {left}"
+        time.sleep(0.02)
+
+
+def _left(threads: set[threading.Thread], processes: set[int]) -> list[object]:
+    running: list[object] = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in threads and not thread.name.startswith(KERAS)
+    ]
+    children = psutil.Process().children(recursive=True)
+    return running + [child for child in children if child.pid not in processes]
