@@ -31,7 +31,7 @@ HELLO_SECONDS = 1.0  # between two hellos that are not answered
 CONNECT_SECONDS = 0.02  # between two looks whether the connection stands yet
 PATIENCE_SECONDS = 2.0  # before a person is told what this waits for
 WAIT_SECONDS = 0.25  # at most between two looks at the clock
-SLOTS = 16  # leases in hand at most; the trainer gives two unless they are very short
+SLOTS = 64  # leases in hand at most; the trainer gives two unless they are very short
 
 log = logging.getLogger("pushfit.generator")
 

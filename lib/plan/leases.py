@@ -31,7 +31,7 @@ from lib.errors import ConfigError
 from lib.plan.order import Plan, Segment
 
 LEASE_SECONDS = 0.25  # aimed at: long enough to hide a round trip, short enough to lose
-HAND_BYTES = 8 * 2**20  # a few milliseconds of a fast network
+HAND_BYTES = 16 * 2**20  # a few milliseconds of a fast network
 HAND_SECONDS = 0.05  # work a generator holds beyond the lease that it is making
 BACKUP_FACTOR = 3.0  # a head later than this many times what a lease takes is late
 BACKUP_FLOOR = 1.0  # seconds; below it, jitter would look like lateness

@@ -92,10 +92,12 @@ class Exchange:
 
     def turn(self) -> None:
         """Wait for messages, at most TICK_SECONDS; take them; grant. Raises PushFitError."""
-        self._sockets.poll(TICK_SECONDS)
+        data, control = self._sockets.poll(TICK_SECONDS)
         now = time.monotonic()
-        self._take_data(now)
-        self._take_control(now)
+        if data:
+            self._take_data(now)
+        if control:
+            self._take_control(now)
         self._take_handed()
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS

@@ -105,11 +105,12 @@ class TrainerSockets:
         bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         return int(bound.rpartition(":")[2])
 
-    def poll(self, seconds: float) -> None:
-        """Wait until a message or a wake-up comes, at most `seconds`."""
-        for source, _ in self._poller.poll(max(0, int(seconds * 1000))):
-            if source == self._wake_read:
-                os.read(self._wake_read, 4096)
+    def poll(self, seconds: float) -> tuple[bool, bool]:
+        """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
+        ready = [source for source, _ in self._poller.poll(int(seconds * 1000))]
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+        return self._data in ready, self._control in ready
 
     def wake(self) -> None:
         """End a poll that runs in another thread. Cheap, never blocks."""
@@ -127,10 +128,9 @@ class TrainerSockets:
 
     def receive_data(self) -> tuple[bytes, list[Frame]] | None:
         """(header, array frames) of one lease, or None when there is none."""
-        try:
-            part = self._data.recv(NOBLOCK, copy=False)
-        except zmq.Again:
+        if not _readable(self._data):
             return None
+        part = self._data.recv(NOBLOCK, copy=False)
         header = part.bytes
         frames: list[Frame] = []
         while part.more:
