@@ -41,13 +41,16 @@ def main(argv: list[str]) -> int:
     from lib.trainer.fit import Fit
 
     models.check(settings.model)
-    with stream:
-        fit = Fit(stream, settings, out)
-        outputs.write_json(out / "config.json", resolved.as_json())
-        try:
+    fit: Fit | None = None
+    try:
+        with stream:
+            fit = Fit(stream, settings, out)
+            outputs.write_json(out / "config.json", resolved.as_json())
             fit.run()
-        except KeyboardInterrupt:
-            fit.save_interrupted()
+    except KeyboardInterrupt:  # the fleet has been told that the run may come back
+        if fit is None:
+            raise
+        fit.save_interrupted()
     report = stream.report(fit.metrics())
     outputs.write_json(out / "report.json", report)
     print(console.audit_table(report))

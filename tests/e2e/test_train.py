@@ -68,9 +68,14 @@ def test_interrupted_in_the_middle_of_an_epoch(
         *("--patch", 32, "--patches-per-visit", 64, "--batch-size", 8, "--generators", 2),
         *("--out", out, "--no-tensorboard", "--progress", "bar"),
     )
+    far = start.generator(links, trainer.port)
     trainer.wait_for("epoch 1/10: .* loss ")  # the bar, once a step was taken
+    far.wait_for("found run")
     trainer.send(number)
     said = trainer.done(130, seconds=15.0)
+    far.wait_for("the run was interrupted")  # it stays, for the run to come back
+    far.send(signal.SIGTERM)
+    far.done(130)
     assert "the model as it was then is kept" in said
     assert start.no_orphans()
     report = json.loads((out / "report.json").read_text())
