@@ -20,8 +20,8 @@ interrupted = threading.Event()
 def end_on_signals() -> None:
     """Have Ctrl-C and SIGTERM raise KeyboardInterrupt in the main thread, and set `interrupted`.
 
-    The event because C++ that asks Python objects for attributes drops whatever exception comes up
-    meanwhile: a Ctrl-C in `fit` was seen to vanish. Loops that take long look at it as well. Set
+    The event because a Ctrl-C in `fit` was once seen to vanish: most likely the exception came up
+    inside a callback from C++, which drops it. Loops that take long look at the event as well. Set
     here, it also works where a shell started us with Ctrl-C ignored, as it does with `&`.
     """
 

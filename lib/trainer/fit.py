@@ -126,7 +126,9 @@ class Fit:
             )
         if (best := self.checkpoints.best) is not None:
             where = "held-out" if self.monitor.startswith("val_") else "training"
-            lines.append(f"Best {where} accuracy: {best:.1%}")
+            last = self.history.get(self.monitor, [])
+            then = f" (best of {len(last)} epochs; the last: {last[-1]:.1%})" if last else ""
+            lines.append(f"Best {where} accuracy: {best:.1%}{then}")
         lines.append(f"The run's files: {self.out}/ (look at samples.png first)")
         return "\n".join(lines)
 

@@ -1,130 +1,20 @@
-"""Dispatcher and workers over real sockets: the stream, and what must not hurt it."""
+"""Dispatcher and workers over real sockets: the stream, and who may join."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from lib import tasks
 from lib.errors import DataError, Rejected, StreamClosed
-from lib.generator.worker import Worker
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
 from lib.tasks import identity
-from lib.tasks.base import DataSet, Record
-from lib.trainer.dispatcher import Dispatcher
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.feed import Feed
-from lib.trainer.roster import Reference
-from lib.wire import protocol as wire
-from lib.wire.endpoint import Endpoint
-from lib.wire.transport import GeneratorSockets, TrainerSockets
-from tests.fakes import NumberParams, NumberTask, write_numbers
-
-PATCHES = {"train": 3, "val": 1}
-SAMPLE = 4 * 4 * 4 + 4
-DEADLINE = 20.0  # seconds that any wait here may take before the test fails
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE
-    while not true():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
-
-
-class Rig:
-    """A dispatcher on a free port, and workers in threads."""
-
-    def __init__(self, links: Path, *, own: bool = True, epochs: int = 2) -> None:
-        self.links, self.task = links, NumberTask(NumberParams())
-        self.rows: list[dict[str, Any]] = []
-        self.errors: list[Exception] = []
-        self.workers: list[tuple[Worker, threading.Thread]] = []
-        self.stopped: list[Worker] = []
-        self.epochs = epochs
-        job = Job(
-            run="run", task="number", params={"side": 4}, seed=7, patches=PATCHES,
-            heartbeat=0.05, silence=1.0,
-        )  # fmt: skip
-        sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, 10**5, wire.MAX_CONTROL_BYTES)
-        self.address = Endpoint("127.0.0.1", sockets.control_port)
-        data: DataSet | None = self.task.scan(links) if own else None
-        exchange = Exchange(
-            sockets, job, self.task.arrays(), self.leases, own_data=data,
-            quarantine=lambda row: self.rows.append(dict(row)),
-        )  # fmt: skip
-        self.dispatcher = Dispatcher(sockets, exchange)
-        self.dispatcher.start()
-
-    def leases(self, reference: Reference) -> Leases:
-        orders = {
-            "train": SplitOrder(tuple(reference.counts["train"]), 3),
-            "val": SplitOrder(tuple(reference.counts["val"]), 1, shuffle=False, fresh=False),
-        }
-        plan = Plan(7, self.epochs, orders, SAMPLE, 4)
-        return Leases(plan, budget=100 * SAMPLE, lease_bytes=6 * SAMPLE, silence=1.0)
-
-    def worker(self, links: Path | None = None) -> Worker:
-        worker = Worker(self.address, links or self.links)
-        thread = threading.Thread(target=self._run, args=(worker,))
-        self.workers.append((worker, thread))
-        thread.start()
-        return worker
-
-    def _run(self, worker: Worker) -> None:
-        try:
-            worker.run()
-        except Exception as error:
-            self.errors.append(error)
-
-    def feed(self) -> Feed:
-        self.dispatcher.reference(say=lambda text: None)
-        return Feed(self.dispatcher, self.task.arrays(), 5, hashed=True)
-
-    def drained(self) -> dict[str, list[dict[str, Any]]]:
-        feed = self.feed()
-        for _ in feed.all():
-            pass
-        return feed.audit()
-
-    def close(self) -> None:
-        self.dispatcher.close(done=True, reason="the test is over")
-        while self.workers:
-            worker, thread = self.workers.pop()
-            thread.join(0.5)  # FIN ends it, unless it had not joined yet
-            if thread.is_alive() and worker not in self.stopped:
-                worker.stop()
-            thread.join(DEADLINE)
-            assert not thread.is_alive()
-
-
-@pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Rig]]:
-    monkeypatch.setitem(tasks.TASKS, "number", "tests.fakes:NumberTask")
-    links = write_numbers(tmp_path / "data")
-    rigs: list[Rig] = []
-
-    def make(**options: Any) -> Rig:
-        rigs.append(Rig(links, **options))
-        return rigs[-1]
-
-    yield make
-    for each in rigs:
-        each.close()
-
-
-def assert_clean(audit: dict[str, list[dict[str, Any]]]) -> None:
-    for rows in audit.values():
-        for row in rows:
-            assert row["seen"] == row["expected"]
-            assert row["duplicate"] == row["missing"] == 0
+from lib.tasks.base import Record
+from tests.fakes import NumberTask, write_numbers
+from tests.rig import DEADLINE, SAMPLE, Rig, assert_clean, until
 
 
 def test_the_stream_is_the_same_for_one_worker_and_for_three(rig: Callable[..., Rig]) -> None:
@@ -268,117 +158,6 @@ def test_other_source_code_is_rejected(rig: Callable[..., Rig]) -> None:
     one.worker()
     until(lambda: bool(one.errors))
     assert "check out the same version" in str(one.errors[0])
-
-
-# -- a peer that does not keep to the protocol ---------------------------------------------------
-
-
-class Stranger:
-    """Speaks to the dispatcher by hand."""
-
-    def __init__(self, rig: Rig, name: str = "stranger") -> None:
-        self.sockets = GeneratorSockets(rig.address, name, wire.MAX_CONTROL_BYTES)
-
-    def say(self, frame: bytes) -> None:
-        until(lambda: self.sockets.send(frame))
-
-    def hears(self) -> wire.FromTrainer:
-        end = time.monotonic() + DEADLINE
-        while time.monotonic() < end:
-            frame = self.sockets.receive(0.1)
-            if frame is not None and not isinstance(wire.from_trainer(frame), wire.Alive):
-                return wire.from_trainer(frame)
-        raise AssertionError("heard nothing")
-
-    def joins(self, data: DataSet, listing: bytes = b"") -> wire.Welcome:
-        self.say(
-            wire.encode(
-                wire.Hello(
-                    host="far", pid=1, slots=4, libraries=identity.libraries(),
-                    source=identity.source_hash(),
-                )
-            )
-        )  # fmt: skip
-        welcome = self.hears()
-        assert isinstance(welcome, wire.Welcome)
-        self.say(
-            wire.encode(
-                wire.Ready(
-                    run=welcome.run, fingerprint=data.fingerprint(), classes=data.classes,
-                    counts=data.counts(), listing=listing,
-                )
-            )
-        )  # fmt: skip
-        self.sockets.open_data(welcome.data_port)
-        return welcome
-
-
-def test_garbage_at_either_socket_costs_a_counter(rig: Callable[..., Rig]) -> None:
-    one = rig()
-    stranger = Stranger(one)
-    stranger.say(b"\xff nonsense")
-    assert isinstance(stranger.hears(), wire.Reset)
-    stranger.say(wire.encode(wire.Heartbeat(run="run")))  # nobody said hello
-    assert isinstance(stranger.hears(), wire.Reset)
-    stranger.joins(one.task.scan(one.links))
-    arrays = [memoryview(bytes(8))]
-    specs = one.task.arrays()
-    fields: dict[str, Any] = {
-        "run": "run", "generator": "stranger", "lease": 0, "fence": 1, "first": 0, "count": 1,
-        "arrays": specs, "stages": wire.Stages(),
-    }  # fmt: skip
-    frames = [b"nonsense"]
-    frames += [wire.encode(wire.Data(**{**fields, "run": "another"}))]
-    frames += [wire.encode(wire.Data(**{**fields, "lease": 999}))]
-    frames += [wire.encode(wire.Data(**{**fields, "arrays": ()}))]
-    for frame in frames:
-        until(lambda frame=frame: stranger.sockets.push(frame, arrays, 0.1))  # type: ignore[misc]
-    faults = one.dispatcher.exchange.faults
-    until(lambda: faults["foreign_run"] == 1 and faults["unknown"] == 1)
-    until(lambda: faults["protocol_errors"] >= 4)
-    stranger.sockets.close()
-    one.worker()
-    assert_clean(one.drained())
-
-
-def test_a_listing_that_does_not_unpack_is_answered_with_reset(rig: Callable[..., Rig]) -> None:
-    one = rig(own=False)
-    stranger = Stranger(one)
-    data = one.task.scan(one.links)
-    stranger.joins(msgspec.structs.replace(data, classes=("x", "y")), listing=b"nonsense")
-    assert isinstance(stranger.hears(), wire.Reset)
-    stranger.sockets.close()
-    one.worker()
-    assert_clean(one.drained())
-
-
-def test_a_silent_generator_loses_its_leases_and_its_late_result_is_dropped(
-    rig: Callable[..., Rig],
-) -> None:
-    one = rig()
-    stranger = Stranger(one)
-    stranger.joins(one.task.scan(one.links))
-    granted = stranger.hears()
-    assert isinstance(granted, wire.Lease)
-    one.worker()
-    audit = one.drained()  # the worker makes what the stranger sits on
-    assert_clean(audit)
-    assert one.dispatcher.exchange.faults["lease_silent"] >= 1
-    stranger.sockets.close()
-
-
-def test_waiting_says_for_what(rig: Callable[..., Rig]) -> None:
-    one = rig()
-    assert "no generator is connected" in one.dispatcher.exchange.explain()
-    assert f"--connect tcp://THIS-HOST:{one.address.port}" in one.dispatcher.exchange.explain()
-    stranger = Stranger(one)
-    stranger.joins(one.task.scan(one.links))
-    assert isinstance(stranger.hears(), wire.Lease)
-    stranger.say(wire.encode(wire.Heartbeat(run="run", doing="train/odd/001.txt")))
-    until(lambda: "train/odd/001.txt" in one.dispatcher.exchange.explain())
-    assert "lease 0 (train epoch 0, visits 0" in one.dispatcher.exchange.explain()
-    assert "far (pid 1)" in one.dispatcher.exchange.explain()
-    stranger.sockets.close()
 
 
 def test_closing_lets_a_waiting_consumer_go(rig: Callable[..., Rig]) -> None:

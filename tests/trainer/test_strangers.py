@@ -1,0 +1,79 @@
+"""Peers that do not keep to the protocol, or fall silent: a counter, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from lib.wire import protocol as wire
+from tests.rig import Rig, Stranger, assert_clean, until
+
+
+def test_garbage_at_either_socket_costs_a_counter(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    stranger = Stranger(one)
+    stranger.say(b"\xff nonsense")
+    assert isinstance(stranger.hears(), wire.Reset)
+    stranger.say(wire.encode(wire.Heartbeat(run="run")))  # nobody said hello
+    assert isinstance(stranger.hears(), wire.Reset)
+    stranger.joins(one.task.scan(one.links))
+    arrays = [memoryview(bytes(8))]
+    specs = one.task.arrays()
+    fields: dict[str, Any] = {
+        "run": "run", "generator": "stranger", "lease": 0, "fence": 1, "first": 0, "count": 1,
+        "arrays": specs, "stages": wire.Stages(),
+    }  # fmt: skip
+    frames = [b"nonsense"]
+    frames += [wire.encode(wire.Data(**{**fields, "run": "another"}))]
+    frames += [wire.encode(wire.Data(**{**fields, "lease": 999}))]
+    frames += [wire.encode(wire.Data(**{**fields, "arrays": ()}))]
+    for frame in frames:
+        until(lambda frame=frame: stranger.sockets.push(frame, arrays, 0.1))  # type: ignore[misc]
+    faults = one.dispatcher.exchange.faults
+    until(lambda: faults["foreign_run"] == 1 and faults["unknown"] == 1)
+    until(lambda: faults["protocol_errors"] >= 4)
+    stranger.sockets.close()
+    one.worker()
+    assert_clean(one.drained())
+
+
+def test_a_listing_that_does_not_unpack_is_answered_with_reset(rig: Callable[..., Rig]) -> None:
+    one = rig(own=False)
+    stranger = Stranger(one)
+    data = one.task.scan(one.links)
+    stranger.joins(msgspec.structs.replace(data, classes=("x", "y")), listing=b"nonsense")
+    assert isinstance(stranger.hears(), wire.Reset)
+    stranger.sockets.close()
+    one.worker()
+    assert_clean(one.drained())
+
+
+def test_a_silent_generator_loses_its_leases_and_its_late_result_is_dropped(
+    rig: Callable[..., Rig],
+) -> None:
+    one = rig()
+    stranger = Stranger(one)
+    stranger.joins(one.task.scan(one.links))
+    granted = stranger.hears()
+    assert isinstance(granted, wire.Lease)
+    one.worker()
+    audit = one.drained()  # the worker makes what the stranger sits on
+    assert_clean(audit)
+    assert one.dispatcher.exchange.faults["lease_silent"] >= 1
+    stranger.sockets.close()
+
+
+def test_waiting_says_for_what(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    assert "no generator is connected" in one.dispatcher.exchange.explain()
+    assert f"--connect tcp://THIS-HOST:{one.address.port}" in one.dispatcher.exchange.explain()
+    stranger = Stranger(one)
+    stranger.joins(one.task.scan(one.links))
+    assert isinstance(stranger.hears(), wire.Lease)
+    stranger.say(wire.encode(wire.Heartbeat(run="run", doing="train/odd/001.txt")))
+    until(lambda: "train/odd/001.txt" in one.dispatcher.exchange.explain())
+    assert "lease 0 (train epoch 0, visits 0" in one.dispatcher.exchange.explain()
+    assert "far (pid 1)" in one.dispatcher.exchange.explain()
+    stranger.sockets.close()
