@@ -115,6 +115,28 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ] = 5.0
 
+    keys: Annotated[
+        str,
+        about(
+            "Fleet",
+            "Folder of this process's keys and of the generators' that it admits.",
+            unit="path",
+            zero="none, which only a loopback --bind allows",
+        ),
+    ] = ""
+    insecure: Annotated[
+        bool,
+        about("Fleet", "Bind beyond loopback without keys: whoever reaches the port can join."),
+    ] = False
+    max_bad: Annotated[
+        str,
+        about(
+            "Fleet",
+            "Bad records that end the run: a number of them, or a share of the data set like 1%.",
+            zero="no number does",
+        ),
+    ] = ""
+
     progress: Annotated[
         Literal["auto", "bar", "lines"],
         about("Run", "auto: a bar on a terminal, plain lines anywhere else."),
@@ -159,9 +181,24 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
         bool, about("Training", "Compute in 16 bits where that is safe; needs a recent GPU.")
     ] = False
 
+    deterministic: Annotated[
+        bool, about("Training", "Same stream, same weights, bit for bit on this machine; slower.")
+    ] = False
+
     out: Annotated[
         str,
         about("Run", "Folder for all that the run writes.", unit="path", zero="runs/TASK-TIME"),
+    ] = ""
+    resume: Annotated[
+        bool, about("Run", "Go on with the run in OUT, at the batch after its last checkpoint.")
+    ] = False
+    checkpoint_every: Annotated[
+        str,
+        about(
+            "Run",
+            "Save within an epoch, too: every so many batches (500) or minutes (10min).",
+            zero="at the end of each epoch only",
+        ),
     ] = ""
     tensorboard: Annotated[bool, about("Run", "Write TensorBoard logs to OUT.")] = True
 
@@ -189,6 +226,15 @@ class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         str,
         about("Generator", "Folder of symbolic links to the data on this host.", unit="path"),
     ] = "nvmelinks"
+    key: Annotated[
+        str,
+        about(
+            "Generator",
+            "This host's key file, made at the trainer; it holds the trainer's public key, too.",
+            unit="path",
+            zero="none: the trainer is on this host, or insecure",
+        ),
+    ] = ""
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"],
         about("Generator", "Processes to run; auto: one a core."),
