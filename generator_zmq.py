@@ -33,10 +33,13 @@ def main(argv: list[str]) -> int:
         return supervise(command, settings.process_count)
 
     from lib.generator.worker import Worker
-    from lib.wire import endpoint
+    from lib.wire import endpoint, keys
 
     logging.getLogger("pushfit").setLevel(LEVELS[settings.log])
-    worker = Worker(endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay)
+    key = keys.read_secret(Path(settings.key), keys.GeneratorKey) if settings.key else None
+    worker = Worker(
+        endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay, key=key
+    )
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     worker.run()

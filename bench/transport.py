@@ -37,7 +37,8 @@ from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire.endpoint import Endpoint
 from lib.wire.protocol import MAX_CONTROL_BYTES
-from lib.wire.transport import TrainerSockets, keep_receive_buffers
+from lib.wire.sockets import keep_receive_buffers
+from lib.wire.transport import TrainerSockets
 
 SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
 SAMPLES = 8  # samples a lease, so that the accounting has something to count

@@ -67,8 +67,13 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = False
 
     bind: Annotated[
-        str, about("Fleet", "Address at which generators find this process.", unit="bind")
-    ] = "tcp://0.0.0.0:12001"
+        str,
+        about(
+            "Fleet",
+            "Address to listen at for generators; beyond this host (0.0.0.0) only with --keys.",
+            unit="bind",
+        ),
+    ] = "tcp://127.0.0.1:12001"
     data_port: Annotated[
         int,
         about(
@@ -109,7 +114,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         float,
         about(
             "Fleet",
-            "A generator that is not heard for so long loses them, too.",
+            "A generator that cannot be reached for so long loses them, too.",
             unit="seconds",
             gt=0,
         ),

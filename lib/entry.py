@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -14,7 +15,24 @@ from lib.errors import PushFitError
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 interrupted = threading.Event()
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters spelled out: what a peer sent must not steer a terminal.
+
+    Line breaks and tabs stay: tracebacks have them.
+    """
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+class Printable(logging.Formatter):
+    """Log lines without control characters, whoever supplied a part of them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def end_on_signals() -> None:
@@ -35,12 +53,14 @@ def end_on_signals() -> None:
 
 def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
     """Run `main(argv)` and exit: 0 done, 2 something to mend, 3 rejected, 130 Ctrl-C."""
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Printable("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("pushfit").setLevel(logging.INFO)
     try:
         code = main(sys.argv[1:]) or 0
     except PushFitError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED

@@ -19,7 +19,8 @@ from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire import protocol as wire
 from lib.wire.endpoint import Endpoint
-from lib.wire.transport import GeneratorSockets, TrainerSockets
+from lib.wire.generator_sockets import GeneratorSockets
+from lib.wire.transport import TrainerSockets
 from tests.fakes import NumberParams, NumberTask
 
 PATCHES = {"train": 3, "val": 1}
@@ -64,7 +65,7 @@ class Rig:
             "val": SplitOrder(tuple(reference.counts["val"]), 1, shuffle=False, fresh=False),
         }
         plan = Plan(7, self.epochs, orders, SAMPLE, 4)
-        return Leases(plan, budget=100 * SAMPLE, lease_bytes=6 * SAMPLE, silence=1.0)
+        return Leases(plan, budget=100 * SAMPLE, lease_bytes=6 * SAMPLE)
 
     def worker(self, links: Path | None = None) -> Worker:
         worker = Worker(self.address, links or self.links)

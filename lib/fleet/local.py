@@ -119,14 +119,24 @@ def supervise(command: Sequence[str], count: int) -> int:
 
 
 class LocalFleet:
-    """`count` local generators for a trainer at `port`, looked after until `close`.
+    """`count` local generators for a trainer at `address`, looked after until `close`.
+
+    key: a file with their key, where the trainer wants one.
 
     `on_end(code)` is called, in a thread of its own, when all of them have ended by themselves.
     """
 
-    def __init__(self, count: int, port: int, links: Path, on_end: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        count: int,
+        address: str,
+        links: Path,
+        on_end: Callable[[int], None],
+        key: Path | None = None,
+    ) -> None:
         generator = [sys.executable, str(ROOT / "generator_zmq.py")]
-        generator += ["--connect", f"tcp://127.0.0.1:{port}", "--links", str(links)]
+        generator += ["--connect", address, "--links", str(links)]
+        generator += ["--key", str(key)] if key is not None else []
         generator += ["--log", "warnings"]  # the trainer says who comes and goes
         self._command = [sys.executable, "-m", "lib.fleet.local", str(count), *generator]
         self._on_end = on_end

@@ -2,8 +2,9 @@
 
 - Everything happens in one thread, but for the reading of the files to come (`Reader`). Control is
   polled between patches, so a lease is answered, and an end obeyed, within one patch.
-- A session lasts from WELCOME to FIN, RESET, or the trainer's silence; then the worker drops what
-  it holds and says hello again, for ever, with one line to the log for each change.
+- A session lasts from WELCOME to FIN, RESET, or the end of a connection (what was under way is
+  lost with it); then the worker drops what it holds and says hello again, for ever, with one line
+  to the log for each change.
 - Nothing that a user's transform or a file does ends the worker: it is reported in the lease (a bad
   record with its substitute) or as FAIL.
 """
@@ -25,7 +26,8 @@ from lib.tasks import identity
 from lib.tasks.base import DataSet, Task
 from lib.wire import protocol as wire
 from lib.wire.endpoint import Endpoint
-from lib.wire.transport import GeneratorSockets
+from lib.wire.generator_sockets import GeneratorSockets
+from lib.wire.keys import GeneratorKey
 
 HELLO_SECONDS = 1.0  # between two hellos that are not answered
 CONNECT_SECONDS = 0.02  # between two looks whether the connection stands yet
@@ -43,11 +45,18 @@ class _SessionOver(Exception):
 class Worker:
     """Connects to `trainer` and makes samples from what lies behind `links` until told to end."""
 
-    def __init__(self, trainer: Endpoint, links: Path, *, stay: bool = False) -> None:
+    def __init__(
+        self,
+        trainer: Endpoint,
+        links: Path,
+        *,
+        stay: bool = False,
+        key: GeneratorKey | None = None,
+    ) -> None:
         self.trainer, self.links, self.stay = trainer, links, stay
         self.host = socket.gethostname()
-        self.name = f"{self.host}/{os.getpid()}/{os.urandom(3).hex()}"
-        self._sockets = GeneratorSockets(trainer, self.name, wire.MAX_CONTROL_BYTES)
+        self.name = f"{self.host}/{os.getpid()}/{os.urandom(8).hex()}"  # not to be guessed
+        self._sockets = GeneratorSockets(trainer, self.name, wire.MAX_CONTROL_BYTES, key)
         self._stopping = False
         self._over: str | None = None  # why the session ended
         self.finished = False  # the run that it worked for is over
@@ -86,10 +95,14 @@ class Worker:
             )
         )
         started = time.monotonic()
-        said_so = False
+        said_so, trouble = False, ""
         while not self._stopping:
             connected = self._sockets.send(hello)
             frame = self._sockets.receive(HELLO_SECONDS if connected else CONNECT_SECONDS)
+            said, trouble = trouble, self._sockets.trouble()
+            if trouble and trouble != said:
+                said_so = True
+                log.warning("%s does not let this generator in: %s", self.trainer, trouble)
             if frame is not None:
                 message = wire.from_trainer(frame)
                 if isinstance(message, wire.Reject):
@@ -121,6 +134,7 @@ class Worker:
     def _session(self, welcome: wire.Welcome) -> None:
         self._welcome, self._over, self._doing = welcome, None, ""
         self._hand.clear()
+        self._sockets.settle()
         self._heard = time.monotonic()
         try:
             task, data = self._open(welcome)
@@ -222,6 +236,9 @@ class Worker:
             self._on_message(frame)
             frame = self._sockets.receive()
         now = time.monotonic()
+        self._sockets.look_after()
+        if self._sockets.broken and self._over is None:
+            self._over = f"the connection to {self.trainer} closed"
         if now - self._said > self._welcome.heartbeat:
             self._send(wire.Heartbeat(run=self._welcome.run, doing=self._doing))
         if now - self._heard > 2 * self._welcome.silence:

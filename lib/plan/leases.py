@@ -5,7 +5,7 @@ Life of a lease:
     cut ──▶ granted ──▶ received ──▶ delivered ──▶ handed      (its bytes leave the budget)
               │  ▲
               ▼  │ a higher fence
-            pending          its generator left, fell silent, took too long, or failed to read
+            pending          its generator left, was lost, took too long, or failed to read
 
 - Leases are cut from the plan in order, numbered from 0; a lease never crosses a segment.
 - **The budget**: the bytes of every lease that is cut and not yet handed to `fit`. A lease is cut
@@ -69,14 +69,17 @@ class Member(msgspec.Struct, eq=False):
 
     name: str
     slots: int
-    heard: float
     moved: float
     hand: dict[int, int] = {}  # lease id → fence
     draining: bool = False
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """A grant that no longer stands, and why: ``silent``, ``slow`` or ``left``."""
+    """A grant that no longer stands, and why: ``lost``, ``slow`` or ``left``.
+
+    lost: its connection closed while it worked, be it a crash, a kill or the network.
+    left: it gave the lease back, or began anew.
+    """
 
     generator: str
     lease: Lease
@@ -93,11 +96,10 @@ class Leases:
         budget: int,
         lease_bytes: int,
         expiry: float = 30.0,
-        silence: float = 5.0,
         exact: bool = True,
     ) -> None:
         self.plan, self.budget, self.lease_bytes = plan, budget, lease_bytes
-        self.expiry, self.silence, self.exact = expiry, silence, exact
+        self.expiry, self.exact = expiry, exact
         self.members: dict[str, Member] = {}
         self.charged = 0  # bytes cut and not yet handed
         self.full = False  # the last look found no room in the budget for another lease
@@ -133,18 +135,14 @@ class Leases:
     def join(self, name: str, slots: int, now: float) -> None:
         """A generator is ready for leases; `slots` is the most that it will hold."""
         self.leave(name)
-        self.members[name] = Member(name, slots, now, now)
+        self.members[name] = Member(name, slots, now)
 
-    def heard(self, name: str, now: float) -> None:
-        if member := self.members.get(name):
-            member.heard = now
-
-    def leave(self, name: str) -> list[Lost]:
-        """The generator is gone: what it held is pending again."""
+    def leave(self, name: str, why: str = "left") -> list[Lost]:
+        """The generator is gone (``left`` or ``lost``): what it held is pending again."""
         member = self.members.pop(name, None)
         if member is None:
             return []
-        return [self._withdraw(member, lease, "left") for lease in list(member.hand)]
+        return [self._withdraw(member, lease, why) for lease in list(member.hand)]
 
     def drain(self, name: str, unstarted: Iterable[int]) -> None:
         """The generator is leaving: it hands back `unstarted` and gets nothing more."""
@@ -155,13 +153,10 @@ class Leases:
                     self._withdraw(member, lease, "left")
 
     def expire(self, now: float) -> list[Lost]:
-        """Take back what silent and stuck generators hold. Silent ones are no longer members."""
+        """Take back what stuck generators hold. They stay members: only their connection ends."""
         lost = []
-        for member in list(self.members.values()):
-            if now - member.heard > self.silence:
-                del self.members[member.name]
-                lost += [self._withdraw(member, lease, "silent") for lease in list(member.hand)]
-            elif member.hand and now - member.moved > self.expiry:
+        for member in self.members.values():
+            if member.hand and now - member.moved > self.expiry:
                 lost += [self._withdraw(member, lease, "slow") for lease in list(member.hand)]
                 member.moved = now
         return lost

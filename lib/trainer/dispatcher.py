@@ -127,7 +127,7 @@ class Dispatcher:
             while self._sockets.receive_data() is not None:
                 pass  # nobody wants it any more, but a full pipe would keep its sender waiting
             while (received := self._sockets.receive_control()) is not None:
-                name, frame = received
+                name, frame, _ = received
                 with suppress(ProtocolError):
                     message = wire.from_generator(frame)
                     if isinstance(message, wire.Hello):  # came too late: no need to wait for more

@@ -25,7 +25,9 @@ from lib.plan.leases import Lease, Leases, Lost, Verdict
 from lib.tasks import identity
 from lib.tasks.base import ArraySpec, DataSet
 from lib.trainer.roster import Peer, Reference, Roster
+from lib.trainer.strangers import Strangers
 from lib.wire import protocol as wire
+from lib.wire.connections import Origin
 from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
@@ -83,7 +85,7 @@ class Exchange:
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
         self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
         self._quarantined: set[tuple[str, int, int]] = set()
-        self._warned: Counter[str] = Counter()
+        self._strangers = Strangers(sockets, self.faults)
         self._next_tick = self._next_beat = 0.0
         self._alive = wire.encode(wire.Alive(run=job.run))
         self._reset = wire.encode(wire.Reset(run=job.run))
@@ -118,10 +120,7 @@ class Exchange:
 
     def how(self) -> str:
         """The command that starts a generator."""
-        return (
-            "Start one with: python generator_zmq.py --connect "
-            f"tcp://THIS-HOST:{self._sockets.control_port}"
-        )
+        return f"Start one with: python generator_zmq.py {self._sockets.reach}"
 
     def explain(self) -> str:
         """What the stream waits for, and what would help."""
@@ -140,27 +139,32 @@ class Exchange:
     # -- what comes in --------------------------------------------------------------------------
 
     def _take_data(self, now: float) -> None:
-        if self.leases is None:
-            return
         ready: list[Delivery] = []
         for _ in range(BURST):
             received = self._sockets.receive_data()
             if received is None:
                 break
+            head, frames, origin = received
             try:
-                ready += self._on_lease(*received, now)
+                ready += self._on_lease(head, frames, origin, now)
             except ProtocolError as error:
-                self._blame("data", error)
+                self._strangers.blame(origin, "the data port", error)
         if ready:
             self.ready.append(ready)
 
-    def _on_lease(self, head: bytes, frames: list[Any], now: float) -> list[Delivery]:
-        assert self.leases is not None
+    def _on_lease(
+        self, head: bytes, frames: list[Any], origin: Origin, now: float
+    ) -> list[Delivery]:
         header = wire.data_header(head)
         if header.run != self.job.run:
             self.faults["foreign_run"] += 1
             return []
-        self.leases.heard(header.generator, now)
+        peer = self.roster.peers.get(header.generator)
+        if peer is not None and peer.user != origin.user:
+            self._strangers.impostor(origin, peer.label)
+            return []
+        if self.leases is None:
+            raise ProtocolError("a lease before the data set was known")
         lease = self.leases.find(header.lease)
         arrays: tuple[np.ndarray, ...] = ()
         if lease is not None:
@@ -178,7 +182,7 @@ class Exchange:
             self.faults[verdict.value] += 1
             return []
         self._results[lease.id] = Delivery(lease, arrays, header.bad)
-        peer = self.roster.peers[header.generator]
+        assert peer is not None  # its grant stood, so it is a member
         peer.worked(header, lease.count * lease.segment.patches, lease.nbytes)
         if header.bad:
             self._note_bad(peer, lease, header.bad)
@@ -199,27 +203,31 @@ class Exchange:
             received = self._sockets.receive_control()
             if received is None:
                 break
-            name, frame = received
+            name, frame, origin = received
+            known = self.roster.peers.get(name)
+            if known is not None and known.user != origin.user:
+                self._strangers.impostor(origin, known.label)
+                continue
             try:
                 message = wire.from_generator(frame)
-                peer = self.roster.hear(name, message, now)
-                if self.leases is not None:
-                    self.leases.heard(name, now)
+                peer = self.roster.hear(name, message, now, origin.user)
                 self._on_message(peer, message, now)
+                if peer.state is State.REJECTED:
+                    self._strangers.rejected(origin)
             except ProtocolError as error:
-                self._blame(name, error)
-                self._reset_peer(name)
+                self._strangers.blame(origin, name, error)
+                self._reset_peer(name, now)
 
     def _on_message(self, peer: Peer, message: wire.FromGenerator, now: float) -> None:
         if isinstance(message, wire.Hello):
             self._withdraw(peer, "said hello again")
             if reason := self.roster.greet(peer):
-                self._reject(peer, reason)
+                self._reject(peer, reason, now)
             else:
                 self._send(peer, self._welcome(), now)
         elif message.run != self.job.run:
             self.faults["foreign_run"] += 1
-            self._reset_peer(peer.name)
+            self._reset_peer(peer.name, now)
         elif isinstance(message, wire.Ready):
             self._on_ready(peer, message, now)
         elif isinstance(message, wire.Heartbeat):
@@ -229,12 +237,15 @@ class Exchange:
         elif self.leases is not None:
             self.leases.drain(peer.name, message.unstarted)
             log.info("%s is leaving", peer.label)
+        if peer.state is State.UNKNOWN:
+            self.roster.gone(peer, now)
 
-    def _reset_peer(self, name: str) -> None:
+    def _reset_peer(self, name: str, now: float) -> None:
         """Have a peer that spoke out of turn begin again at hello, with nothing in its hands."""
         if peer := self.roster.peers.get(name):
             self._withdraw(peer, "spoke out of turn")
             peer.state = State.UNKNOWN
+            self.roster.gone(peer, now)
         self._sockets.send_control(name, self._reset)
 
     def _welcome(self) -> wire.Welcome:
@@ -253,13 +264,19 @@ class Exchange:
 
     def _on_ready(self, peer: Peer, ready: wire.Ready, now: float) -> None:
         if reason := self.roster.admit(peer, ready):
-            self._reject(peer, reason)
+            self._reject(peer, reason, now)
             return
         if self.leases is None:
             assert self.roster.reference is not None
-            self._adopt(self.roster.reference)
+            try:
+                self._adopt(self.roster.reference)
+            except DataError as error:  # of no use to anyone: not the data set of this run
+                self.roster.reference = None
+                self._reject(peer, f"{peer.label}: {error}", now)
+                return
         assert self.leases is not None and peer.hello is not None
         self.leases.join(peer.name, peer.hello.slots, now)
+        peer.worked_here = True
         self._hungry.setdefault(peer.name)
         log.info("%s joined: %s now", peer.label, _count(self.generators, "generator"))
 
@@ -269,7 +286,7 @@ class Exchange:
     def _on_fail(self, peer: Peer, fail: wire.Fail, now: float) -> None:
         if peer.state is State.REJECTED:
             log.warning("%s cannot take part: %s", peer.label, fail.reason)
-            peer.left = now
+            self.roster.gone(peer, now)
             return
         assert self.leases is not None
         if not fail.retry:
@@ -280,32 +297,27 @@ class Exchange:
         log.warning("%s cannot read %s: %s", peer.label, fail.reason, what)
         self._hungry.setdefault(peer.name)
 
-    def _reject(self, peer: Peer, reason: str) -> None:
+    def _reject(self, peer: Peer, reason: str, now: float) -> None:
         log.warning("rejected %s", reason)
         self.faults["rejected"] += 1
         peer.state = State.REJECTED
-        self._sockets.send_control(peer.name, wire.encode(wire.Reject(reason=reason)))
-
-    def _blame(self, who: str, error: ProtocolError) -> None:
-        """Count a protocol error; name the first few of each sender."""
-        self.faults["protocol_errors"] += 1
-        self._warned[who] += 1
-        if self._warned[who] <= 3:
-            log.warning("ignored a message from %s: %s", who, error)
+        self._sockets.send_control(peer.name, wire.encode(wire.Reject(reason=reason[:4096])))
+        self.roster.gone(peer, now)
 
     def _take_handed(self) -> None:
         while self.handed and self.leases is not None:
             self.leases.handed(self.handed.popleft())
 
     def _tick(self, now: float) -> None:
-        if self.leases is None:
-            return
-        for lost in self.leases.expire(now):
-            self._note_lost(lost, now)
-        for name in self.leases.members:
-            self._hungry.setdefault(name)
+        self._strangers.look()
+        if self.leases is not None:
+            for lost in self.leases.expire(now):
+                self._note_lost(lost, now)
+            for name in self.leases.members:
+                self._hungry.setdefault(name)
         if now >= self._next_beat:
             self._next_beat = now + self.job.heartbeat
+            self._disconnect_revoked(now)
             for name in self.connected():
                 if not self._sockets.send_control(name, self._alive):
                     self._lose(name, "its connection closed", now)
@@ -313,23 +325,31 @@ class Exchange:
     def _note_lost(self, lost: Lost, now: float) -> None:
         self.faults[f"lease_{lost.why}"] += 1
         peer = self.roster.peers[lost.generator]
-        if lost.why == "silent":
-            peer.state, peer.left = State.UNKNOWN, now
         log.warning("%s was %s: lease %d goes to another", peer.label, lost.why, lost.lease.id)
 
     def _lose(self, name: str, why: str, now: float) -> None:
         """The connection is gone: what the generator held goes to others at once."""
         peer = self.roster.peers[name]
-        self.faults["generators_lost"] += peer.state is State.LEASING
-        self._withdraw(peer, why)
-        peer.state, peer.left = State.UNKNOWN, now
+        working = peer.state is State.LEASING
+        self.faults["generators_lost"] += working
+        self._withdraw(peer, why, lost=working)
+        peer.state = State.UNKNOWN
+        self.roster.gone(peer, now)
 
-    def _withdraw(self, peer: Peer, why: str) -> None:
+    def _disconnect_revoked(self, now: float) -> None:
+        for user in self._sockets.revoked():
+            self.faults["revoked"] += 1
+            log.warning("the key %s is not admitted any more: disconnected", user)
+            for peer in list(self.roster.peers.values()):
+                if peer.user == user and peer.state is not State.UNKNOWN:
+                    self._lose(peer.name, "its key was revoked", now)
+
+    def _withdraw(self, peer: Peer, why: str, *, lost: bool = False) -> None:
         if self.leases is None or peer.name not in self.leases.members:
             return
-        lost = self.leases.leave(peer.name)
+        taken = self.leases.leave(peer.name, "lost" if lost else "left")
         self._hungry.pop(peer.name, None)
-        held = _count(len(lost), "lease")
+        held = _count(len(taken), "lease")
         log.info("%s left (%s); %s to be granted again", peer.label, why, held)
 
     def _send(self, peer: Peer, message: wire.Message, now: float) -> None:

@@ -19,12 +19,14 @@ from lib.wire.protocol import State
 
 
 class Peer(msgspec.Struct, eq=False):
-    """One generator, from its first HELLO to the end of the run; kept for the report."""
+    """One generator, from its first HELLO on; kept for the report once it has worked."""
 
     name: str
     host: str
     pid: int
     joined: float
+    user: str = ""  # name of the key that it came with
+    worked_here: bool = False  # it was admitted to the run's work
     state: State = State.UNKNOWN
     hello: wire.Hello | None = None
     doing: str = ""
@@ -43,13 +45,28 @@ class Peer(msgspec.Struct, eq=False):
         self.leases += 1
         self.patches += patches
         self.nbytes += nbytes
-        old, new = self.stages, header.stages
+        self._add_stages(header.stages)
+
+    def add(self, other: Peer) -> None:
+        """Count all that `other` did as this one's."""
+        self.leases += other.leases
+        self.patches += other.patches
+        self.nbytes += other.nbytes
+        self.joined -= other.seconds(0.0)
+        self._add_stages(other.stages)
+
+    def _add_stages(self, new: wire.Stages) -> None:
+        old = self.stages
         self.stages = wire.Stages(
             old.read + new.read,
             old.decode + new.decode,
             old.transform + new.transform,
             old.wait + new.wait,
         )
+
+    def seconds(self, now: float) -> float:
+        """How long it has been here."""
+        return (now if self.left is None else self.left) - self.joined
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -62,32 +79,58 @@ class Reference(msgspec.Struct, frozen=True):
     origin: str  # whose it is, for messages
 
 
+KEPT = 1_000  # generators that have gone, each with a row in the report; older ones share one
+
+
 class Roster:
-    """Peers by name, and the run's data set once it is known."""
+    """Peers by name, and the run's data set once it is known.
+
+    Bounded: who never worked is forgotten when it goes, and of those that did the last `KEPT` stay.
+    """
 
     def __init__(self, libraries: dict[str, str], source: str, own: DataSet | None) -> None:
         self.libraries, self.source = libraries, source
         self.peers: dict[str, Peer] = {}
+        self._gone: dict[str, None] = {}  # those of the peers that have gone, in turn
+        self._earlier = Peer("", "", 0, 0.0)  # the sum of those that are no longer kept
+        self._earlier_count = 0
         self.reference: Reference | None = None
         if own is not None:
             self.reference = Reference(
                 own.classes, own.counts(), own.fingerprint(), identity.listing(own), "the trainer"
             )
 
-    def hear(self, name: str, message: wire.FromGenerator, now: float) -> Peer:
-        """The sender of `message`, its state moved on. Raises ProtocolError out of turn."""
+    def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
+        """The sender of `message`, its state moved on. Raises ProtocolError out of turn.
+
+        user: the name of the key that it came with.
+        """
         peer = self.peers.get(name)
         state = peer.state if peer else State.UNKNOWN
         follows = wire.LEGAL.get((state, type(message)))
         if follows is None:
             raise ProtocolError(f"{type(message).__name__.lower()} while {state.value}")
         if isinstance(message, wire.Hello):
-            peer = self.peers.setdefault(name, Peer(name, message.host, message.pid, now))
+            peer = self.peers.setdefault(name, Peer(name, message.host, message.pid, now, user))
             peer.hello = message
             peer.left = None
+            self._gone.pop(name, None)
         assert peer is not None  # an unknown sender can only say hello
         peer.state = follows
         return peer
+
+    def gone(self, peer: Peer, now: float) -> None:
+        """`peer` will not be heard again, unless it says hello."""
+        if not peer.worked_here:
+            self.peers.pop(peer.name, None)
+            return
+        peer.left = now
+        self._gone[peer.name] = None
+        if len(self._gone) > KEPT:
+            oldest = self.peers.pop(next(iter(self._gone)))
+            del self._gone[oldest.name]
+            self._earlier.add(oldest)
+            self._earlier_count += 1
 
     def greet(self, peer: Peer) -> str:
         """Why the sender of a HELLO cannot work for this run, or ``""``."""
@@ -105,7 +148,9 @@ class Roster:
     def admit(self, peer: Peer, ready: wire.Ready) -> str:
         """Why the data of `peer` is not the run's, or ``""``. The first one's becomes the run's."""
         counts = ready.counts.values()
-        if any(len(each) != len(ready.classes) for each in counts) or not sum(map(sum, counts)):
+        if (total := sum(map(sum, counts))) > wire.MAX_RECORDS:
+            return f"{peer.label}: {total:,} records are more than the {wire.MAX_RECORDS:,} allowed"
+        if any(len(each) != len(ready.classes) for each in counts) or not total:
             return f"{peer.label}: it reports no records, or counts that do not match its classes"
         if self.reference is None:
             self.reference = Reference(
@@ -131,17 +176,22 @@ class Roster:
         return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
 
     def report(self, now: float) -> list[dict[str, Any]]:
-        """One row a generator, for report.json. Times in seconds."""
+        """One row a generator, for report.json; the oldest in one row. Times in seconds."""
         rows = []
-        for peer in self.peers.values():
-            seconds = (now if peer.left is None else peer.left) - peer.joined
+        peers = [peer for peer in self.peers.values() if peer.worked_here]
+        if self._earlier_count:
+            self._earlier.name = f"{self._earlier_count} earlier ones"
+            self._earlier.left = 0.0
+            peers.insert(0, self._earlier)
+        for peer in peers:
             stages = msgspec.structs.asdict(peer.stages)
             rows.append(
                 {
                     "name": peer.name,
                     "host": peer.host,
+                    "key": peer.user,
                     "pid": peer.pid,
-                    "connected_s": round(seconds, 3),
+                    "connected_s": round(peer.seconds(now), 3),
                     "leases": peer.leases,
                     "patches": peer.patches,
                     "bytes": peer.nbytes,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,7 +29,8 @@ from lib.tasks.base import TRAIN, VAL, DataSet
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
-from lib.wire import endpoint
+from lib.wire import endpoint, keys
+from lib.wire.admission import Admission
 from lib.wire.protocol import MAX_CONTROL_BYTES
 from lib.wire.transport import TrainerSockets
 
@@ -54,6 +56,12 @@ class Stream:
         quarantine: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.settings = settings
+        self._address = endpoint.parse(settings.bind, bind=True)
+        keys.check_bind(self._address, settings.keys, insecure=settings.insecure)
+        self._admission: Admission | None = None
+        if settings.keys:
+            self._admission = Admission(keys.KeyFolder(Path(settings.keys)))
+        self._private: tempfile.TemporaryDirectory[str] | None = None
         self.run = os.urandom(6).hex()
         self.task = tasks.load(settings.task)(params)
         self.links = Path(settings.links)
@@ -111,19 +119,39 @@ class Stream:
             budget=settings.buffer_bytes,
             lease_bytes=settings.lease_bytes,
             expiry=settings.expiry,
-            silence=settings.silence,
             exact=settings.order == "exact",
         )
 
     def _bind(self) -> TrainerSockets:
         settings = self.settings
         visit = max(self._job.patches.values()) * self._sample_bytes
-        bind = endpoint.parse(settings.bind, bind=True)
         largest = max(settings.lease_bytes, visit) + FRAME_SLACK
-        sockets = TrainerSockets(bind, settings.data_port, largest, MAX_CONTROL_BYTES)
+        sockets = TrainerSockets(
+            self._address,
+            settings.data_port,
+            largest,
+            MAX_CONTROL_BYTES,
+            data_total=2 * settings.buffer_bytes,  # what the plan has cut, and what was fenced off
+            silence=settings.silence,
+            admission=self._admission,
+        )
         self.port = sockets.control_port
-        log.info("listening at tcp://%s:%d for generators", bind.host, self.port)
+        who = "anyone" if self._admission is None else f"generators with a key in {settings.keys}"
+        who = "generators of this host" if not settings.keys and self._address.is_loopback else who
+        log.info("listening at tcp://%s:%d for %s", self._address.host, self.port, who)
         return sockets
+
+    def _start_fleet(self) -> LocalFleet:
+        """The local generators; with keys, they get one of their own that ends with the run."""
+        key: Path | None = None
+        if self._admission is not None:
+            self._private = tempfile.TemporaryDirectory(prefix="pushfit-")  # made with mode 0700
+            key = Path(self._private.name) / "local.key"
+            pair, trainer = keys.new_pair("local"), self._admission.trainer.public
+            keys.write_new(key, keys.GeneratorKey("local", pair.public, pair.secret, trainer))
+            self._admission.admit_local(keys.raw(pair.public))
+        address = f"tcp://{self._address.from_here}:{self.port}"
+        return LocalFleet(self.settings.generators, address, self.links, self._fleet_ended, key)
 
     def __enter__(self) -> Stream:
         sockets = self._bind()
@@ -139,9 +167,7 @@ class Stream:
         self.dispatcher.start()
         try:
             if self.settings.generators:
-                self._fleet = LocalFleet(
-                    self.settings.generators, self.port, self.links, self._fleet_ended
-                )
+                self._fleet = self._start_fleet()
             reference = self.dispatcher.reference(say=log.info)
         except BaseException:
             self.close(done=False, reason="the trainer did not start")
@@ -178,6 +204,8 @@ class Stream:
             self.feed.close()
         if self._fleet is not None:
             self._fleet.close()
+        if self._private is not None:
+            self._private.cleanup()
 
     def report(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """report.json, as docs/architecture.md describes it."""

@@ -7,6 +7,7 @@ tcp://127.0.0.1:0        to listen on any free port (`*` is the same)
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 import msgspec
@@ -29,6 +30,19 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"tcp://{self.host}:{self.port or '*'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it. Of names, `localhost` alone is known to be."""
+        try:
+            return ipaddress.ip_address(self.host.strip("[]").partition("%")[0]).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def from_here(self) -> str:
+        """The host by which this machine reaches what is bound there."""
+        return "127.0.0.1" if self.host in EVERYWHERE else self.host
 
 
 def parse(text: str, *, bind: bool = False) -> Endpoint:

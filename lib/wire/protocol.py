@@ -12,8 +12,9 @@ Grammar, C: a generator's control, T: the trainer's, D: data:
     work      = *( T:grant | D:lease | C:fail | C:heartbeat | T:heartbeat ) ending
     ending    = C:bye *D:lease | T:fin C:bye | T:reset session
 
-A generator says hello about once a second until it is answered. Both sides send heartbeats; a
-side unheard for `silence` seconds is gone, and the generator starts again at hello. `reset` answers
+A generator says hello about once a second until it is answered. That a side is gone shows in its
+connection, which ZeroMQ's own heartbeats end after `silence` seconds; the generator starts again at
+hello. The heartbeats here say what somebody does, and that its Python is alive. `reset` answers
 whoever speaks out of turn (a trainer that was restarted knows nobody). The bye after a fin says
 that it was heard: ZeroMQ drops what a generator has not read when the trainer's socket closes.
 
@@ -37,7 +38,9 @@ from lib.tasks.base import ArraySpec
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # a READY with the listing of a million files stays under it
-MAX_LISTING_BYTES = 256 * 2**20  # … once decompressed
+MAX_LISTING_BYTES = 128 * 2**20  # … once decompressed
+MAX_LISTING_LINES = 2_000_000
+MAX_RECORDS = 2**26  # in a data set: its order alone takes half a gigabyte
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -60,7 +63,7 @@ class Hello(Message, frozen=True, kw_only=True):
     host: Name
     pid: Count
     slots: Annotated[int, msgspec.Meta(ge=1, le=1024)]
-    libraries: dict[Name, Name]
+    libraries: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)]
     source: Name
 
 
@@ -70,7 +73,7 @@ class Ready(Message, frozen=True, kw_only=True):
     run: Name
     fingerprint: Name
     classes: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)]
-    counts: dict[Name, list[Count]]
+    counts: Annotated[dict[Name, list[Count]], msgspec.Meta(max_length=16)]
     listing: bytes = b""
 
 
@@ -197,7 +200,7 @@ class Data(Message, frozen=True, kw_only=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     arrays: Annotated[tuple[ArraySpec, ...], msgspec.Meta(max_length=64)]
     stages: Stages
-    bad: list[Bad] = []
+    bad: Annotated[list[Bad], msgspec.Meta(max_length=100_000)] = []
 
 
 FromGenerator: TypeAlias = Hello | Ready | Heartbeat | Fail | Bye
@@ -318,7 +321,10 @@ class Layout:
 
 def pack_listing(lines: Sequence[str]) -> bytes:
     """`lines` ("path<TAB>size"), compressed for READY; empty where they would not fit."""
-    packed = zlib.compress("\n".join(lines).encode("utf-8", "surrogatepass"), 1)
+    text = "\n".join(lines).encode("utf-8", "surrogatepass")
+    if len(lines) > MAX_LISTING_LINES or len(text) >= MAX_LISTING_BYTES:
+        return b""
+    packed = zlib.compress(text, 1)
     return packed if len(packed) < MAX_CONTROL_BYTES // 2 else b""
 
 
@@ -331,6 +337,8 @@ def unpack_listing(packed: bytes) -> list[str]:
         data = inflate.decompress(packed, MAX_LISTING_BYTES)
         if inflate.unconsumed_tail or not inflate.eof:
             raise ProtocolError("the file listing is cut short or larger than allowed")
+        if data.count(b"\n") >= MAX_LISTING_LINES:
+            raise ProtocolError(f"the file listing has more than {MAX_LISTING_LINES:,} lines")
         text = data.decode("utf-8", "surrogatepass")
     except (zlib.error, UnicodeDecodeError) as error:
         raise ProtocolError(f"the file listing does not unpack: {error}") from error

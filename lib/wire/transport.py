@@ -1,94 +1,123 @@
-"""Sockets: the only `import zmq`. Bytes in, bytes out; what they mean is `protocol`'s affair.
+"""The trainer's sockets. Bytes in, bytes out; what they mean is `protocol`'s affair.
 
-- Receiving never copies: a data frame is handed on as ZeroMQ's own buffer. Sending never copies
-  either: the arrays given to `push` must not be written to afterwards.
+- Receiving never copies: a data frame is handed on as ZeroMQ's own buffer.
 - No call here blocks without a time limit, and none raises for a peer that has gone.
+- With keys, both sockets speak CURVE: a connection is let in by `Admission`, and what comes over it
+  bears the name of its key. Whoever is not let in gets not a byte of a message through.
+- The control sockets send heartbeats in ZeroMQ's own thread, which a long decode does not block: so
+  a peer that was stopped, cut off or lost with its host is found, and one that works is not. The
+  data sockets do not: a large message on a slow link would outlast any heartbeat; a peer of theirs
+  that is gone without a word is found by the kernel (TCP keepalive).
 - ZeroMQ's own errors are mapped once, here.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import time
 from typing import Any
 
 import zmq
 
 from lib.errors import ConfigError, WireError
+from lib.wire.admission import Admission
+from lib.wire.connections import FRAMING, Connections, Origin
 from lib.wire.endpoint import Endpoint
+from lib.wire.sockets import (
+    CONTROL_HWM,
+    DATA_HWM,
+    FAILED,
+    NOBLOCK,
+    SRCFD,
+    Monitor,
+    allow_many_files,
+    keep_receive_buffers,
+    options,
+    readable,
+)
 
-HANDSHAKE_MS = 10_000  # a peer that connects and says nothing is dropped after that
-RECONNECT_MS, RECONNECT_MAX_MS = 100, 5_000
-DATA_HWM = 16  # leases queued a connection; the budget bounds memory long before
-CONTROL_HWM = 10_000
-LINGER_MS = 2_000  # how long a clean exit waits for its last messages to leave
-FAST_FRAME = 64 * 1024  # below it, copying a frame is cheaper than tracking it
-
-# pyzmq's enums cost more than the calls they are given to: plain numbers, and the plain getter.
-NOBLOCK, EVENTS = int(zmq.NOBLOCK), int(zmq.EVENTS)
-POLLIN, POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
-_get: Any = zmq.backend.Socket.get
+WHOLE_CONTROL = 5  # largest control messages that may wait in one connection, …
+ALL_CONTROL = 4  # … and as many times that in all of them
+KERNEL_BYTES = 64 * 2**20  # what a connection may hold beyond ZeroMQ's own queue: the kernel's
+BACKLOG = 1024  # connections that wait to be accepted: fifty generators start in one second
 
 Frame = Any  # zmq.Frame or bytes: both have the buffer interface
 
 
-def keep_receive_buffers() -> None:
-    """Have glibc keep freed receive buffers for the next lease; elsewhere nothing happens.
-
-    By default it returns them to the kernel, and every lease is received into pages that have to be
-    mapped and zeroed again: a third of the throughput. The budget bounds what is kept.
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: its largest value
-        mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
-
-
-def _options(socket: zmq.Socket[bytes], hwm: int) -> None:
-    socket.set_hwm(hwm)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-
-
-def _readable(socket: zmq.Socket[bytes]) -> bool:
-    """Whether a message waits. An exception for each look that finds none would cost more."""
-    return bool(_get(socket, EVENTS) & POLLIN)
-
-
 class TrainerSockets:
-    """ROUTER and PULL, both bound, plus a pipe by which another thread can wake the poll."""
+    """ROUTER and PULL, both bound, plus a pipe by which another thread can wake the poll.
 
-    def __init__(self, bind: Endpoint, data_port: int, max_data_bytes: int, max_control_bytes: int):
+    max_data_bytes: of a lease's largest frame, and of all of its frames together.
+    data_total: bytes that may wait to be taken, over all generators.
+    silence: seconds after which a peer that answers no heartbeat is disconnected.
+    admission: whom to let in; without it, whoever reaches the ports.
+    """
+
+    def __init__(
+        self,
+        bind: Endpoint,
+        data_port: int,
+        max_data_bytes: int,
+        max_control_bytes: int,
+        *,
+        data_total: int = 2**32,
+        silence: float = 5.0,
+        admission: Admission | None = None,
+    ):
         keep_receive_buffers()
+        allow_many_files()
+        self._bind, self._admission = bind, admission
         self._context = zmq.Context()
+        self._monitors: list[tuple[Monitor, Connections]] = []
+        self.refused: list[str] = []  # addresses turned away in the handshake; the caller empties
+        in_one = (DATA_HWM + 2) * max_data_bytes + KERNEL_BYTES
+        self.data_connections = Connections(in_one, data_total + in_one)
+        in_one = WHOLE_CONTROL * max_control_bytes
+        self.control_connections = Connections(in_one, ALL_CONTROL * in_one)
+        self._data_emptied = self._control_emptied = True
         try:
-            self._control = self._context.socket(zmq.ROUTER)
-            _options(self._control, CONTROL_HWM)
+            self._zap = self._context.socket(zmq.REP)
+            self._zap.bind("inproc://zeromq.zap.01")
+            self._control = self._socket(zmq.ROUTER, CONTROL_HWM, self.control_connections)
             self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a send to the gone fails at once
             self._control.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a reconnected peer keeps its name
             self._control.setsockopt(zmq.MAXMSGSIZE, max_control_bytes)
-            self.control_port = self._bind(self._control, bind)
-            self._data = self._context.socket(zmq.PULL)
-            _options(self._data, DATA_HWM)
+            silence_ms = max(300, int(silence * 1000))
+            self._control.setsockopt(zmq.HEARTBEAT_IVL, silence_ms // 3)
+            self._control.setsockopt(zmq.HEARTBEAT_TIMEOUT, silence_ms - silence_ms // 3)
+            self._control.setsockopt(
+                zmq.HEARTBEAT_TTL, silence_ms
+            )  # so the peer finds us gone, too
+            self.control_port = self._bound(self._control, bind)
+            self._data = self._socket(zmq.PULL, DATA_HWM, self.data_connections)
             self._data.setsockopt(zmq.MAXMSGSIZE, max_data_bytes)
             port = data_port or (bind.port and bind.port + 1)
-            self.data_port = self._bind(self._data, Endpoint(bind.host, port))
+            self.data_port = self._bound(self._data, Endpoint(bind.host, port))
         except BaseException:
+            self._close_monitors()
             self._context.destroy(linger=0)
             raise
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._poller = zmq.Poller()
-        for source in (self._control, self._data, self._wake_read):
+        for source in (self._control, self._data, self._wake_read, self._zap):
             self._poller.register(source, zmq.POLLIN)
 
+    def _socket(self, kind: int, hwm: int, connections: Connections) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        options(socket, hwm)
+        socket.setsockopt(zmq.BACKLOG, BACKLOG)
+        socket.setsockopt(zmq.IPV6, self._bind.host.startswith("["))
+        if self._admission is not None:
+            socket.setsockopt(zmq.CURVE_SERVER, 1)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, self._admission.trainer.secret.encode("ascii"))
+        self._monitors.append((Monitor(socket), connections))
+        return socket
+
     @staticmethod
-    def _bind(socket: zmq.Socket[bytes], endpoint: Endpoint) -> int:
+    def _bound(socket: zmq.Socket[bytes], endpoint: Endpoint) -> int:
         address = f"tcp://{endpoint.host}:{endpoint.port or '*'}"
         try:
             socket.bind(address)
@@ -105,12 +134,30 @@ class TrainerSockets:
         bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         return int(bound.rpartition(":")[2])
 
+    @property
+    def reach(self) -> str:
+        """What a generator is started with to reach this trainer."""
+        host = self._bind.host if self._bind.is_loopback else "THIS-HOST"
+        key = " --key FILE" if self._admission is not None else ""
+        return f"--connect tcp://{host}:{self.control_port}{key}"
+
     def poll(self, seconds: float) -> tuple[bool, bool]:
         """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
         ready = [source for source, _ in self._poller.poll(int(seconds * 1000))]
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
+        if self._zap in ready:
+            self._admit()
         return self._data in ready, self._control in ready
+
+    def _admit(self) -> None:
+        """Answer those who knock, a few at a time."""
+        for _ in range(64):
+            if not readable(self._zap):
+                break
+            request = self._zap.recv_multipart(NOBLOCK)
+            assert self._admission is not None  # ZeroMQ asks on the sockets that have keys
+            self._zap.send_multipart(self._admission.answer(request), NOBLOCK)
 
     def wake(self) -> None:
         """End a poll that runs in another thread. Cheap, never blocks."""
@@ -119,24 +166,43 @@ class TrainerSockets:
         except (BlockingIOError, OSError):
             return  # full: a wake-up is on its way already; closed: nobody is left to wake
 
-    def receive_control(self) -> tuple[str, bytes] | None:
-        """(generator, frame) or None when there is none. Malformed envelopes give b""."""
-        if not _readable(self._control):
-            return None
-        parts = self._control.recv_multipart(NOBLOCK)
-        return parts[0].decode("latin-1"), parts[1] if len(parts) == 2 else b""
+    def _origin(self, frame: zmq.Frame, *, data: bool) -> Origin:
+        """Where a frame came from. The name of the key is what `Admission` said, not the peer."""
+        user = "" if self._admission is None else str(frame.get("User-Id"))
+        return Origin(int(frame.get(SRCFD)), user, data)
 
-    def receive_data(self) -> tuple[bytes, list[Frame]] | None:
-        """(header, array frames) of one lease, or None when there is none."""
-        if not _readable(self._data):
+    def receive_control(self) -> tuple[str, bytes, Origin] | None:
+        """(generator, frame, origin) or None when there is none. Malformed envelopes give b""."""
+        if not readable(self._control):
+            self._control_emptied = True
             return None
-        part = self._data.recv(NOBLOCK, copy=False)
-        header = part.bytes
+        try:
+            name, *frames = self._control.recv_multipart(NOBLOCK, copy=False)
+        except zmq.Again:
+            return None  # only the name of a key: ZeroMQ hands that on as if it were a message
+        origin = self._origin((frames or [name])[-1], data=False)
+        weight = sum(len(frame) + FRAMING for frame in frames)
+        self.control_connections.took(origin, weight)
+        return name.bytes.decode("latin-1"), frames[0].bytes if len(frames) == 1 else b"", origin
+
+    def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
+        """(header, array frames, origin) of one lease, or None when there is none."""
+        if not readable(self._data):
+            self._data_emptied = True
+            return None
+        try:
+            part = self._data.recv(NOBLOCK, copy=False)
+        except zmq.Again:
+            return None  # as above
+        header, origin = part.bytes, self._origin(part, data=True)
+        weight = len(header) + FRAMING
         frames: list[Frame] = []
         while part.more:
             part = self._data.recv(NOBLOCK, copy=False)
+            weight += len(part) + FRAMING
             frames.append(part)
-        return header, frames
+        self.data_connections.took(origin, weight)
+        return header, frames, origin
 
     def send_control(self, generator: str, frame: bytes) -> bool:
         """False when that generator is not connected (any more), or does not read."""
@@ -148,95 +214,65 @@ class TrainerSockets:
             raise WireError(f"cannot send to {generator}: {error.strerror}") from error
         return True
 
+    def look_after(self) -> list[str]:
+        """Once a tick: who came and went, who was turned away, who holds too much.
+
+        Returns a sentence for each connection that was ended.
+        """
+        for monitor, connections in self._monitors:
+            for event, value in monitor:
+                if event == zmq.EVENT_ACCEPTED:
+                    connections.opened(value)
+                elif event == zmq.EVENT_DISCONNECTED:
+                    connections.closed(value)
+                elif event in FAILED and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                    self.refused.append("")  # broke off, or does not speak as we do
+        self.control_connections.look(emptied=self._control_emptied)
+        self.data_connections.look(emptied=self._data_emptied)
+        self._data_emptied = self._control_emptied = False
+        ended = self.control_connections.ended + self.data_connections.ended
+        self.control_connections.ended, self.data_connections.ended = [], []
+        if self._admission is not None:
+            self.refused += self._admission.refusals
+            self._admission.refusals.clear()
+        return ended
+
+    def revoked(self) -> list[str]:
+        """Names of keys that are connected and admitted no more; their connections are ended."""
+        if self._admission is None:
+            return []
+        self._admission.refresh()
+        users = self.control_connections.users | self.data_connections.users
+        gone = sorted(user for user in users if not self._admission.admits(user))
+        return [user for user in gone if self._end_user(user)]
+
+    def strike(self, origin: Origin) -> tuple[str, int]:
+        """Count an error of the peer behind `origin`. Returns (who it is, its errors lately)."""
+        return self._connections(origin).strike(origin, time.monotonic())
+
+    def _connections(self, origin: Origin) -> Connections:
+        return self.data_connections if origin.data else self.control_connections
+
+    def refuse(self, origin: Origin) -> None:
+        """End the connection that a message came over; its key is refused from now on."""
+        self._connections(origin).end(origin.descriptor)
+        if self._admission is not None and origin.user:
+            self._admission.refused[origin.user] = None
+            self._end_user(origin.user)
+
+    def _end_user(self, user: str) -> int:
+        return self.control_connections.end_user(user) + self.data_connections.end_user(user)
+
+    def _close_monitors(self) -> None:
+        for monitor, _ in self._monitors:
+            monitor.close()
+
     def close(self, linger: float = 1.0) -> None:
         """Close both sockets; what was sent last has `linger` seconds to leave."""
+        self._close_monitors()
         self._control.close(linger=int(linger * 1000))
         self._data.close(linger=0)
+        self._zap.close(linger=0)
         self._context.term()
         os.close(self._wake_read)
         os.close(self._wake_write)
-
-
-class GeneratorSockets:
-    """DEALER, connected to the trainer, and a PUSH for each welcome."""
-
-    def __init__(self, trainer: Endpoint, name: str, max_control_bytes: int) -> None:
-        self._context = zmq.Context()
-        self._trainer = trainer
-        self._control = self._context.socket(zmq.DEALER)
-        self._data: zmq.Socket[bytes] | None = None
-        _options(self._control, 1000)
-        self._control.setsockopt(zmq.ROUTING_ID, name.encode("latin-1"))
-        self._control.setsockopt(zmq.MAXMSGSIZE, max_control_bytes)
-        self._control.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a peer that is away
-        self._reconnect(self._control)
-        self._connect(self._control, trainer)
-
-    @staticmethod
-    def _reconnect(socket: zmq.Socket[bytes]) -> None:
-        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
-
-    @staticmethod
-    def _connect(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
-        try:
-            socket.connect(f"tcp://{endpoint.host}:{endpoint.port}")
-        except zmq.ZMQError as error:
-            raise ConfigError(
-                f"cannot connect to {endpoint}: {error.strerror}. --connect takes the trainer's "
-                "host and port, e.g. tcp://gpu-host:12001"
-            ) from error
-
-    def open_data(self, port: int) -> None:
-        """A fresh PUSH to the trainer's data port; what an earlier one still held is dropped."""
-        self.drop_data()
-        self._data = self._context.socket(zmq.PUSH)
-        _options(self._data, DATA_HWM)
-        self._data.setsockopt(zmq.IMMEDIATE, 1)
-        self._reconnect(self._data)
-        self._connect(self._data, Endpoint(self._trainer.host, port))
-
-    def drop_data(self) -> None:
-        if self._data is not None:
-            self._data.close(linger=0)
-            self._data = None
-
-    def receive(self, seconds: float = 0.0) -> bytes | None:
-        """The next control message, waiting at most `seconds`."""
-        if seconds and not self._control.poll(int(seconds * 1000)):
-            return None
-        if not _readable(self._control):
-            return None
-        parts = self._control.recv_multipart(NOBLOCK)
-        return parts[0] if len(parts) == 1 else b""
-
-    def send(self, frame: bytes) -> bool:
-        """False when the trainer is not connected."""
-        try:
-            self._control.send(frame, NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
-
-    def push(self, header: bytes, arrays: Sequence[Any], seconds: float) -> bool:
-        """Send one lease; False when the high-water mark stood for all of `seconds`."""
-        if self._data is None:
-            return False
-        writable = _get(self._data, EVENTS) & POLLOUT
-        if not writable and not self._data.poll(int(seconds * 1000), zmq.POLLOUT):
-            return False
-        try:
-            self._data.send(header, NOBLOCK | zmq.SNDMORE)
-        except zmq.Again:
-            return False
-        for array in arrays[:-1]:
-            self._data.send(array, zmq.SNDMORE, copy=array.nbytes < FAST_FRAME)
-        self._data.send(arrays[-1], copy=arrays[-1].nbytes < FAST_FRAME)
-        return True
-
-    def close(self) -> None:
-        """Close; what was pushed and said last has LINGER_MS to leave."""
-        if self._data is not None:
-            self._data.close(linger=LINGER_MS)
-        self._control.close(linger=LINGER_MS)
-        self._context.term()

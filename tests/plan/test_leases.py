@@ -44,7 +44,7 @@ class World:
     def step(self) -> None:
         action = self.random.choice(
             ["join", "grant", "grant", "finish", "finish", "finish", "hand", "hand", "kill",
-             "freeze", "replay", "unreadable", "drain", "time"]
+             "replay", "unreadable", "drain", "time"]
         )  # fmt: skip
         getattr(self, action)()
         assert 0 <= self.leases.charged <= self.leases.budget
@@ -61,7 +61,6 @@ class World:
 
     def grant(self) -> None:
         if name := self.some():
-            self.leases.heard(name, self.now)
             for lease in self.leases.grant(name, self.now):
                 self.alive[name].append((lease.id, lease.fence))
 
@@ -91,16 +90,6 @@ class World:
             self.stale += [(name, *held) for held in self.alive.pop(name)]
             self.leases.leave(name)
 
-    def freeze(self) -> None:
-        """A generator is not heard of for longer than it may; it does not know."""
-        if (name := self.some()) and self.random.random() < 0.3:
-            self.now += self.leases.silence + 1
-            for other in self.alive:
-                if other != name:
-                    self.leases.heard(other, self.now)
-            self.expire()
-            self.stale += [(name, *held) for held in self.alive.pop(name)]
-
     def replay(self) -> None:
         if self.stale:
             name, lease, fence = self.random.choice(self.stale)
@@ -123,17 +112,15 @@ class World:
             self.leases.leave(name)
 
     def time(self) -> None:
-        self.now += self.random.random() * 4
-        for name in self.alive:
-            self.leases.heard(name, self.now)
+        self.now += self.random.random() * 20
         self.expire()
 
     def expire(self) -> None:
         for lost in self.leases.expire(self.now):
-            if lost.why == "slow":
-                held = self.alive[lost.generator]
-                self.stale += [(lost.generator, *x) for x in held if x[0] == lost.lease.id]
-                self.alive[lost.generator] = [x for x in held if x[0] != lost.lease.id]
+            assert lost.why == "slow"
+            held = self.alive[lost.generator]
+            self.stale += [(lost.generator, *x) for x in held if x[0] == lost.lease.id]
+            self.alive[lost.generator] = [x for x in held if x[0] != lost.lease.id]
 
     def settle(self) -> None:
         """From here on all goes well: whatever happened before, the run must come to its end."""
@@ -193,8 +180,7 @@ def test_a_late_result_is_fenced_and_a_second_one_is_a_duplicate() -> None:
     leases.join("b", 1, 0.0)
     (lease,) = leases.grant("a", 0.0)
     old = lease.fence
-    leases.heard("b", 100.0)
-    assert [lost.why for lost in leases.expire(100.0)] == ["silent"]
+    assert [lost.why for lost in leases.leave("a", "lost")] == ["lost"]
     (again,) = leases.grant("b", 100.0)
     assert again is lease and lease.fence > old
     assert leases.receive("a", lease.id, old, 0.1, 100.0) == (Verdict.LATE, [])
@@ -205,10 +191,9 @@ def test_a_late_result_is_fenced_and_a_second_one_is_a_duplicate() -> None:
 
 
 def test_a_stuck_generator_loses_its_leases_but_stays_a_member() -> None:
-    leases = make(make_plan(), expiry=30.0, silence=5.0)
+    leases = make(make_plan(), expiry=30.0)
     leases.join("a", 2, 0.0)
     held = leases.grant("a", 0.0)
-    leases.heard("a", 31.0)
     assert {lost.lease.id for lost in leases.expire(31.0)} == {lease.id for lease in held}
     assert "a" in leases.members
 

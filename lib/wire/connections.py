@@ -1,0 +1,199 @@
+"""The connections to the trainer's sockets: who is behind each, what it holds, how to end it.
+
+ZeroMQ bounds the size of a frame and the number of whole messages that wait, a connection. It does
+not bound the frames of one message that never ends, nor does it let its user end a connection.
+Both are done here, from outside:
+
+- The kernel counts the bytes that a connection has received, this counts those of the messages
+  taken from it. Where more than `limit` lies between the two, or more than `total` over all
+  connections, the connection is ended. Whenever a socket has been emptied, the count starts anew
+  for the connections that something was taken from: framing and encryption make no drift.
+- Ending a connection is `shutdown(2)` on a duplicate of ZeroMQ's descriptor, once the peer behind
+  it has been found to be the one meant: descriptors are used again.
+
+Not for several threads. Where the kernel does not count (not Linux), only the strikes are left.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+STRIKES = 10  # messages that the protocol does not allow, before a connection is ended, …
+FORGIVEN_SECONDS = 60.0  # … unless so much time lies between two of them
+LOOKS = 256  # connections looked at a turn: a tick stays short however many there are
+FRAMING = 64  # bytes that a frame weighs on the wire beyond its content, at most
+PENDING = 2**20  # below it, what a connection holds is not worth a thought
+_INFO_BYTES, _RECEIVED = 248, 128  # of struct tcp_info: tcpi_bytes_received, since Linux 4.1
+
+log = logging.getLogger("pushfit.trainer")
+
+Address = tuple[str, int]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a message came from. descriptor: ZeroMQ's; user: the name of its key, "" without."""
+
+    descriptor: int
+    user: str
+    data: bool
+
+
+class Connection(msgspec.Struct, eq=False):
+    """One connection. base, taken: bytes received when the count began, bytes taken since."""
+
+    address: Address | None
+    limit: int
+    user: str = ""
+    base: int = 0
+    taken: int = 0
+    strikes: int = 0
+    struck: float = 0.0
+
+    @property
+    def label(self) -> str:
+        host, port = self.address or ("?", 0)
+        return f"{host}:{port}" + (f" (key {self.user})" if self.user else "")
+
+
+class Connections:
+    """All connections to one socket. limit, total: bytes that may wait in one, in all of them."""
+
+    def __init__(self, limit: int, total: int) -> None:
+        self.limit, self.total = limit, total
+        self.ended: list[str] = []  # labels of those ended for holding too much; the caller empties
+        self._open: dict[int, Connection] = {}
+        self._queue: list[int] = []  # still to be looked at in this round
+        self._held: dict[int, int] = {}  # what those that hold much were found to hold
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, descriptor: int) -> Connection:
+        """The connection of the peer that is behind `descriptor` now."""
+        with _socket(descriptor) as peer:
+            address = _address(peer)
+        connection = self._open.get(descriptor)
+        if connection is None or connection.address != address:
+            connection = self._open[descriptor] = Connection(address, self.limit)
+        return connection
+
+    def closed(self, descriptor: int) -> None:
+        self._open.pop(descriptor, None)
+        self._held.pop(descriptor, None)
+
+    def took(self, origin: Origin, nbytes: int) -> None:
+        """A message of `nbytes`, framing included, was taken."""
+        connection = self._open.get(origin.descriptor)
+        if connection is None:
+            connection = self.opened(origin.descriptor)
+        connection.taken += nbytes
+        connection.user = origin.user
+
+    def strike(self, origin: Origin, now: float) -> tuple[str, int]:
+        """Count a message that the protocol does not allow. Returns (whose it was, how many)."""
+        connection = self.opened(origin.descriptor)
+        connection.user = origin.user
+        if now - connection.struck > FORGIVEN_SECONDS:
+            connection.strikes = 0
+        connection.strikes, connection.struck = connection.strikes + 1, now
+        return connection.label, connection.strikes
+
+    def end(self, descriptor: int) -> bool:
+        """End a connection, if its descriptor still is that of the peer that was meant."""
+        connection = self._open.get(descriptor)
+        with _socket(descriptor) as peer:
+            address = _address(peer)
+            if peer is None or connection is None or connection.address != address:
+                return False
+            try:
+                peer.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return False  # it has just closed by itself
+        return True
+
+    def end_user(self, user: str) -> int:
+        """End every connection made with the key called `user`; returns how many."""
+        theirs = [number for number, each in self._open.items() if each.user == user]
+        return sum(self.end(number) for number in theirs)
+
+    @property
+    def users(self) -> set[str]:
+        return {each.user for each in self._open.values() if each.user}
+
+    def look(self, *, emptied: bool) -> None:
+        """See what connections hold, some of them each time; end those that hold too much.
+
+        emptied: the socket was found empty since the last look, so all that was whole is taken.
+        """
+        if not self._queue:
+            self._queue = list(self._open)
+        now, self._queue = self._queue[:LOOKS], self._queue[LOOKS:]
+        for descriptor in now:
+            connection = self._open.get(descriptor)
+            if connection is None:
+                continue
+            with _socket(descriptor) as peer:
+                if peer is None or _address(peer) != connection.address:
+                    self.closed(descriptor)
+                    continue
+                received = _received(peer)
+            if emptied and connection.taken:
+                connection.base, connection.taken = received, 0
+            held = received - connection.base - connection.taken
+            if held > connection.limit:
+                self._end_holder(descriptor, held)
+            elif held > PENDING:
+                self._held[descriptor] = held
+            else:
+                self._held.pop(descriptor, None)
+        while self._held and sum(self._held.values()) > self.total:
+            most = max(self._held, key=self._held.__getitem__)
+            self._end_holder(most, self._held[most])
+
+    def _end_holder(self, descriptor: int, held: int) -> None:
+        label = self._open[descriptor].label
+        self._held.pop(descriptor, None)
+        if self.end(descriptor):
+            self.ended.append(f"{label} had sent {held >> 20:,} MiB without ending its message")
+
+
+@contextmanager
+def _socket(descriptor: int) -> Iterator[socket.socket | None]:
+    """A socket of our own on ZeroMQ's descriptor, so that it stays the same one meanwhile."""
+    try:
+        peer = socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        yield None
+        return
+    with peer:
+        yield peer
+
+
+def _address(peer: socket.socket | None) -> Address | None:
+    try:
+        if peer is None:
+            return None
+        host, port, *_ = peer.getpeername()
+        return str(host), int(port)
+    except (OSError, ValueError):
+        return None  # closed, or not a socket of the network
+
+
+def _received(peer: socket.socket) -> int:
+    """Bytes that the kernel has received for this connection; 0 where it does not say."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    try:
+        info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    except OSError:
+        return 0
+    if len(info) < _RECEIVED + 8:
+        return 0
+    return int(struct.unpack_from("=Q", info, _RECEIVED)[0])

@@ -1,0 +1,199 @@
+"""A generator's sockets. Bytes in, bytes out; what they mean is `protocol`'s affair.
+
+- Sending never copies: the arrays given to `push` must not be written to afterwards.
+- No call here blocks without a time limit, and none raises for a trainer that has gone.
+- What ZeroMQ does in silence is looked at: a connection that closed has lost what was under way,
+  even if it stands again a moment later (`broken`); a handshake that was refused is put in words
+  (`trouble`) and tried again, where ZeroMQ itself would give up: a key may be admitted later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import zmq
+
+from lib.errors import ConfigError
+from lib.wire.endpoint import Endpoint
+from lib.wire.keys import GeneratorKey
+from lib.wire.sockets import (
+    CONTROL_HWM,
+    DATA_HWM,
+    EVENTS,
+    FAILED,
+    NOBLOCK,
+    POLLOUT,
+    Monitor,
+    get,
+    options,
+    readable,
+)
+
+RECONNECT_MS, RECONNECT_MAX_MS = 100, 5_000
+REFUSED_SECONDS = 2.0  # a generator that was turned away knocks again after that
+VAGUE = 3  # connections closed in the handshake without a word, before that is a refusal
+LINGER_MS = 2_000  # how long a clean exit waits for its last messages to leave
+FAST_FRAME = 64 * 1024  # below it, copying a frame is cheaper than tracking it
+
+
+class GeneratorSockets:
+    """DEALER, connected to the trainer, and a PUSH for each welcome."""
+
+    def __init__(
+        self,
+        trainer: Endpoint,
+        name: str,
+        max_control_bytes: int,
+        key: GeneratorKey | None = None,
+    ) -> None:
+        self._context = zmq.Context()
+        self._trainer, self._key = trainer, key
+        self.broken = False  # a connection closed since `settle`: what was under way is lost
+        self._trouble = ""
+        self._vague = 0  # times that the trainer broke off the handshake without a word
+        self._knock_at: float | None = None
+        self._data: zmq.Socket[bytes] | None = None
+        self._data_monitor: Monitor | None = None
+        self._control = self._socket(zmq.DEALER, CONTROL_HWM)
+        self._monitor = Monitor(self._control)
+        self._control.setsockopt(zmq.ROUTING_ID, name.encode("latin-1"))
+        self._control.setsockopt(zmq.MAXMSGSIZE, max_control_bytes)
+        self._connect(self._control, trainer)
+
+    def _socket(self, kind: int, hwm: int) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        options(socket, hwm)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a peer that is away
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+        socket.setsockopt(zmq.IPV6, self._trainer.host.startswith("["))
+        if self._key is not None:
+            socket.setsockopt(zmq.CURVE_SERVERKEY, self._key.trainer.encode("ascii"))
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, self._key.public.encode("ascii"))
+            socket.setsockopt(zmq.CURVE_SECRETKEY, self._key.secret.encode("ascii"))
+        return socket
+
+    @staticmethod
+    def _connect(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
+        try:
+            socket.connect(f"tcp://{endpoint.host}:{endpoint.port}")
+        except zmq.ZMQError as error:
+            raise ConfigError(
+                f"cannot connect to {endpoint}: {error.strerror}. --connect takes the trainer's "
+                "host and port, e.g. tcp://gpu-host:12001"
+            ) from error
+
+    def open_data(self, port: int) -> None:
+        """A fresh PUSH to the trainer's data port; what an earlier one still held is dropped."""
+        self.drop_data()
+        self._data = self._socket(zmq.PUSH, DATA_HWM)
+        self._data_monitor = Monitor(self._data)
+        self._connect(self._data, Endpoint(self._trainer.host, port))
+
+    def drop_data(self) -> None:
+        self._close_data(linger_ms=0)
+
+    def _close_data(self, linger_ms: int) -> None:
+        if self._data is not None and self._data_monitor is not None:
+            self._data_monitor.close()
+            self._data.close(linger=linger_ms)
+            self._data = self._data_monitor = None
+
+    def look_after(self) -> None:
+        """See what became of the connections. Cheap; sets `broken`, knocks again when refused."""
+        for event, value in self._monitor:
+            if event == zmq.EVENT_DISCONNECTED:
+                self.broken = True
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._trouble, self._vague = "", 0
+            elif event in FAILED:
+                self._trouble = self._explain(event, value) or self._trouble
+                if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:  # else ZeroMQ tries again itself
+                    self._knock_at = time.monotonic() + REFUSED_SECONDS
+        for event, _ in self._data_monitor or ():
+            if event == zmq.EVENT_DISCONNECTED:
+                self.broken = True
+        if self._knock_at is not None and time.monotonic() >= self._knock_at:
+            self._knock_at = None
+            with suppress(zmq.ZMQError):  # ZeroMQ has given the address up
+                self._control.disconnect(str(self._trainer))
+            self._connect(self._control, self._trainer)
+
+    def settle(self) -> None:
+        """A session begins: what happened to connections before it is of no concern."""
+        self.look_after()
+        self.broken = False
+
+    def trouble(self) -> str:
+        """Why the trainer does not let this generator in, in words; "" while it may."""
+        self.look_after()
+        return self._trouble
+
+    def _explain(self, event: int, value: int) -> str:
+        key = self._key
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and key is not None:
+            return (
+                f"the key {key.name!r} is not admitted there: it is not among the trainer's keys, "
+                "or was revoked. `python -m lib.wire.keys list` at the trainer shows which are"
+            )
+        self._vague += 1
+        mismatch = value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+        if not mismatch and self._vague < VAGUE:
+            return ""  # a trainer that ends in this moment looks the same
+        if key is None:
+            return (
+                "it admits only generators with a key: make one at the trainer with "
+                "`python -m lib.wire.keys make NAME`, copy it here, and add --key FILE"
+            )
+        if mismatch:
+            return (
+                "it runs without keys, and this generator with one: start it with --keys DIR, or "
+                "leave out --key here"
+            )
+        return (
+            f"it is not the trainer that the key {key.name!r} was made for, or runs without keys: "
+            "copy the key file from the trainer's keys folder again"
+        )
+
+    def receive(self, seconds: float = 0.0) -> bytes | None:
+        """The next control message, waiting at most `seconds`."""
+        if seconds and not self._control.poll(int(seconds * 1000)):
+            return None
+        if not readable(self._control):
+            return None
+        parts = self._control.recv_multipart(NOBLOCK)
+        return parts[0] if len(parts) == 1 else b""
+
+    def send(self, frame: bytes) -> bool:
+        """False when the trainer is not connected."""
+        try:
+            self._control.send(frame, NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def push(self, header: bytes, arrays: Sequence[Any], seconds: float) -> bool:
+        """Send one lease; False when the high-water mark stood for all of `seconds`."""
+        if self._data is None:
+            return False
+        writable = get(self._data, EVENTS) & POLLOUT
+        if not writable and not self._data.poll(int(seconds * 1000), zmq.POLLOUT):
+            return False
+        try:
+            self._data.send(header, NOBLOCK | zmq.SNDMORE)
+        except zmq.Again:
+            return False
+        for array in arrays[:-1]:
+            self._data.send(array, zmq.SNDMORE, copy=array.nbytes < FAST_FRAME)
+        self._data.send(arrays[-1], copy=arrays[-1].nbytes < FAST_FRAME)
+        return True
+
+    def close(self) -> None:
+        """Close; what was pushed and said last has LINGER_MS to leave."""
+        self._close_data(LINGER_MS)
+        self._monitor.close()
+        self._control.close(linger=LINGER_MS)
+        self._context.term()

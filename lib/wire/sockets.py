@@ -1,0 +1,100 @@
+"""What the sockets of both ends have in common: options, limits, and news of their connections."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import resource
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import zmq
+
+HANDSHAKE_MS = 10_000  # a peer that connects and says nothing is dropped after that
+CONTROL_HWM = 1_000
+DATA_HWM = 16  # leases queued a connection; the budget bounds memory long before
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3  # seconds, seconds, probes
+
+# pyzmq's enums cost more than the calls they are given to: plain numbers, and the plain getter.
+NOBLOCK, EVENTS = int(zmq.NOBLOCK), int(zmq.EVENTS)
+POLLIN, POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
+SRCFD = int(zmq.SRCFD)
+FAILED = (
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH),
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL),
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL),
+)
+get: Any = zmq.backend.Socket.get
+
+
+def keep_receive_buffers() -> None:
+    """Have glibc keep freed receive buffers for the next lease; elsewhere nothing happens.
+
+    By default it returns them to the kernel, and every lease is received into pages that have to be
+    mapped and zeroed again: a third of the throughput. The budget bounds what is kept.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: its largest value
+        mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+
+
+def options(socket: zmq.Socket[bytes], hwm: int) -> None:
+    socket.set_hwm(hwm)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files as far as it may: one a connection.
+
+    At the limit ZeroMQ cannot accept, and spins on the connections that knock.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+_numbers = itertools.count()
+
+
+class Monitor:
+    """What happens to a socket's connections, as ZeroMQ's thread reports it."""
+
+    _EVENTS = (
+        int(zmq.EVENT_ACCEPTED)
+        | int(zmq.EVENT_DISCONNECTED)
+        | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        | int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        | int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        | int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+    )
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._watched = socket
+        address = f"inproc://monitor-{next(_numbers)}"
+        socket.monitor(address, self._EVENTS)
+        self._pair = socket.context.socket(zmq.PAIR)
+        self._pair.set_hwm(0)  # a full queue would stop ZeroMQ's thread
+        self._pair.connect(address)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """(event, value) of all that has happened since the last look."""
+        while readable(self._pair):
+            yield struct.unpack("=HI", self._pair.recv_multipart(NOBLOCK)[0])
+
+    def close(self) -> None:
+        self._watched.monitor(None, 0)
+        self._pair.close(linger=0)
+
+
+def readable(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message waits. An exception for each look that finds none would cost more."""
+    return bool(get(socket, EVENTS) & POLLIN)
