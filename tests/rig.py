@@ -18,8 +18,10 @@ from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire import protocol as wire
+from lib.wire.admission import Admission
 from lib.wire.endpoint import Endpoint
 from lib.wire.generator_sockets import GeneratorSockets
+from lib.wire.keys import GeneratorKey
 from lib.wire.transport import TrainerSockets
 from tests.fakes import NumberParams, NumberTask
 
@@ -38,7 +40,15 @@ def until(true: Callable[[], bool]) -> None:
 class Rig:
     """A dispatcher on a free port, and workers in threads."""
 
-    def __init__(self, links: Path, *, own: bool = True, epochs: int = 2) -> None:
+    def __init__(
+        self,
+        links: Path,
+        *,
+        own: bool = True,
+        epochs: int = 2,
+        admission: Admission | None = None,
+        silence: float = 1.0,
+    ) -> None:
         self.links, self.task = links, NumberTask(NumberParams())
         self.rows: list[dict[str, Any]] = []
         self.errors: list[Exception] = []
@@ -47,9 +57,13 @@ class Rig:
         self.epochs = epochs
         job = Job(
             run="run", task="number", params={"side": 4}, seed=7, patches=PATCHES,
-            heartbeat=0.05, silence=1.0,
+            heartbeat=0.05, silence=silence,
         )  # fmt: skip
-        sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, 10**5, wire.MAX_CONTROL_BYTES)
+        sockets = TrainerSockets(
+            Endpoint("127.0.0.1", 0), 0, 10**5, wire.MAX_CONTROL_BYTES,
+            silence=silence, admission=admission,
+        )  # fmt: skip
+        self.sockets = sockets
         self.address = Endpoint("127.0.0.1", sockets.control_port)
         data: DataSet | None = self.task.scan(links) if own else None
         exchange = Exchange(
@@ -67,8 +81,8 @@ class Rig:
         plan = Plan(7, self.epochs, orders, SAMPLE, 4)
         return Leases(plan, budget=100 * SAMPLE, lease_bytes=6 * SAMPLE)
 
-    def worker(self, links: Path | None = None) -> Worker:
-        worker = Worker(self.address, links or self.links)
+    def worker(self, links: Path | None = None, key: GeneratorKey | None = None) -> Worker:
+        worker = Worker(self.address, links or self.links, key=key)
         thread = threading.Thread(target=self._run, args=(worker,))
         self.workers.append((worker, thread))
         thread.start()
@@ -111,8 +125,8 @@ def assert_clean(audit: dict[str, list[dict[str, Any]]]) -> None:
 class Stranger:
     """Speaks to the dispatcher by hand."""
 
-    def __init__(self, rig: Rig, name: str = "stranger") -> None:
-        self.sockets = GeneratorSockets(rig.address, name, wire.MAX_CONTROL_BYTES)
+    def __init__(self, rig: Rig, name: str = "stranger", key: GeneratorKey | None = None) -> None:
+        self.sockets = GeneratorSockets(rig.address, name, wire.MAX_CONTROL_BYTES, key)
 
     def say(self, frame: bytes) -> None:
         until(lambda: self.sockets.send(frame))

@@ -31,6 +31,7 @@ class Admission:
         self._local: bytes | None = None
         self._names: dict[bytes, str] = {}
         self._seen: int | None = None  # when the folder was changed, as of the last look
+        self._admitted: set[str] = set()
         self._listed: set[str] = set()
         self._broken: set[str] = set()
         self.refresh()
@@ -59,13 +60,13 @@ class Admission:
                         log.warning("the key of %s is not admitted: %s", name, error)
         except OSError as error:  # closed rather than open: who is in stays out from now on
             log.warning("the keys in %s cannot be read (%s)", self.folder.path, error.strerror)
-        self._names = names
+        self._names, self._admitted = names, set(names.values())
 
     def admits(self, name: str) -> bool:
         """Whether a connection that was let in as `name` may stay, as of the last refresh."""
         if name == LOCAL:
             return self._local is not None
-        return name in self._names.values() and name not in self.refused
+        return name in self._admitted and name not in self.refused
 
     def name_of(self, public: bytes) -> str | None:
         """Whom this key belongs to, if it is admitted now."""

@@ -118,13 +118,15 @@ def decode(content: bytes, kind: type[F], path: Path) -> F:
 def _read(path: Path, *, private: bool) -> bytes:
     # Non-blocking: a FIFO in the folder must not hang the trainer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, checked before it is read
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ConfigError(f"{path} is not a file: name the key file itself")
         if private:
             _check_private(path, found, "600")
-        return file.read(MAX_FILE_BYTES)
+        return os.read(descriptor, MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _check_private(path: Path, found: os.stat_result, mode: str) -> None:

@@ -171,6 +171,15 @@ class TrainerSockets:
         user = "" if self._admission is None else str(frame.get("User-Id"))
         return Origin(int(frame.get(SRCFD)), user, data)
 
+    def _stays(self, origin: Origin) -> bool:
+        """Whether the key of a message still is admitted; if not, its connection is ended."""
+        if self._admission is None or self._admission.admits(origin.user):
+            return True
+        connections = self._connections(origin)
+        self._admission.refusals.append(connections.opened(origin.descriptor).label)
+        connections.end(origin.descriptor)
+        return False
+
     def receive_control(self) -> tuple[str, bytes, Origin] | None:
         """(generator, frame, origin) or None when there is none. Malformed envelopes give b""."""
         if not readable(self._control):
@@ -183,6 +192,8 @@ class TrainerSockets:
         origin = self._origin((frames or [name])[-1], data=False)
         weight = sum(len(frame) + FRAMING for frame in frames)
         self.control_connections.took(origin, weight)
+        if not self._stays(origin):
+            return None
         return name.bytes.decode("latin-1"), frames[0].bytes if len(frames) == 1 else b"", origin
 
     def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
@@ -202,6 +213,8 @@ class TrainerSockets:
             weight += len(part) + FRAMING
             frames.append(part)
         self.data_connections.took(origin, weight)
+        if not self._stays(origin):
+            return None
         return header, frames, origin
 
     def send_control(self, generator: str, frame: bytes) -> bool:
