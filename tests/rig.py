@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lib.errors import DataError
 from lib.generator.worker import Worker
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
@@ -75,9 +76,13 @@ class Rig:
 
     def leases(self, reference: Reference) -> Leases:
         orders = {
-            "train": SplitOrder(tuple(reference.counts["train"]), 3),
-            "val": SplitOrder(tuple(reference.counts["val"]), 1, shuffle=False, fresh=False),
+            "train": SplitOrder(tuple(reference.counts.get("train", ())), 3),
+            "val": SplitOrder(
+                tuple(reference.counts.get("val", ())), 1, shuffle=False, fresh=False
+            ),
         }
+        if not orders["train"].records:
+            raise DataError("no records")  # as Stream does
         plan = Plan(7, self.epochs, orders, SAMPLE, 4)
         return Leases(plan, budget=100 * SAMPLE, lease_bytes=6 * SAMPLE)
 

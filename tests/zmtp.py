@@ -55,9 +55,10 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     peers = []
     for number in range(count):
-        peer = socket.create_connection(("127.0.0.1", port), timeout=20)
         if number % 2:
-            peer.sendall(GREETING + ready(b"DEALER", b"%d" % number) + frame(b"junk"))
-        peers.append(peer)
+            peers.append(connect(port, identity=b"%d" % number))
+            peers[-1].sendall(frame(b"junk"))
+        else:
+            peers.append(socket.create_connection(("127.0.0.1", port), timeout=20))
     print("open", flush=True)
     sys.stdin.read()

@@ -8,6 +8,8 @@ Both are done here, from outside:
   taken from it. Where more than `limit` lies between the two, or more than `total` over all
   connections, the connection is ended. Whenever a socket has been emptied, the count starts anew
   for the connections that something was taken from: framing and encryption make no drift.
+- A connection that said nothing for `mute` seconds after it was opened is ended: ZeroMQ's limit for
+  the handshake does not hold for peers that pretend to be older than the handshake.
 - Ending a connection is `shutdown(2)` on a duplicate of ZeroMQ's descriptor, once the peer behind
   it has been found to be the one meant: descriptors are used again.
 
@@ -17,9 +19,11 @@ Not for several threads. Where the kernel does not count (not Linux), only the s
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -55,6 +59,8 @@ class Connection(msgspec.Struct, eq=False):
     taken: int = 0
     strikes: int = 0
     struck: float = 0.0
+    since: float = 0.0
+    spoke: bool = False
 
     @property
     def label(self) -> str:
@@ -65,9 +71,9 @@ class Connection(msgspec.Struct, eq=False):
 class Connections:
     """All connections to one socket. limit, total: bytes that may wait in one, in all of them."""
 
-    def __init__(self, limit: int, total: int) -> None:
-        self.limit, self.total = limit, total
-        self.ended: list[str] = []  # labels of those ended for holding too much; the caller empties
+    def __init__(self, limit: int, total: int, mute: float = math.inf) -> None:
+        self.limit, self.total, self.mute = limit, total, mute
+        self.ended: list[str] = []  # who was ended here, and why; the caller empties it
         self._open: dict[int, Connection] = {}
         self._queue: list[int] = []  # still to be looked at in this round
         self._held: dict[int, int] = {}  # what those that hold much were found to hold
@@ -81,7 +87,9 @@ class Connections:
             address = _address(peer)
         connection = self._open.get(descriptor)
         if connection is None or connection.address != address:
-            connection = self._open[descriptor] = Connection(address, self.limit)
+            connection = self._open[descriptor] = Connection(
+                address, self.limit, since=time.monotonic()
+            )
         return connection
 
     def closed(self, descriptor: int) -> None:
@@ -94,6 +102,7 @@ class Connections:
         if connection is None:
             connection = self.opened(origin.descriptor)
         connection.taken += nbytes
+        connection.spoke = True
         connection.user = origin.user
 
     def strike(self, origin: Origin, now: float) -> tuple[str, int]:
@@ -134,8 +143,9 @@ class Connections:
         """
         if not self._queue:
             self._queue = list(self._open)
-        now, self._queue = self._queue[:LOOKS], self._queue[LOOKS:]
-        for descriptor in now:
+        some, self._queue = self._queue[:LOOKS], self._queue[LOOKS:]
+        now = time.monotonic()
+        for descriptor in some:
             connection = self._open.get(descriptor)
             if connection is None:
                 continue
@@ -149,6 +159,8 @@ class Connections:
             held = received - connection.base - connection.taken
             if held > connection.limit:
                 self._end_holder(descriptor, held)
+            elif not connection.spoke and now - connection.since > self.mute:
+                self._end(descriptor, "said nothing since it connected")
             elif held > PENDING:
                 self._held[descriptor] = held
             else:
@@ -158,10 +170,13 @@ class Connections:
             self._end_holder(most, self._held[most])
 
     def _end_holder(self, descriptor: int, held: int) -> None:
-        label = self._open[descriptor].label
         self._held.pop(descriptor, None)
+        self._end(descriptor, f"had sent {held >> 20:,} MiB without ending its message")
+
+    def _end(self, descriptor: int, why: str) -> None:
+        label = self._open[descriptor].label
         if self.end(descriptor):
-            self.ended.append(f"{label} had sent {held >> 20:,} MiB without ending its message")
+            self.ended.append(f"{label}: it {why}")
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from lib.wire.sockets import (
     readable,
 )
 
+MUTE_SECONDS = 30.0  # a generator says hello a moment after it connected
 WHOLE_CONTROL = 5  # largest control messages that may wait in one connection, …
 ALL_CONTROL = 4  # … and as many times that in all of them
 KERNEL_BYTES = 64 * 2**20  # what a connection may hold beyond ZeroMQ's own queue: the kernel's
@@ -74,7 +75,7 @@ class TrainerSockets:
         in_one = (DATA_HWM + 2) * max_data_bytes + KERNEL_BYTES
         self.data_connections = Connections(in_one, data_total + in_one)
         in_one = WHOLE_CONTROL * max_control_bytes
-        self.control_connections = Connections(in_one, ALL_CONTROL * in_one)
+        self.control_connections = Connections(in_one, ALL_CONTROL * in_one, MUTE_SECONDS)
         self._data_emptied = self._control_emptied = True
         try:
             self._zap = self._context.socket(zmq.REP)

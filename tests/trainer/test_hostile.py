@@ -19,6 +19,7 @@ from lib.trainer.exchange import Exchange
 from lib.trainer.roster import KEPT
 from lib.wire import protocol as wire
 from lib.wire import sockets as wire_sockets
+from lib.wire import transport
 from lib.wire.connections import STRIKES
 from tests.rig import DEADLINE, Rig, Stranger, assert_clean, until
 from tests.zmtp import GREETING, MORE, connect, ended, frame
@@ -83,7 +84,7 @@ def test_a_message_that_never_ends_is_cut_off_and_its_sender_named(
                 sent += len(parts)
         assert limit < sent < 20 * limit
     until(lambda: faults(one)["disconnected"] == 1)
-    assert any(f"disconnected {name} had sent" in line for line in caplog.messages)
+    until(lambda: any(f"disconnected {name}: it had sent" in line for line in caplog.messages))
     works(one)
 
 
@@ -113,8 +114,8 @@ def test_who_errs_again_and_again_is_disconnected_and_named(
         peer.settimeout(20)
         peer.sendall(frame(b"junk"))
         assert ended(peer)
+    until(lambda: any(f"disconnected {name} after 10 such" in line for line in caplog.messages))
     assert faults(one)["disconnected"] == 1
-    assert any(f"disconnected {name} after 10 such" in line for line in caplog.messages)
     assert len(caplog.messages) < 10  # a few of them named, not each
     works(one)
 
@@ -130,7 +131,7 @@ def test_a_peer_that_is_rejected_and_comes_back_for_more_is_disconnected(one: Ri
 
 
 def test_a_peer_that_never_reads_loses_its_connection_and_costs_no_memory(one: Rig) -> None:
-    """It asks for a WELCOME 200,000 times: the answers wait in bounded queues, then are dropped."""
+    """It asks for a WELCOME 30,000 times: the answers wait in bounded queues, then are dropped."""
     stranger = Stranger(one, "known")
     stranger.joins(one.task.scan(one.links))
     assert isinstance(stranger.hears(), wire.Lease)
@@ -140,7 +141,7 @@ def test_a_peer_that_never_reads_loses_its_connection_and_costs_no_memory(one: R
     with connect(one.sockets.control_port) as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with suppress(OSError):
-            for _ in range(200):
+            for _ in range(30):
                 peer.sendall(frame(welcomed) * 1000)
         assert psutil.Process().memory_info().rss - before < 60 * MIB
         assert len(one.dispatcher.exchange.roster.peers) <= 2
@@ -151,17 +152,20 @@ def test_half_open_connections_end_by_themselves(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire_sockets, "HANDSHAKE_MS", 300)
+    monkeypatch.setattr(transport, "MUTE_SECONDS", 0.5)
     one = rig()
     for said in (b"", GREETING, b"\xff" * 64, b"GET / HTTP/1.1\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", one.sockets.control_port), 20) as peer:
             peer.sendall(said)
             assert ended(peer)
-    until(lambda: faults(one)["failed_handshakes"] >= 4)
+    with connect(one.sockets.control_port) as mute:
+        assert ended(mute)
+    until(lambda: faults(one)["failed_handshakes"] >= 3 and faults(one)["disconnected"] >= 2)
     works(one)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [8_000])
+@pytest.mark.parametrize("count", [10_000])
 def test_thousands_of_connections_do_not_stop_the_stream(one: Rig, count: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard < count + 500:

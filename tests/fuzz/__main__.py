@@ -1,0 +1,56 @@
+"""Coverage-guided fuzzing of the trainer's two receive paths, and of every decoder.
+
+    python -m tests.fuzz [--messages 1000000] [--seed 1] [--into DIR]
+
+Each input is a sequence of messages on both sockets (tests/fuzz/machine.py). It starts from
+tests/corpus/exchange; what it finds of interest goes to DIR, and a crash is written there as well.
+Memory above LIMIT_MIB, an input of more than ten seconds and any exception end it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["lib.trainer", "lib.plan", "lib.wire"]):
+    from tests.fuzz import machine
+
+LIMIT_MIB = 512
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--into", default=tempfile.mkdtemp(prefix="fuzz-"))
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    Path(options.into).mkdir(parents=True, exist_ok=True)
+    started, inputs, messages = time.monotonic(), 0, 0
+
+    def one(data: bytes) -> None:
+        nonlocal inputs, messages
+        inputs += 1
+        messages += machine.one_input(data)
+        if messages >= options.messages or inputs % 20_000 == 0:
+            seconds = time.monotonic() - started
+            print(f"{inputs:,} inputs, {messages:,} messages in {seconds:,.0f} s", flush=True)
+        if messages >= options.messages:
+            os._exit(0)  # libFuzzer has no other end that is a success
+
+    arguments = [sys.argv[0], options.into, str(machine.CORPUS)]
+    arguments += [f"-seed={options.seed}", f"-rss_limit_mb={LIMIT_MIB}", "-max_len=400"]
+    arguments += ["-timeout=10", "-print_final_stats=1", f"-artifact_prefix={options.into}/"]
+    atheris.Setup(arguments, one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
