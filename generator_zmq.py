@@ -1,6 +1,6 @@
 """A generator: makes samples from the photos on this host and pushes them to the trainer.
 
-    python generator_zmq.py --connect tcp://gpu-host:12001 --processes auto
+    python generator_zmq.py --connect tcp://gpu-host:12001 --key node-1.key --processes auto
 
 Start as many as there are idle cores, on any host: before the trainer, after it, or in the middle
 of a run; stop any of them at any time. The trainer tells them what to make.

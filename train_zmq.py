@@ -1,7 +1,8 @@
 """The trainer: takes the fleet's samples into `model.fit`, and keeps all that the run writes.
 
-    python train_zmq.py --task camera --links DIR --out runs/cam1                 on the GPU host
-    python generator_zmq.py --connect tcp://gpu-host:12001 --processes auto       on any host
+    python -m lib.wire.keys make node-1       once; then copy keys/node-1.key to that host
+    python train_zmq.py --task camera --links DIR --bind tcp://0.0.0.0:12001 --keys keys
+    python generator_zmq.py --connect tcp://gpu-host:12001 --key node-1.key          there
 
 Or all on one machine: add --generators N.
 

@@ -1,6 +1,6 @@
 """A light generator for benches: `raw` pushes for ever; `ours` speaks the protocol.
 
-    python -m bench._peer raw|ours ADDRESS BYTES
+    python -m bench._peer raw|ours ADDRESS BYTES [KEY-FILE]
 
 The samples are made once; `ours` is the real `Worker`, with a maker that returns them.
 """
@@ -20,6 +20,7 @@ from lib.generator import worker
 from lib.generator.maker import Made
 from lib.tasks.base import ArraySpec, DataSet, Record
 from lib.wire.endpoint import parse
+from lib.wire.keys import GeneratorKey, read_secret
 from lib.wire.protocol import Grant, Stages
 
 
@@ -66,11 +67,12 @@ class ReadyWorker(worker.Worker):
 
 if __name__ == "__main__":
     KIND, ADDRESS, SIZE = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    KEY = read_secret(Path(sys.argv[4]), GeneratorKey) if sys.argv[4:] else None
     if KIND == "raw":
         raw(ADDRESS, SIZE)
     else:
         worker.Maker = Ready  # type: ignore[misc,assignment]
         try:
-            ReadyWorker(parse(ADDRESS), Path()).run()
+            ReadyWorker(parse(ADDRESS), Path(), key=KEY).run()
         except PushFitError as error:
             sys.exit(str(error))

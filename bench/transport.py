@@ -7,10 +7,11 @@ Both sides move the same bytes between the same number of processes on loopback 
            that takes every lease in exact order and hands it back
 
 The consumer of each gets the received buffers and touches none of them. `raw_kept` is raw with the
-allocator setting that our trainer makes (`transport.keep_receive_buffers`), so that what the
-protocol costs can be told from what that gains. `batched` adds what only ours does: mixing and
-copying into batches. Every measurement is a process of its own; rounds alternate; medians are
-compared, and of one and two generators the worse ratio stands for a size.
+allocator setting that our trainer makes (`sockets.keep_receive_buffers`), so that what the
+protocol costs can be told from what that gains. `encrypted` is ours with keys (CURVE). `batched`
+adds what only ours does: mixing and copying into batches. Every measurement is a process of its
+own; rounds alternate; medians are compared, and of one and two generators the worse ratio stands
+for a size.
 
     python -m bench transport [--seconds 3] [--rounds 5]
 """
@@ -22,8 +23,10 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -35,7 +38,9 @@ from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
+from lib.wire.admission import Admission
 from lib.wire.endpoint import Endpoint
+from lib.wire.keys import KeyFolder
 from lib.wire.protocol import MAX_CONTROL_BYTES
 from lib.wire.sockets import keep_receive_buffers
 from lib.wire.transport import TrainerSockets
@@ -46,8 +51,10 @@ BUDGET = 512 * 2**20
 RECORDS = 1000
 
 
-def _peers(kind: str, address: str, size: int, count: int) -> list[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "bench._peer", kind, address, str(size)]
+def _peers(
+    kind: str, address: str, size: int, count: int, *key: str
+) -> list[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "bench._peer", kind, address, str(size), *key]
     return [subprocess.Popen(command) for _ in range(count)]
 
 
@@ -77,8 +84,10 @@ def raw(size: int, peers: int, seconds: float) -> tuple[float, float]:
         context.destroy(linger=0)
 
 
-def ours(size: int, peers: int, seconds: float, *, batched: bool) -> tuple[float, float]:
-    """The same over leases in exact order; `batched`: on into mixed batches."""
+def ours(
+    size: int, peers: int, seconds: float, *, batched: bool = False, keys: Path | None = None
+) -> tuple[float, float]:
+    """The same over leases in exact order; `batched`: on into mixed batches. keys: a new folder."""
     patches = SAMPLES if batched else 1
     specs = (ArraySpec("image", "uint8", (size // patches,)),)
     records = tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))
@@ -91,11 +100,19 @@ def ours(size: int, peers: int, seconds: float, *, batched: bool) -> tuple[float
         plan = Plan(0, 1, {"train": order}, specs[0].nbytes, window=8 if batched else 0)
         return Leases(plan, budget=BUDGET, lease_bytes=size)
 
-    sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, size + 2**16, MAX_CONTROL_BYTES)
+    folder = KeyFolder(keys, make=True) if keys is not None else None
+    key = (str(folder.make("bench")),) if folder is not None else ()
+    sockets = TrainerSockets(
+        Endpoint("127.0.0.1", 0),
+        0,
+        size + 2**16,
+        MAX_CONTROL_BYTES,
+        admission=Admission(folder) if folder is not None else None,
+    )
     dispatcher = Dispatcher(sockets, Exchange(sockets, job, specs, leases, own_data=data))
     address = f"tcp://127.0.0.1:{sockets.control_port}"
     dispatcher.start()
-    processes = _peers("ours", address, size // patches, peers)
+    processes = _peers("ours", address, size // patches, peers, *key)
     try:
         if batched:
             feed = Feed(dispatcher, specs, 2 * SAMPLES)
@@ -122,6 +139,12 @@ def _taken(dispatcher: Dispatcher) -> Any:
         yield nbytes
 
 
+def encrypted(size: int, peers: int, seconds: float) -> tuple[float, float]:
+    """`ours` with keys: every byte is encrypted and authenticated."""
+    with tempfile.TemporaryDirectory() as folder:
+        return ours(size, peers, seconds, keys=Path(folder) / "keys")
+
+
 def raw_kept(size: int, peers: int, seconds: float) -> tuple[float, float]:
     """`raw` with the one allocator setting that our trainer makes for itself."""
     keep_receive_buffers()
@@ -131,7 +154,8 @@ def raw_kept(size: int, peers: int, seconds: float) -> tuple[float, float]:
 SIDES = {
     "raw": raw,
     "raw_kept": raw_kept,
-    "ours": partial(ours, batched=False),
+    "ours": ours,
+    "encrypted": encrypted,
     "batched": partial(ours, batched=True),
 }
 
@@ -165,6 +189,12 @@ def run(args: list[str]) -> dict[str, Any]:
                     mine / theirs
                     for (mine, _), (theirs, _) in zip(measured["ours"], measured[bare], strict=True)
                 )
+            ratios[f"encrypted_vs_ours_{label}_x{peers}"] = statistics.median(
+                keyed / mine
+                for (keyed, _), (mine, _) in zip(
+                    measured["encrypted"], measured["ours"], strict=True
+                )
+            )
         for bare in ("raw", "raw_kept"):
             ratios[f"vs_{bare}_{label}"] = min(
                 ratios[f"vs_{bare}_{label}_x{peers}"] for peers in (1, 2)

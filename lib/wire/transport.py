@@ -37,6 +37,7 @@ from lib.wire.sockets import (
     readable,
 )
 
+DECRYPTING_THREADS = 4  # one decrypts about half a gigabyte a second; idle ones cost nothing
 MUTE_SECONDS = 30.0  # a generator says hello a moment after it connected
 WHOLE_CONTROL = 5  # largest control messages that may wait in one connection, …
 ALL_CONTROL = 4  # … and as many times that in all of them
@@ -69,7 +70,7 @@ class TrainerSockets:
         keep_receive_buffers()
         allow_many_files()
         self._bind, self._admission = bind, admission
-        self._context = zmq.Context()
+        self._context = zmq.Context(1 if admission is None else DECRYPTING_THREADS)
         self._monitors: list[tuple[Monitor, Connections]] = []
         self.refused: list[str] = []  # addresses turned away in the handshake; the caller empties
         in_one = (DATA_HWM + 2) * max_data_bytes + KERNEL_BYTES

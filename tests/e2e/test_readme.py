@@ -19,8 +19,16 @@ from tests.e2e.processes import LONG, ROOT, WARNINGS, Script, Starter, free_port
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INLINE = ("pip install -r requirements-generator.txt",)
 
-TRAIN = "python train_zmq.py --task camera --links DIR --out runs/cam1"
-GENERATE = "python generator_zmq.py --connect tcp://gpu-host:12001 --links DIR --processes auto"
+TRAIN = (
+    "python train_zmq.py --task camera --links DIR --bind tcp://0.0.0.0:12001 --keys keys "
+    "--out runs/cam1"
+)
+GENERATE = (
+    "python generator_zmq.py --connect tcp://gpu-host:12001 --key node-1.key --links DIR "
+    "--processes auto"
+)
+KEYS = ["python -m lib.wire.keys make node-1", "python -m lib.wire.keys make node-2"]
+KEYS += ["python -m lib.wire.keys list", "python -m lib.wire.keys revoke node-2"]
 SINK = (
     "python sink_zmq.py --null --task camera --links DIR --epochs 2 --generators 2 --report r.json"
 )
@@ -30,6 +38,7 @@ COVERED = {
     TRAIN,
     GENERATE,
     SINK,
+    *KEYS,
     "python -m cfg",
     "python -m bench transport",
     "python -m bench generate",
@@ -82,12 +91,17 @@ def test_make_demo(tmp_path: Path) -> None:
 def test_a_trainer_and_generators_on_two_hosts(
     start: Starter, photos: Path, tmp_path: Path
 ) -> None:
-    port, out = free_port(), tmp_path / "cam1"
-    trainer = start(
-        *words(TRAIN, **{"DIR": photos, "runs/cam1": out}),
-        *("--bind", f"tcp://127.0.0.1:{port}", "--model", "smallcnn", "--patch", 32, "--epochs", 1),
-    )
-    fleet = start(*words(GENERATE, **{"DIR": photos, "gpu-host:12001": f"127.0.0.1:{port}"}))
+    port, out, folder = free_port(), tmp_path / "cam1", tmp_path / "keys"
+    for command in KEYS:
+        start(*words(command), "--keys", folder).done()
+    named = {"12001": port, "--keys keys": f"--keys {folder}", "runs/cam1": out, "DIR": photos}
+    trainer = start(*words(TRAIN, **named), *("--model", "smallcnn", "--patch", 32, "--epochs", 1))
+    (tmp_path / "node-1.key").write_bytes((folder / "node-1.key").read_bytes())
+    there = {"gpu-host:12001": f"127.0.0.1:{port}", "node-1.key": tmp_path / "node-1.key"}
+    refused = start(*words(GENERATE, **there, DIR=photos))
+    assert f"chmod 600 {tmp_path / 'node-1.key'}" in refused.done(2)
+    (tmp_path / "node-1.key").chmod(0o600)
+    fleet = start(*words(GENERATE, **there, DIR=photos))
     assert "exactly once" in trainer.done()
     fleet.done()
     assert (out / "best.keras").is_file()
