@@ -28,12 +28,14 @@ from lib.wire.sockets import (
     POLLOUT,
     Monitor,
     get,
+    heartbeat,
     options,
     readable,
 )
 
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 5_000
 REFUSED_SECONDS = 2.0  # a generator that was turned away knocks again after that
+SILENCE_SECONDS = 5.0  # a trainer's own figure comes too late, with its welcome
 VAGUE = 3  # connections closed in the handshake without a word, before that is a refusal
 LINGER_MS = 2_000  # how long a clean exit waits for its last messages to leave
 FAST_FRAME = 64 * 1024  # below it, copying a frame is cheaper than tracking it
@@ -58,6 +60,7 @@ class GeneratorSockets:
         self._data: zmq.Socket[bytes] | None = None
         self._data_monitor: Monitor | None = None
         self._control = self._socket(zmq.DEALER, CONTROL_HWM)
+        heartbeat(self._control, SILENCE_SECONDS)
         self._monitor = Monitor(self._control)
         self._control.setsockopt(zmq.ROUTING_ID, name.encode("latin-1"))
         self._control.setsockopt(zmq.MAXMSGSIZE, max_control_bytes)

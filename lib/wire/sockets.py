@@ -51,6 +51,17 @@ def options(socket: zmq.Socket[bytes], hwm: int) -> None:
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
 
 
+def heartbeat(socket: zmq.Socket[bytes], silence: float) -> None:
+    """Have ZeroMQ's own thread end a connection that is silent for `silence` seconds.
+
+    Either end does so for itself. (The lifetime that a heartbeat can carry for the other end counts
+    only until the next message, whichever comes.)
+    """
+    milliseconds = max(300, int(silence * 1000))
+    socket.setsockopt(zmq.HEARTBEAT_IVL, milliseconds // 3)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, milliseconds - milliseconds // 3)
+
+
 def allow_many_files() -> None:
     """Raise this process's limit of open files as far as it may: one a connection.
 

@@ -32,6 +32,7 @@ from lib.wire.sockets import (
     SRCFD,
     Monitor,
     allow_many_files,
+    heartbeat,
     keep_receive_buffers,
     options,
     readable,
@@ -85,12 +86,7 @@ class TrainerSockets:
             self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a send to the gone fails at once
             self._control.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a reconnected peer keeps its name
             self._control.setsockopt(zmq.MAXMSGSIZE, max_control_bytes)
-            silence_ms = max(300, int(silence * 1000))
-            self._control.setsockopt(zmq.HEARTBEAT_IVL, silence_ms // 3)
-            self._control.setsockopt(zmq.HEARTBEAT_TIMEOUT, silence_ms - silence_ms // 3)
-            self._control.setsockopt(
-                zmq.HEARTBEAT_TTL, silence_ms
-            )  # so the peer finds us gone, too
+            heartbeat(self._control, silence)
             self.control_port = self._bound(self._control, bind)
             self._data = self._socket(zmq.PULL, DATA_HWM, self.data_connections)
             self._data.setsockopt(zmq.MAXMSGSIZE, max_data_bytes)
