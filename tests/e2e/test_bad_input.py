@@ -78,7 +78,7 @@ def test_flags_that_cannot_serve(start: Starter, photos: Path, words: str, messa
 
 
 def test_an_address_of_another_machine(start: Starter, photos: Path) -> None:
-    said = start.sink(photos, "--bind", "tcp://192.0.2.7:12001").done(2)
+    said = start.sink(photos, "--bind", "tcp://192.0.2.7:12001", "--insecure").done(2)
     assert "error: cannot bind tcp://192.0.2.7:12001: " in said
     assert "--bind takes an address of this machine" in said
 
