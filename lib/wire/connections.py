@@ -177,6 +177,7 @@ class Connections:
         label = self._open[descriptor].label
         if self.end(descriptor):
             self.ended.append(f"{label}: it {why}")
+            self.closed(descriptor)  # once is enough, however long ZeroMQ takes to see it
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def loud(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def one(rig: Callable[..., Rig]) -> Rig:
-    return rig(epochs=40)
+    return rig(epochs=40, silence=10.0)  # peers by hand answer no heartbeat
 
 
 def ports(one: Rig) -> dict[str, tuple[int, bytes]]:
