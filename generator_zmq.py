@@ -32,11 +32,17 @@ def main(argv: list[str]) -> int:
         command = [sys.executable, str(Path(__file__).resolve()), *argv, "--processes", "1"]
         return supervise(command, settings.process_count)
 
+    from lib.generator.watchdog import Watchdog
     from lib.generator.worker import Worker
     from lib.wire import endpoint
 
     logging.getLogger("pushfit").setLevel(LEVELS[settings.log])
-    worker = Worker(endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay)
+    worker = Worker(
+        endpoint.parse(settings.connect),
+        Path(settings.links),
+        stay=settings.stay,
+        watchdog=Watchdog(),
+    )
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     worker.run()

@@ -13,6 +13,7 @@ from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks import identity
 from lib.tasks.base import DataSet
+from lib.trainer.badlist import BadList
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
@@ -53,7 +54,7 @@ class Rig:
         data: DataSet | None = self.task.scan(links) if own else None
         exchange = Exchange(
             sockets, job, self.task.arrays(), self.leases, own_data=data,
-            quarantine=lambda row: self.rows.append(dict(row)),
+            bad=BadList(lambda row: self.rows.append(dict(row))),
         )  # fmt: skip
         self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()

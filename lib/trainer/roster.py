@@ -61,6 +61,10 @@ class Reference(msgspec.Struct, frozen=True):
     listing: list[str]
     origin: str  # whose it is, for messages
 
+    @property
+    def records(self) -> int:
+        return sum(map(sum, self.counts.values()))
+
 
 class Roster:
     """Peers by name, and the run's data set once it is known."""

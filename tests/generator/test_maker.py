@@ -8,16 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.generator.maker import GIVEN_UP, Made, Maker, Unmakeable, Unreadable
+from lib.generator.maker import GIVEN_UP, Control, Made, Maker, Unmakeable, Unreadable
 from lib.plan.order import patch_rng
 from lib.wire.protocol import Grant
 from tests.fakes import NumberParams, NumberTask, write_numbers
 
 PATCHES = {"train": 3, "val": 1}
-
-
-def ignore(_: str) -> None:
-    return
 
 
 def make(
@@ -26,7 +22,7 @@ def make(
     task = NumberTask(NumberParams())
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
         grant = Grant(0, 1, split, 2, 10, records, bad or [])
-        return maker.make(grant, ahead=[], pause=ignore)
+        return maker.make(grant, ahead=[], control=Control())
 
 
 def test_every_sample_is_drawn_with_its_own_randomness(tmp_path: Path) -> None:
@@ -84,10 +80,10 @@ def test_a_missing_file_is_unreadable_here_and_bad_once_given_up(tmp_path: Path)
     (links / "train/even/004.txt").unlink()
     with Maker(task, data, links, 7, PATCHES) as maker:
         with pytest.raises(Unreadable, match=r"004\.txt: No such file") as raised:
-            maker.make(Grant(0, 1, "train", 2, 10, [2], []), [], ignore)
+            maker.make(Grant(0, 1, "train", 2, 10, [2], []), [], Control())
         assert raised.value.record == 2
-        made = maker.make(Grant(0, 2, "train", 2, 10, [2], [2]), [], ignore)
-    assert made.bad[0].reason == GIVEN_UP
+        made = maker.make(Grant(0, 2, "train", 2, 10, [2], [2]), [], Control())
+    assert made.bad[0].reason == GIVEN_UP.text
     assert np.floor(made.arrays[0][:, 0, 0]).tolist() == [6, 6, 6]
 
 
@@ -95,10 +91,11 @@ def test_what_the_pause_raises_passes_through(tmp_path: Path) -> None:
     class Over(Exception):
         pass
 
-    def end(_: str) -> None:
-        raise Over
+    class End(Control):
+        def pause(self) -> None:
+            raise Over
 
     task = NumberTask(NumberParams())
     links = write_numbers(tmp_path)
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker, pytest.raises(Over):
-        maker.make(Grant(0, 1, "train", 0, 0, [0], []), [], end)
+        maker.make(Grant(0, 1, "train", 0, 0, [0], []), [], End())

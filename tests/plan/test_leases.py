@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import ConfigError
-from lib.plan.leases import BACKUP_FLOOR, READ_TRIES, Lease, Leases, Verdict
+from lib.plan.leases import Lease, Leases, Verdict
 from lib.plan.order import Plan, SplitOrder
+from lib.plan.suspects import READ_TRIES
 
 SAMPLE = 100  # bytes
 
@@ -222,9 +223,9 @@ def test_an_idle_generator_gets_the_late_head_when_the_budget_is_full() -> None:
         for lease in granted:
             leases.receive("fast", lease.id, lease.fence, 0.1, 0.1)
     assert leases.full
-    assert leases.grant("fast", 0.2) == []  # not late yet
-    (backup,) = leases.grant("fast", BACKUP_FLOOR + 0.2)
-    assert backup is head
+    assert leases.backup(0.2) is None  # not late yet
+    assert leases.backup(leases.pace.late + 0.01) == ("fast", head)
+    assert leases.backup(9.0) is None  # two are enough
     verdict, ready = leases.receive("fast", head.id, head.fence, 0.1, 2.0)
     assert verdict is Verdict.ACCEPTED and ready[0] is head and len(ready) > 1
     assert leases.receive("slow", head.id, 1, 9.0, 3.0)[0] is Verdict.DUPLICATE
@@ -238,11 +239,12 @@ def test_a_record_is_given_up_after_three_readers_and_never_returned_to_one_that
     for attempt, name in enumerate(("a", "b", "c"), start=1):
         if attempt > 1:
             assert lease in leases.grant(name, 0.0)
-        given_up = leases.unreadable(name, lease.id, lease.fence, 5, 0.0)
-        assert given_up == (attempt == READ_TRIES)
-        if not given_up:
+        last = leases.unreadable(name, lease.id, lease.fence, 5, 0.0)
+        assert last == (attempt == READ_TRIES)
+        if not last:
             assert lease not in leases.grant(name, 0.0)
-    assert lease.bad == {5}
+    leases.give_up(lease, 5, "gone")
+    assert 5 in leases.avoid(lease)
 
 
 def test_leases_grow_to_fill_their_time_and_shrink_for_a_large_fleet() -> None:
