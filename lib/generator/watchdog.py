@@ -40,6 +40,7 @@ class Watchdog:
 
     def start(self, expiry: float) -> None:
         self._stop.clear()
+        faulthandler.dump_traceback_later(BACKSTOP * expiry, exit=True)
         self._thread = threading.Thread(target=self._run, args=(expiry,), name="watchdog")
         self._thread.daemon = True
         self._thread.start()

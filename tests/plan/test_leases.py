@@ -45,7 +45,7 @@ class World:
     def step(self) -> None:
         action = self.random.choice(
             ["join", "grant", "grant", "finish", "finish", "finish", "hand", "hand", "kill",
-             "freeze", "replay", "unreadable", "drain", "time"]
+             "freeze", "replay", "unreadable", "drain", "time", "crash", "backup", "refuse"]
         )  # fmt: skip
         getattr(self, action)()
         assert 0 <= self.leases.charged <= self.leases.budget
@@ -102,6 +102,30 @@ class World:
             self.expire()
             self.stale += [(name, *held) for held in self.alive.pop(name)]
 
+    def crash(self) -> None:
+        """A generator is lost, having said what it was at, or not."""
+        if (name := self.some()) and self.random.random() < 0.3:
+            held = self.alive.pop(name)
+            if held and self.random.random() < 0.5:
+                self.leases.doing(name, held[0][0], self.random.randrange(20), self.now)
+            self.stale += [(name, *one) for one in held]
+            for lost in self.leases.leave(name, "lost"):
+                if lost.given_up:
+                    assert lost.record is not None
+                    self.leases.give_up(lost.lease, lost.record, "it crashes")
+
+    def backup(self) -> None:
+        if found := self.leases.backup(self.now):
+            name, lease = found
+            assert list(self.leases.members[name].hand) == [lease.id]
+            self.alive[name].append((lease.id, lease.fence))
+
+    def refuse(self) -> None:
+        name = self.some()
+        if name and self.alive[name] and self.random.random() < 0.2:
+            lease, fence = self.alive[name].pop()
+            self.leases.refused(name, lease, fence, self.now)
+
     def replay(self) -> None:
         if self.stale:
             name, lease, fence = self.random.choice(self.stale)
@@ -113,7 +137,10 @@ class World:
         name = self.some()
         if name and self.alive[name] and self.random.random() < 0.3:
             lease, fence = self.alive[name].pop()
-            self.leases.unreadable(name, lease, fence, 0, self.now)
+            if self.leases.unreadable(name, lease, fence, 0, self.now):
+                found = self.leases.find(lease)
+                assert found is not None
+                self.leases.give_up(found, 0, "cannot be read")
 
     def drain(self) -> None:
         if (name := self.some()) and self.random.random() < 0.2:
@@ -224,7 +251,7 @@ def test_an_idle_generator_gets_the_late_head_when_the_budget_is_full() -> None:
             leases.receive("fast", lease.id, lease.fence, 0.1, 0.1)
     assert leases.full
     assert leases.backup(0.2) is None  # not late yet
-    assert leases.backup(leases.pace.late + 0.01) == ("fast", head)
+    assert leases.backup(1.0) == ("fast", head)
     assert leases.backup(9.0) is None  # two are enough
     verdict, ready = leases.receive("fast", head.id, head.fence, 0.1, 2.0)
     assert verdict is Verdict.ACCEPTED and ready[0] is head and len(ready) > 1
