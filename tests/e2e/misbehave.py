@@ -1,4 +1,4 @@
-"""A task whose code misbehaves at one photo, in real processes: Python runs a `sitecustomize` first.
+"""A task whose code misbehaves at one photo, in real processes: by a `sitecustomize` of Python.
 
 Written to a folder of the test's and put on PYTHONPATH; nothing in `lib/` knows of it.
 """
