@@ -125,6 +125,16 @@ class Stranger:
                 return wire.from_trainer(frame)
         raise AssertionError("heard nothing")
 
+    def answer(self) -> wire.Alive:
+        """The next heartbeat of the trainer that answers one of ours."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            frame = self.sockets.receive(0.1)
+            message = wire.from_trainer(frame) if frame is not None else None
+            if isinstance(message, wire.Alive) and message.lease >= 0:
+                return message
+        raise AssertionError("heard no answer")
+
     def joins(self, data: DataSet, listing: bytes = b"") -> wire.Welcome:
         self.say(
             wire.encode(

@@ -135,11 +135,13 @@ class Leases:
             member.heard = now
 
     def doing(self, name: str, lease_id: int, record: int, now: float) -> None:
-        """`name` is at `record` of a lease that it holds: it moves."""
+        """`name` is at `record` of a lease that it holds: it moves. Lease -1: it has none."""
         member, lease = self.members.get(name), self._open.get(lease_id)
-        if member and lease and lease_id in member.hand and self.holds(lease, record):
+        if member and lease_id < 0:
+            member.stuck = False  # our grant never reached it, or it is done with it
+        elif member and lease and lease_id in member.hand and self.holds(lease, record):
             member.doing = lease_id, record
-            member.moved, member.stuck = now, False
+            member.moved = now
 
     def holds(self, lease: Lease, record: int) -> bool:
         """Whether there is a record of that number in the split of `lease`."""

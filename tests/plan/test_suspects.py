@@ -251,3 +251,15 @@ def test_who_moves_is_not_stuck_however_long_a_lease_takes() -> None:
     assert [lost.why for lost in leases.expire(200.0)] == ["slow"]
     leases.receive("g", lease.id, lease.fence, 0.1, 201.0)  # late, but it is back
     assert leases.grant("g", 201.0)
+
+
+def test_one_whom_a_grant_never_reached_says_that_it_idles_and_is_asked_again() -> None:
+    leases = make()
+    leases.join("g", 1, 0.0)
+    (lease,) = leases.grant("g", 0.0)
+    leases.heard("g", 31.0)
+    leases.expire(31.0)
+    leases.doing("g", lease.id, 3, 31.0)  # still at what was taken from it
+    assert leases.grant("g", 31.0) == []
+    leases.doing("g", -1, -1, 32.0)
+    assert leases.grant("g", 32.0) == [lease]
