@@ -18,7 +18,7 @@ Life of a lease:
 - The size of a lease follows from `pace` and from the share of the budget that a fleet of this size
   leaves for each. It never shows in the stream.
 - **Stuck**: a generator that owes leases and moved none of them for `expiry` loses them, and gets
-  nothing more until it moves again. What `suspects` says of records is applied here.
+  nothing more until it moves again.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Member(msgspec.Struct, eq=False):
     hand: dict[int, int] = {}  # lease id → fence
     doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
     draining: bool = False
-    stuck: bool = False
+    stuck: bool = False  # since `expire`, until it moves
 
     @property
     def able(self) -> bool:
@@ -151,9 +151,8 @@ class Leases:
         """The generator is gone (`left`, or was `lost`): what it held is pending again."""
         member = self.members.pop(name, None)
         self.pace.forget(name)
-        if member is None:
-            return []
-        return [self._withdraw(member, lease, why) for lease in list(member.hand)]
+        held = list(member.hand) if member else []
+        return [self._withdraw(member, lease, why) for lease in held if member]
 
     def drain(self, name: str, unstarted: Iterable[int]) -> None:
         """The generator is leaving: it hands back `unstarted` and gets nothing more."""
@@ -195,8 +194,7 @@ class Leases:
         member = self.members.get(name)
         if member is None or not member.able:
             return []
-        self.full = False
-        granted: list[Lease] = []
+        self.full, granted = False, list[Lease]()
         most = min(member.slots, self.pace.hand(name))
         # Refilled when half empty: for short leases, one message then grants many.
         room = most - len(member.hand) if len(member.hand) <= most // 2 else 0
@@ -243,9 +241,9 @@ class Leases:
                 continue  # a result came in after all, or it was granted again already
             if lease.case and lease.case.failed(member.name) and self._others(lease.case):
                 passed.append(lease_id)  # somebody else may be able to make it
-                continue
-            chosen = lease
-            break
+            else:
+                chosen = lease
+                break
         for lease_id in passed:
             heapq.heappush(self.pending, lease_id)
         return chosen

@@ -30,7 +30,7 @@ class Quarantine:
             text = self.path.read_text(encoding="utf-8", errors="replace")
             if text and not text.endswith("\n"):
                 self._append("\n")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise OutputError(f"cannot read {self.path}: {error.strerror}") from error
