@@ -32,13 +32,17 @@ def main(argv: list[str]) -> int:
         command = [sys.executable, str(Path(__file__).resolve()), *argv, "--processes", "1"]
         return supervise(command, settings.process_count)
 
+    from lib.generator.watchdog import Watchdog
     from lib.generator.worker import Worker
     from lib.wire import endpoint, keys
 
     logging.getLogger("pushfit").setLevel(LEVELS[settings.log])
-    key = keys.read_secret(Path(settings.key), keys.GeneratorKey) if settings.key else None
     worker = Worker(
-        endpoint.parse(settings.connect), Path(settings.links), stay=settings.stay, key=key
+        endpoint.parse(settings.connect),
+        Path(settings.links),
+        stay=settings.stay,
+        key=keys.read_secret(Path(settings.key), keys.GeneratorKey) if settings.key else None,
+        watchdog=Watchdog(),
     )
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)

@@ -33,7 +33,14 @@ def main(argv: list[str]) -> int:
     started = time.strftime("%Y%m%d-%H%M%S")
     out = Path(settings.out or f"runs/{settings.task}-{started}")
     quarantine = Quarantine(out / "quarantine.jsonl")
-    stream = Stream(settings, params, needs_data=resolved.given("links"), quarantine=quarantine.add)
+    stream = Stream(
+        settings,
+        params,
+        needs_data=resolved.given("links"),
+        quarantine=quarantine.add,
+        earlier=quarantine.earlier(),
+        listed=str(quarantine.path),
+    )
     outputs.prepare(out)
 
     # Keras takes seconds to import: not before flags, data and folder are known to be right.

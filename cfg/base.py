@@ -137,7 +137,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str,
         about(
             "Fleet",
-            "Bad records that end the run: a number of them, or a share of the data set like 1%.",
+            "More bad records than this end the run: a number, or a share of the data like 1%.",
             zero="no number does",
         ),
     ] = ""

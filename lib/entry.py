@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from lib.errors import PushFitError
@@ -60,8 +61,9 @@ def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
     try:
         code = main(sys.argv[1:]) or 0
     except PushFitError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
         code = error.exit_code
+        with suppress(OSError):  # a log on a full disk must not change what a supervisor is told
+            print(f"error: {printable(str(error))}", file=sys.stderr)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:  # `… | head` closed our output: nobody is left to tell

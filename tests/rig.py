@@ -14,6 +14,7 @@ from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks import identity
 from lib.tasks.base import DataSet
+from lib.trainer.badlist import BadList
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
@@ -69,7 +70,7 @@ class Rig:
         data: DataSet | None = self.task.scan(links) if own else None
         exchange = Exchange(
             sockets, job, self.task.arrays(), self.leases, own_data=data,
-            quarantine=lambda row: self.rows.append(dict(row)),
+            bad=BadList(lambda row: self.rows.append(dict(row))),
         )  # fmt: skip
         self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()
@@ -143,6 +144,16 @@ class Stranger:
             if frame is not None and not isinstance(wire.from_trainer(frame), wire.Alive):
                 return wire.from_trainer(frame)
         raise AssertionError("heard nothing")
+
+    def answer(self) -> wire.Alive:
+        """The next heartbeat of the trainer that answers one of ours."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            frame = self.sockets.receive(0.1)
+            message = wire.from_trainer(frame) if frame is not None else None
+            if isinstance(message, wire.Alive) and message.lease >= 0:
+                return message
+        raise AssertionError("heard no answer")
 
     def joins(self, data: DataSet, listing: bytes = b"") -> wire.Welcome:
         self.say(

@@ -3,35 +3,58 @@
 A record that does not decode, or on which the task's own code raises, is **bad**: its visit is
 drawn from the next record of the same class (cyclically) that works. Which one that is depends on
 the data alone, so every host substitutes the same, and the samples keep the visit's randomness.
+
+What the host lacks is not the record's fault, or each host would have substitutes of its own: a
+read that fails or hangs, memory that runs out, an error of the operating system (disk full, too
+many open files) in the task's code. All that is **unreadable** here, and another host may try.
 """
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from lib.errors import BadRecord
-from lib.plan.order import patch_rng
+from lib.generator.reader import Key, Reader, ReadFailed
+from lib.plan.order import patch_rng, substitutes
 from lib.tasks.base import ArraySpec, DataSet, Record, Task
 from lib.wire.protocol import Bad, Grant, Stages
 
 READ_AHEAD = 2  # files read on a thread while one is decoded
-GIVEN_UP = "could not be read on any of three tries"
+REASON_CHARS, TRACEBACK_CHARS = 1000, 4000  # kept of each; the wire takes 4096
+
+
+class Reason(NamedTuple):
+    """Why a record is bad, in one line; where code raised, its traceback."""
+
+    text: str
+    traceback: str = ""
+
+
+GIVEN_UP = Reason("given up earlier in this run")
+
+
+class Control:
+    """What a maker tells of its work, and where it lets others have their turn."""
+
+    def begin(self, grant: Grant, record: int, path: str) -> None:
+        """Called before it touches a record."""
+
+    def pause(self) -> None:
+        """Called between patches, and while it waits for a file."""
 
 
 class Unreadable(Exception):
-    """A record could not be read here; another host may be able to."""
+    """A record cannot be had on this host; another host may have it."""
 
-    def __init__(self, record: int, path: str, error: OSError) -> None:
-        super().__init__(f"{path}: {os.strerror(error.errno) if error.errno else error}")
+    def __init__(self, record: int, path: str, error: BaseException) -> None:
+        super().__init__(f"{path}: {_trouble(error)}")
         self.record, self.path = record, path
 
 
@@ -58,19 +81,27 @@ class _Spent(msgspec.Struct):
 
 
 class Maker:
-    """Makes leases of one task over one data set. A context manager: it owns a reading thread."""
+    """Makes leases of one task over one data set. A context manager: it owns reading threads.
+
+    patience: seconds that a read may take.
+    """
 
     def __init__(
-        self, task: Task, data: DataSet, links: Path, seed: int, patches: Mapping[str, int]
+        self,
+        task: Task,
+        data: DataSet,
+        links: Path,
+        seed: int,
+        patches: Mapping[str, int],
+        patience: float = 30.0,
     ) -> None:
         self.task, self.data, self.links = task, data, links
-        self.seed, self.patches = seed, patches
+        self.seed, self.patches, self.patience = seed, patches, patience
         self.specs = task.arrays()
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
-        self._reads: dict[tuple[str, int], Future[tuple[bytes, float]]] = {}
-        self._bad: dict[tuple[str, int], str] = {}  # records known to be bad, and why
+        self._reader = Reader(lambda key: task.read(links, data.splits[key[0]][key[1]]))
+        self._bad: dict[Key, Reason] = {}  # records known to be bad, and why
         counts = data.counts()
-        self._first = {
+        self._firsts = {
             split: np.concatenate([[0], np.cumsum(each)]).tolist() for split, each in counts.items()
         }
 
@@ -78,28 +109,30 @@ class Maker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
 
-    def make(self, grant: Grant, ahead: Iterable[Grant], pause: Callable[[str], None]) -> Made:
-        """Make `grant`, reading on into the grants `ahead`; `pause` is called between patches.
+    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
+        """Make `grant`, reading on into the grants `ahead`.
 
-        Raises Unreadable or Unmakeable; whatever `pause` raises passes through.
+        Raises Unreadable or Unmakeable; whatever `control` raises passes through.
         """
         patches = self.patches[grant.split]
         rows = len(grant.records) * patches
         arrays = [np.empty((rows, *spec.shape), spec.dtype) for spec in self.specs]
         bad: list[Bad] = []
         spent = _Spent()
-        upcoming = [(g.split, r) for g in (grant, *ahead) for r in g.records]
+        upcoming = [(g, record) for g in (grant, *ahead) for record in g.records]
+        self._reader.keep({(g.split, record) for g, record in upcoming})
         for offset, number in enumerate(grant.records):
-            for split, record in upcoming[offset : offset + 1 + READ_AHEAD]:
-                self._start_reading(split, record)
+            for g, record in upcoming[offset : offset + 1 + READ_AHEAD]:
+                if record not in g.bad and (g.split, record) not in self._bad:
+                    self._reader.start((g.split, record))
             row = offset * patches
             into = [array[row : row + patches] for array in arrays]
             visit = grant.first + offset
-            if reason := self._visit(grant, visit, number, into, spent, pause):
+            if reason := self._visit(grant, visit, number, into, spent, control):
                 path = self.data.splits[grant.split][number].path
-                bad.append(Bad(visit, number, path, reason[:4000]))
+                bad.append(Bad(visit, number, path, *reason))
         stages = Stages(spent.read, spent.decode, spent.transform, spent.wait)
         return Made(self.specs, arrays, bad, stages)
 
@@ -110,85 +143,69 @@ class Maker:
         number: int,
         into: list[np.ndarray],
         spent: _Spent,
-        pause: Callable[[str], None],
-    ) -> str:
-        """Fill `into` from record `number`, or its substitute. Returns why it is bad, or ""."""
-        first_reason = ""
-        for candidate in self._candidates(grant.split, number):
+        control: Control,
+    ) -> Reason | None:
+        """Fill `into` from record `number`, or its substitute. Returns why it is bad, if it is."""
+        first_reason: Reason | None = None
+        for candidate in substitutes(self._firsts[grant.split], number):
             key = grant.split, candidate
             reason = GIVEN_UP if candidate in grant.bad else self._bad.get(key)
             if reason is None:
+                control.begin(grant, candidate, self.data.splits[grant.split][candidate].path)
                 rngs = (
                     patch_rng(self.seed, grant.split, grant.epoch, visit, number, patch)
                     for patch in range(len(into[0]))
                 )
-                reason = self._draw(grant.split, candidate, rngs, into, spent, pause)
-                if not reason:
+                reason = self._draw(key, rngs, into, spent, control)
+                if reason is None:
                     return first_reason
                 self._bad[key] = reason
             first_reason = first_reason or reason
-        label = self.data.splits[grant.split][number].label
+        record = self.data.splits[grant.split][number]
         raise Unmakeable(
-            f"every record of class {self.data.classes[label]} in {grant.split} is bad; "
-            f"the first one tried because: {first_reason}"
+            f"every record of class {self.data.classes[record.label]} in {grant.split} is bad; "
+            f"{record.path} because: {first_reason.text if first_reason else 'it is empty'}"
         )
 
     def _draw(
         self,
-        split: str,
-        number: int,
+        key: Key,
         rngs: Iterable[np.random.Generator],
         into: list[np.ndarray],
         spent: _Spent,
-        pause: Callable[[str], None],
-    ) -> str:
-        """Draw a visit's samples from record `number`. Returns why it is bad, or ""."""
+        control: Control,
+    ) -> Reason | None:
+        """Draw a visit's samples from record `key`. Returns why it is bad, if it is.
+
+        Whatever a file or a user's code raises, the worker lives on.
+        """
+        split, number = key
         record = self.data.splits[split][number]
-        data = self._bytes(split, number, spent)
         started = time.perf_counter()
+        try:
+            data, seconds = self._reader.take(key, self.patience, control.pause)
+        except ReadFailed as failed:
+            if isinstance(failed.error, OSError):
+                raise Unreadable(number, record.path, failed.error) from failed
+            return _judge(failed.error, number, record)
+        fetched = time.perf_counter()
+        spent.wait += fetched - started
+        spent.read += seconds
         try:
             item = self.task.decode(data, record)
-        except Exception as error:  # whatever a file or a user's code does, the worker lives on
-            return _reason(error)
+        except _RAISED as error:
+            return _judge(error, number, record)
         finally:
             decoded = time.perf_counter()
-            spent.decode += decoded - started
+            spent.decode += decoded - fetched
         for patch, rng in enumerate(rngs):
-            pause(record.path)
+            control.pause()
             try:
                 self._store(self.task.sample(item, record, split, patch, rng), patch, into)
-            except Exception as error:
-                return _reason(error)
+            except _RAISED as error:
+                return _judge(error, number, record)
         spent.transform += time.perf_counter() - decoded
-        return ""
-
-    def _candidates(self, split: str, number: int) -> Iterator[int]:
-        """`number`, then the other records of its class, cyclically."""
-        label = self.data.splits[split][number].label
-        low, high = self._first[split][label], self._first[split][label + 1]
-        yield from range(number, high)
-        yield from range(low, number)
-
-    def _start_reading(self, split: str, number: int) -> None:
-        if (split, number) not in self._reads and (split, number) not in self._bad:
-            record = self.data.splits[split][number]
-            self._reads[split, number] = self._pool.submit(self._read, record)
-
-    def _read(self, record: Record) -> tuple[bytes, float]:
-        started = time.perf_counter()
-        return self.task.read(self.links, record), time.perf_counter() - started
-
-    def _bytes(self, split: str, number: int, spent: _Spent) -> bytes:
-        self._start_reading(split, number)
-        started = time.perf_counter()
-        try:
-            data, seconds = self._reads.pop((split, number)).result()
-        except OSError as error:
-            path = self.data.splits[split][number].path
-            raise Unreadable(number, path, error) from error
-        spent.wait += time.perf_counter() - started
-        spent.read += seconds
-        return data
+        return None
 
     def _store(self, sample: Mapping[str, Any], patch: int, into: list[np.ndarray]) -> None:
         for spec, rows in zip(self.specs, into, strict=True):
@@ -206,10 +223,35 @@ class Maker:
             rows[patch] = value
 
 
-def _reason(error: Exception) -> str:
-    """A bad record's own words; for an error in the task's code, where it was raised as well."""
+_RAISED = (Exception, SystemExit)  # what code of a user's may raise, and its worker lives on
+
+
+def _judge(error: BaseException, number: int, record: Record) -> Reason:
+    """Why `record` is bad. Raises Unreadable where its host is to blame.
+
+    An OSError without a number is none of the system's: Pillow raises them for damaged files.
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+        raise Unreadable(number, record.path, error) from error
     if isinstance(error, BadRecord):
-        return str(error)
+        return Reason(_line(str(error)))
+    what = _line("".join(traceback.format_exception_only(error)))
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
-    return f"{type(error).__name__}: {error} ({where})"
+    whole = "".join(traceback.format_exception(error))
+    return Reason(f"{what} ({where})", _sendable(whole)[-TRACEBACK_CHARS:])
+
+
+def _line(text: str) -> str:
+    return " ".join(_sendable(text).split())[:REASON_CHARS]
+
+
+def _sendable(text: str) -> str:
+    """`text` without what UTF-8 cannot hold: names of files may be any bytes."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _trouble(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return _line(f"not enough memory here: {error}").removesuffix(":")
+    return _line((error.strerror if isinstance(error, OSError) else None) or str(error))

@@ -1,12 +1,14 @@
 """One generator process: lease → read → decode → K patches → push.
 
-- Everything happens in one thread, but for the reading of the files to come (`Reader`). Control is
-  polled between patches, so a lease is answered, and an end obeyed, within one patch.
+- Everything happens in one thread, but for the reading of the files to come (`Reader`) and the
+  `Watchdog`. Control is polled between patches and while a file is waited for, so a lease is
+  answered, and an end obeyed, within one patch.
 - A session lasts from WELCOME to FIN, RESET, or the end of a connection (what was under way is
   lost with it); then the worker drops what it holds and says hello again, for ever, with one line
   to the log for each change.
-- Nothing that a user's transform or a file does ends the worker: it is reported in the lease (a bad
-  record with its substitute) or as FAIL.
+- Nothing that a user's transform or a file raises ends the worker: it is reported in the lease (a
+  bad record with its substitute) or as FAIL. One that hangs is ended by the watchdog; one that
+  crashes in C ends it. In a **careful** lease the trainer has heard before of which record it was.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from typing import Any
 
 from lib import tasks
 from lib.errors import DataError, ProtocolError, Rejected
-from lib.generator.maker import Maker, Unmakeable, Unreadable
+from lib.generator.maker import Control, Maker, Unmakeable, Unreadable
+from lib.generator.watchdog import Watchdog
 from lib.tasks import identity
 from lib.tasks.base import DataSet, Task
 from lib.wire import protocol as wire
@@ -33,6 +36,7 @@ HELLO_SECONDS = 1.0  # between two hellos that are not answered
 CONNECT_SECONDS = 0.02  # between two looks whether the connection stands yet
 PATIENCE_SECONDS = 2.0  # before a person is told what this waits for
 WAIT_SECONDS = 0.25  # at most between two looks at the clock
+STOP_SECONDS = 1.5  # for the lease in hand when told to end; then it goes back
 SLOTS = 64  # leases in hand at most; the trainer gives two unless they are very short
 
 log = logging.getLogger("pushfit.generator")
@@ -42,8 +46,11 @@ class _SessionOver(Exception):
     """The session ended while a lease was being made."""
 
 
-class Worker:
-    """Connects to `trainer` and makes samples from what lies behind `links` until told to end."""
+class Worker(Control):
+    """Connects to `trainer` and makes samples from what lies behind `links` until told to end.
+
+    watchdog: ends the process when the worker is stuck; without one nothing does.
+    """
 
     def __init__(
         self,
@@ -52,25 +59,33 @@ class Worker:
         *,
         stay: bool = False,
         key: GeneratorKey | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.trainer, self.links, self.stay = trainer, links, stay
+        self._watchdog = watchdog
         self.host = socket.gethostname()
         self.name = f"{self.host}/{os.getpid()}/{os.urandom(8).hex()}"  # not to be guessed
         self._sockets = GeneratorSockets(trainer, self.name, wire.MAX_CONTROL_BYTES, key)
-        self._stopping = False
+        self._stop_by: float | None = None  # told to end: when at the latest
         self._over: str | None = None  # why the session ended
         self.finished = False  # the run that it worked for is over
         self._hand: deque[wire.Grant] = deque()
         self._heard = self._said = 0.0
         self._welcome: wire.Welcome | None = None
         self._doing = ""
+        self._at = (-1, -1)  # lease and record in the making
+        self._answered = (-1, -1)  # what the trainer has heard that we are at
         self._scanned: tuple[tuple[Any, ...], Task, DataSet] | None = None
 
     def stop(self, *_: Any) -> None:
         """End after the lease in hand (a signal handler). The second time: end at once."""
         if self._stopping:
             raise KeyboardInterrupt
-        self._stopping = True
+        self._stop_by = time.monotonic() + STOP_SECONDS
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stop_by is not None
 
     def run(self) -> None:
         """Work until FIN or `stop`. Raises Rejected, or DataError for data that cannot serve."""
@@ -133,6 +148,7 @@ class Worker:
 
     def _session(self, welcome: wire.Welcome) -> None:
         self._welcome, self._over, self._doing = welcome, None, ""
+        self._at = -1, -1
         self._hand.clear()
         self._sockets.settle()
         self._heard = time.monotonic()
@@ -155,11 +171,19 @@ class Worker:
             return  # the trainer went away meanwhile: hello again
         log.info("found run %s at %s: task %s", welcome.run, self.trainer, welcome.task)
         self._sockets.open_data(welcome.data_port)
-        with Maker(task, data, self.links, welcome.seed, welcome.patches) as maker:
-            try:
+        if self._watchdog:
+            self._watchdog.start(welcome.expiry)
+        try:
+            with Maker(
+                task, data, self.links, welcome.seed, welcome.patches, welcome.expiry
+            ) as maker:
                 self._work(maker)
-            except _SessionOver:
+        except _SessionOver:
+            if not self._stopping:  # else what is on its way still counts
                 self._sockets.drop_data()
+        finally:
+            if self._watchdog:
+                self._watchdog.stop()
         log.info("left run %s: %s", welcome.run, self._over)
 
     def _work(self, maker: Maker) -> None:
@@ -169,16 +193,18 @@ class Worker:
                 self._leave()
                 return
             if self._hand:
-                grant = self._hand.popleft()
-                self._make(maker, grant)
+                self._make(maker, self._hand.popleft())
+                self._at = -1, -1
 
     def _make(self, maker: Maker, grant: wire.Grant) -> None:
         assert self._welcome is not None
         try:
-            lease = maker.make(grant, ahead=self._hand, pause=self._between)
+            lease = maker.make(grant, ahead=self._hand, control=self)
         except (Unreadable, Unmakeable) as error:
+            log.debug("lease %d: %s", grant.lease, error)
             self._fail(self._welcome, grant.lease, grant.fence, error)
             return
+        self._at = -1, -1  # from here on it waits for the network alone
         header = wire.encode(
             wire.Data(
                 run=self._welcome.run,
@@ -204,7 +230,10 @@ class Worker:
     def _leave(self) -> None:
         assert self._welcome is not None
         self._over = "told to end"
-        self._send(wire.Bye(run=self._welcome.run, unstarted=[grant.lease for grant in self._hand]))
+        back = [grant.lease for grant in self._hand] + [
+            lease for lease, _ in [self._at] if lease >= 0
+        ]
+        self._send(wire.Bye(run=self._welcome.run, unstarted=back))
 
     def _fail(self, welcome: wire.Welcome, lease: int, fence: int, error: Exception) -> None:
         unreadable = isinstance(error, Unreadable)
@@ -222,14 +251,33 @@ class Worker:
 
     # -- control --------------------------------------------------------------------------------
 
-    def _between(self, doing: str) -> None:
-        """Called between patches."""
-        self._doing = doing
+    def begin(self, grant: wire.Grant, record: int, path: str) -> None:
+        """In a careful lease: the trainer hears of `record` before anything can happen to us."""
+        self._at, self._doing = (grant.lease, record), path
+        if grant.careful:
+            self._answered = -1, -1
+            self._say(ask=True)
+            while self._answered != self._at:
+                self._poll(WAIT_SECONDS, ask=True)
+
+    def pause(self) -> None:
+        """Called between patches, and while a file is waited for."""
         self._poll(0.0)
 
-    def _poll(self, seconds: float) -> None:
+    def _say(self, *, ask: bool) -> None:
+        assert self._welcome is not None
+        lease, record = self._at
+        self._send(
+            wire.Heartbeat(
+                run=self._welcome.run, doing=self._doing, lease=lease, record=record, ask=ask
+            )
+        )
+
+    def _poll(self, seconds: float, *, ask: bool = False) -> None:
         """Handle what has come, say that we live. Raises _SessionOver when the session is."""
         assert self._welcome is not None
+        if self._watchdog:
+            self._watchdog.moved(f"{self._doing} of lease {self._at[0]}")
         frame = self._sockets.receive(seconds)
         while frame is not None:
             self._heard = time.monotonic()
@@ -240,7 +288,9 @@ class Worker:
         if self._sockets.broken and self._over is None:
             self._over = f"the connection to {self.trainer} closed"
         if now - self._said > self._welcome.heartbeat:
-            self._send(wire.Heartbeat(run=self._welcome.run, doing=self._doing))
+            self._say(ask=ask)
+        if self._stop_by is not None and now > self._stop_by and self._over is None:
+            self._leave()
         if now - self._heard > 2 * self._welcome.silence:
             self._over = f"{self.trainer} has been silent for {now - self._heard:.0f} s"
         if self._over is not None:
@@ -257,6 +307,9 @@ class Worker:
             raise Rejected(f"{self.trainer} rejected this generator: {message.reason}")
         if message.run != self._welcome.run:
             self._over = "the trainer was restarted"
+        elif isinstance(message, wire.Alive):
+            if message.lease >= 0:  # not a heartbeat alone
+                self._answered = message.lease, message.record
         elif isinstance(message, wire.Lease):
             self._hand.extend(message.grants)
         elif isinstance(message, wire.Fin):

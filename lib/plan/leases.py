@@ -5,7 +5,7 @@ Life of a lease:
     cut ──▶ granted ──▶ received ──▶ delivered ──▶ handed      (its bytes leave the budget)
               │  ▲
               ▼  │ a higher fence
-            pending          its generator left, was lost, took too long, or failed to read
+            pending          its generator left, was lost, got stuck, or failed to read
 
 - Leases are cut from the plan in order, numbered from 0; a lease never crosses a segment.
 - **The budget**: the bytes of every lease that is cut and not yet handed to `fit`. A lease is cut
@@ -13,29 +13,27 @@ Life of a lease:
   full budget never blocks the line.
 - **Fencing**: every grant has its own token. A result counts only under a token that still stands,
   and once. What comes later is dropped and counted.
-- **Backup**: when the budget is full and the head of the line is late, an idle generator gets it a
-  second time. The first result wins; both are identical.
-- The size of a lease follows from `lease_bytes`, from the time a visit takes, and from the share
-  of the budget that a fleet of this size leaves for each. It never shows in the stream.
+- **Backup**: when the head of the line is late and a generator has nothing to do (the budget is
+  full), that one gets it, too. The first result wins; both are identical.
+- The size of a lease follows from `pace` and from the share of the budget that a fleet of this size
+  leaves for each. It never shows in the stream.
+- **Stuck**: a generator that owes leases and moved none of them for `expiry` loses them, and gets
+  nothing more until it moves again.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable
 from enum import Enum
 
 import msgspec
 
-from lib.errors import ConfigError
+from lib.plan import budget as budgets
 from lib.plan.order import Plan, Segment
-
-LEASE_SECONDS = 0.25  # aimed at: long enough to hide a round trip, short enough to lose
-HAND_BYTES = 16 * 2**20  # a few milliseconds of a fast network
-HAND_SECONDS = 0.05  # work a generator holds beyond the lease that it is making
-BACKUP_FACTOR = 3.0  # a head later than this many times what a lease takes is late
-BACKUP_FLOOR = 1.0  # seconds; below it, jitter would look like lateness
-READ_TRIES = 3  # generators that may fail to read a record before it counts as bad
+from lib.plan.pace import Pace
+from lib.plan.suspects import Case, to_avoid
 
 
 class Verdict(Enum):
@@ -57,11 +55,10 @@ class Lease(msgspec.Struct, eq=False):
     nbytes: int
     fence: int = 0
     grants: dict[int, str] = {}  # standing fence → generator
+    careful: set[int] = set()  # fences under which each record is announced before it is begun
     granted_at: float = 0.0
     received: bool = False
-    failures: dict[int, set[str]] = {}  # record → who could not read it (a try each)
-    tries: dict[int, int] = {}
-    bad: set[int] = set()  # records given up on: the generator substitutes them
+    case: Case | None = None  # what speaks against it, if anything does
 
 
 class Member(msgspec.Struct, eq=False):
@@ -71,7 +68,13 @@ class Member(msgspec.Struct, eq=False):
     slots: int
     moved: float
     hand: dict[int, int] = {}  # lease id → fence
+    doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
     draining: bool = False
+    stuck: bool = False  # since `expire`, until it moves
+
+    @property
+    def able(self) -> bool:
+        return not (self.draining or self.stuck)
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -79,11 +82,14 @@ class Lost(msgspec.Struct, frozen=True):
 
     lost: its connection closed while it worked, be it a crash, a kill or the network.
     left: it gave the lease back, or began anew.
+    record: the one that it was at, if it had announced that; given_up: it was the third so.
     """
 
     generator: str
     lease: Lease
     why: str
+    record: int | None = None
+    given_up: bool = False
 
 
 class Leases:
@@ -97,38 +103,25 @@ class Leases:
         lease_bytes: int,
         expiry: float = 30.0,
         exact: bool = True,
+        given_up: dict[tuple[str, int], str] | None = None,
     ) -> None:
-        self.plan, self.budget, self.lease_bytes = plan, budget, lease_bytes
+        self.plan, self.budget, self.pace = plan, budget, Pace(lease_bytes)
         self.expiry, self.exact = expiry, exact
         self.members: dict[str, Member] = {}
+        self.given_up = {} if given_up is None else given_up  # (split, record) → why: always bad
         self.charged = 0  # bytes cut and not yet handed
         self.full = False  # the last look found no room in the budget for another lease
         self._next_id = 0
         self._segment, self._visit = 0, 0  # where the next lease is cut
         self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
-        self._pending: list[int] = []  # heap of ids to grant again
+        self.pending: list[int] = []  # heap of ids to grant again
         self._turn = 0  # arrival order: the segment that is being delivered, …
         self._undelivered = [s.visits for s in plan.segments]  # … what each still lacks, …
         self._early: dict[int, list[Lease]] = {}  # … and what came before its segment's turn
-        self._visit_seconds: dict[str, float] = {}
-        self._typical = LEASE_SECONDS  # running mean of the seconds that a lease takes
-        self._typical_bytes = lease_bytes  # size of the latest lease received
-        self._check_budget()
-
-    def _check_budget(self) -> None:
-        for segment in self.plan.segments:
-            need = (self._window(segment) + 3) * segment.visit_bytes
-            if need > self.budget:
-                kib = 2**10
-                raise ConfigError(
-                    f"--buffer {self.budget // kib:,} KiB is too small: mixing over "
-                    f"{self.plan.window} visits of {segment.visit_bytes // kib:,} KiB needs "
-                    f"{-(-need // kib):,} KiB. Give --buffer {-(-need // kib)}KiB or more, "
-                    "or lower --mix-visits, --patches-per-visit or --patch."
-                )
-
-    def _window(self, segment: Segment) -> int:
-        return self.plan.window if segment.patches > 1 else 0
+        self._firsts = {
+            split: [0, *itertools.accumulate(order.counts)] for split, order in plan.splits.items()
+        }
+        budgets.check(plan, budget)
 
     # -- the fleet ---------------------------------------------------------------------------
 
@@ -137,12 +130,25 @@ class Leases:
         self.leave(name)
         self.members[name] = Member(name, slots, now)
 
+    def doing(self, name: str, lease_id: int, record: int, now: float) -> None:
+        """`name` is at `record` of a lease that it holds: it moves. Lease -1: it has none."""
+        member, lease = self.members.get(name), self._open.get(lease_id)
+        if member and lease_id < 0:
+            member.stuck = False  # our grant never reached it, or it is done with it
+        elif member and lease and lease_id in member.hand and self.holds(lease, record):
+            member.doing = lease_id, record
+            member.moved = now
+
+    def holds(self, lease: Lease, record: int) -> bool:
+        """Whether there is a record of that number in the split of `lease`."""
+        return 0 <= record < self.plan.splits[lease.segment.split].records
+
     def leave(self, name: str, why: str = "left") -> list[Lost]:
-        """The generator is gone (``left`` or ``lost``): what it held is pending again."""
+        """The generator is gone (`left`, or was `lost`): what it held is pending again."""
         member = self.members.pop(name, None)
-        if member is None:
-            return []
-        return [self._withdraw(member, lease, why) for lease in list(member.hand)]
+        self.pace.forget(name)
+        held = list(member.hand) if member else []
+        return [self._withdraw(member, lease, why) for lease in held if member]
 
     def drain(self, name: str, unstarted: Iterable[int]) -> None:
         """The generator is leaving: it hands back `unstarted` and gets nothing more."""
@@ -158,7 +164,7 @@ class Leases:
         for member in self.members.values():
             if member.hand and now - member.moved > self.expiry:
                 lost += [self._withdraw(member, lease, "slow") for lease in list(member.hand)]
-                member.moved = now
+                member.moved, member.stuck = now, True
         return lost
 
     def _withdraw(self, member: Member, lease_id: int, why: str) -> Lost:
@@ -166,66 +172,81 @@ class Leases:
         lease = self._open[lease_id]
         lease.grants.pop(fence, None)
         if not lease.grants and not lease.received:
-            heapq.heappush(self._pending, lease_id)
-        return Lost(member.name, lease, why)
+            heapq.heappush(self.pending, lease_id)
+        if why == "left":
+            return Lost(member.name, lease, why)
+        announced = member.doing[1] if member.doing and member.doing[0] == lease_id else None
+        record = announced if fence in lease.careful else None
+        case = self._case(lease, record)
+        last = record not in case.given_up and case.lost(member.name, record)
+        return Lost(member.name, lease, why, record, last)
 
     # -- granting ----------------------------------------------------------------------------
 
     def grant(self, name: str, now: float) -> list[Lease]:
         """Leases for `name` until its hand is full; each stands under its `fence`."""
-        member = self.members.get(name)
-        if member is None or member.draining:
+        self.full, granted = False, list[Lease]()  # before any return: who can take nothing …
+        member = self.members.get(name)  # … must not leave the budget looking full to the next
+        if member is None or not member.able:
             return []
-        granted: list[Lease] = []
-        full = min(member.slots, self._hand())
+        most = min(member.slots, self.pace.hand(name))
         # Refilled when half empty: for short leases, one message then grants many.
-        room = full - len(member.hand) if len(member.hand) <= full // 2 else 0
+        room = most - len(member.hand) if len(member.hand) <= most // 2 else 0
         while len(granted) < room:
-            lease = self._regrant(member) or self._cut()
+            lease = self._regrant(member) or self._cut(member)
             if lease is None:
                 break
             granted.append(self._give(member, lease, now))
-        if not granted and not member.hand and (late := self._late_head(name, now)):
-            granted.append(self._give(member, late, now))
         return granted
+
+    def backup(self, now: float) -> tuple[str, Lease] | None:
+        """The head of the line for the fastest generator that idles, if its holder is late."""
+        lease = self.waiting_for
+        if lease is None or len(lease.grants) != 1 or lease.case:
+            return None
+        idle = [member.name for member in self.members.values() if member.able and not member.hand]
+        if not idle:
+            return None
+        (holder,), split = lease.grants.values(), lease.segment.split
+        best = min(idle, key=lambda name: self.pace.visit(name, split) or 0.0)
+        ago = now - lease.granted_at
+        late = self.pace.late(holder, best, lease.segment, lease.count, ago)
+        return (best, self._give(self.members[best], lease, now)) if late else None
 
     def _give(self, member: Member, lease: Lease, now: float) -> Lease:
         lease.fence += 1
+        if not lease.grants:  # a backup leaves the time as it is
+            lease.granted_at = now
         lease.grants[lease.fence] = member.name
-        lease.granted_at = now
+        if lease.case and lease.case.careful:
+            lease.careful.add(lease.fence)
         if not member.hand:
             member.moved = now
         member.hand[lease.id] = lease.fence
         return lease
 
-    def _hand(self) -> int:
-        """Leases to hold at once: two, or more when they are both short and small.
-
-        Short: a round trip would be waited for. Small: more bytes under way than the connection
-        needs only pass through colder memory.
-        """
-        by_time = int(HAND_SECONDS / max(self._typical, 0.001))
-        return 2 + min(by_time, HAND_BYTES // self._typical_bytes)
-
     def _regrant(self, member: Member) -> Lease | None:
         passed: list[int] = []
         chosen = None
-        while self._pending:
-            lease_id = heapq.heappop(self._pending)
+        while self.pending:
+            lease_id = heapq.heappop(self.pending)
             lease = self._open.get(lease_id)
             if lease is None or lease.received or lease.grants:
                 continue  # a result came in after all, or it was granted again already
-            failed_here = any(member.name in who for who in lease.failures.values())
-            if failed_here and len(self.members) > 1:
-                passed.append(lease_id)  # somebody else may be able to read it
-                continue
-            chosen = lease
-            break
+            if lease.case and lease.case.failed(member.name) and self._others(lease.case):
+                passed.append(lease_id)  # somebody else may be able to make it
+            else:
+                chosen = lease
+                break
         for lease_id in passed:
-            heapq.heappush(self._pending, lease_id)
+            heapq.heappush(self.pending, lease_id)
         return chosen
 
-    def _cut(self) -> Lease | None:
+    def _others(self, case: Case) -> bool:
+        """Whether some generator at work has not tried in vain yet."""
+        return any(m.able and not case.failed(m.name) for m in self.members.values())
+
+    def _cut(self, member: Member) -> Lease | None:
         while self._segment < len(self.plan.segments):
             segment = self.plan.segments[self._segment]
             if self._visit < segment.visits:
@@ -234,7 +255,7 @@ class Leases:
         else:
             self.full = False
             return None
-        count = min(self._size(segment), segment.visits - self._visit)
+        count = min(self._size(segment, member), segment.visits - self._visit)
         nbytes = count * segment.visit_bytes
         self.full = self.charged + nbytes > self.budget
         if self.full:
@@ -246,21 +267,11 @@ class Leases:
         self._visit += count
         return lease
 
-    def _size(self, segment: Segment) -> int:
-        """Visits in the next lease."""
-        by_bytes = self.lease_bytes // segment.visit_bytes
-        seconds = self._visit_seconds.get(segment.split)
-        by_time = int(LEASE_SECONDS / max(seconds, 1e-9)) if seconds is not None else 1
-        free = self.budget // segment.visit_bytes - self._window(segment)
+    def _size(self, segment: Segment, member: Member) -> int:
+        """Visits in the next lease, which is for `member`."""
+        free = self.budget // segment.visit_bytes - budgets.window(self.plan, segment)
         by_share = free // (2 * len(self.members) + 2)
-        return max(1, min(by_bytes, by_time, by_share, free // 3))
-
-    def _late_head(self, name: str, now: float) -> Lease | None:
-        lease = self.waiting_for
-        if lease is None or len(lease.grants) != 1 or name in lease.grants.values():
-            return None
-        late = max(BACKUP_FLOOR, BACKUP_FACTOR * self._typical)
-        return lease if now - lease.granted_at > late else None
+        return max(1, min(self.pace.visits(member.name, segment), by_share, free // 3))
 
     # -- results -----------------------------------------------------------------------------
 
@@ -269,6 +280,8 @@ class Leases:
     ) -> tuple[Verdict, list[Lease]]:
         """A result came. Returns what it counts as, and the leases that are now deliverable."""
         lease = self._open.get(lease_id)
+        if member := self.members.get(name):
+            member.stuck = False
         if lease is None or lease.received:
             known = 0 <= lease_id < self._next_id
             self._drop(name, lease_id, now)
@@ -276,23 +289,17 @@ class Leases:
         if lease.grants.get(fence) != name:
             return Verdict.LATE, []
         lease.received = True
-        for generator in lease.grants.values():
+        for other, generator in lease.grants.items():
             self._drop(generator, lease_id, now)
+            if other < fence:  # it lost against its backup
+                self.pace.overtaken(generator, lease.segment, lease.count, now - lease.granted_at)
         lease.grants = {}
-        self._learn(lease, seconds)
+        self.pace.learn(name, lease.segment, lease.count, seconds)
         return Verdict.ACCEPTED, self._deliverable(lease)
 
     def _drop(self, name: str, lease_id: int, now: float) -> None:
-        member = self.members.get(name)
-        if member is not None and member.hand.pop(lease_id, None) is not None:
+        if (member := self.members.get(name)) and member.hand.pop(lease_id, None) is not None:
             member.moved = now
-
-    def _learn(self, lease: Lease, seconds: float) -> None:
-        each, split = seconds / lease.count, lease.segment.split
-        known = self._visit_seconds.get(split, each)
-        self._visit_seconds[split] = 0.8 * known + 0.2 * each
-        self._typical = 0.8 * self._typical + 0.2 * seconds
-        self._typical_bytes = lease.nbytes
 
     def _deliverable(self, lease: Lease) -> list[Lease]:
         if not self.exact:
@@ -314,20 +321,57 @@ class Leases:
                 self._turn += 1
         return ready
 
+    # -- what cannot be made -------------------------------------------------------------------
+
     def unreadable(self, name: str, lease_id: int, fence: int, record: int, now: float) -> bool:
-        """`name` could not read `record`. True when that was the last try and it counts as bad."""
+        """`name` could not read `record`. True when that was the last try: give it up."""
+        lease = self._failed(name, lease_id, fence, now)
+        if lease is None or not self.holds(lease, record):
+            return False
+        case = self._case(lease, record)
+        return record not in case.given_up and case.unreadable(name, record)
+
+    def refused(self, name: str, lease_id: int, fence: int, now: float) -> bool:
+        """`name` says that nothing can make the lease. True when that is to be believed."""
+        lease = self._failed(name, lease_id, fence, now)
+        if lease is None:
+            return False
+        case = self._case(lease)
+        case.refused.add(name)
+        return len(case.refused) > 1 or not self._others(case)
+
+    def _failed(self, name: str, lease_id: int, fence: int, now: float) -> Lease | None:
+        """The lease goes back from `name`; None where the grant does not stand."""
         lease = self._open.get(lease_id)
         if lease is None or lease.grants.get(fence) != name:
-            return False
-        member = self.members[name]
-        lease.failures.setdefault(record, set()).add(name)
-        lease.tries[record] = lease.tries.get(record, 0) + 1
-        if lease.tries[record] >= READ_TRIES:
-            lease.bad.add(record)
-            del lease.failures[record]
-        self._withdraw(member, lease_id, "left")
-        member.moved = now
-        return record in lease.bad
+            return None
+        self._withdraw(self.members[name], lease_id, "left")
+        self.members[name].moved, self.members[name].stuck = now, False
+        return lease
+
+    def _case(self, lease: Lease, record: int | None = None) -> Case:
+        """The case of `lease`; one given up already, which nobody warned it of, counts at once."""
+        lease.case = lease.case or Case()
+        if record is not None and (lease.segment.split, record) in self.given_up:
+            lease.case.give_up(record)
+        return lease.case
+
+    def give_up(self, lease: Lease, record: int, why: str) -> None:
+        """From here on, `record` of the split of `lease` is bad, in this epoch and all later."""
+        self.given_up[lease.segment.split, record] = why
+        if lease.case:
+            lease.case.give_up(record)
+
+    def avoid(self, lease: Lease) -> list[int]:
+        """Records that the maker of `lease` must not touch: given up, in it or as substitutes."""
+        met = lease.case.given_up if lease.case else set()
+        if not self.given_up:
+            return sorted(met)
+        split = lease.segment.split
+        records = self.plan.records(lease.segment)[lease.start : lease.start + lease.count]
+        return sorted(met | to_avoid(self.given_up, split, self._firsts[split], records.tolist()))
+
+    # -- the line ------------------------------------------------------------------------------
 
     def find(self, lease_id: int) -> Lease | None:
         """The lease of that number, if it is cut and not yet delivered."""
@@ -340,11 +384,8 @@ class Leases:
     @property
     def exhausted(self) -> bool:
         """Nothing is left to cut, and all that was cut is delivered."""
-        last = len(self.plan.segments) - 1
-        cut = self._segment > last or (
-            self._segment == last and self._visit >= self.plan.segments[last].visits
-        )
-        return cut and not self._open
+        last = self.plan.segments[-1]
+        return (self._segment, self._visit) >= (last.index, last.visits) and not self._open
 
     @property
     def waiting_for(self) -> Lease | None:

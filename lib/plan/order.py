@@ -18,6 +18,7 @@ figures can be compared.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -213,3 +214,13 @@ def mixed(
         cut = len(keys) if stop == segment.visits else int(np.searchsorted(keys, stop))
         yield visits[:cut], patches[:cut]
         carried = keys[cut:], visits[cut:], patches[cut:]
+
+
+def substitutes(firsts: Sequence[int], record: int) -> Iterator[int]:
+    """`record`, then the other records of its class, cyclically: who stands in for whom.
+
+    firsts: the number of each class's first record, and at the end the number of records.
+    """
+    label = bisect_right(firsts, record) - 1
+    yield from range(record, firsts[label + 1])
+    yield from range(firsts[label], record)

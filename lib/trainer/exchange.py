@@ -14,16 +14,18 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from lib.errors import DataError, ProtocolError
-from lib.plan.leases import Lease, Leases, Lost, Verdict
+from lib.plan.leases import Lease, Leases, Verdict
 from lib.tasks import identity
 from lib.tasks.base import ArraySpec, DataSet
+from lib.trainer.badlist import BadList
+from lib.trainer.losses import Losses
 from lib.trainer.roster import Peer, Reference, Roster
 from lib.trainer.strangers import Strangers
 from lib.wire import protocol as wire
@@ -47,6 +49,7 @@ class Job(msgspec.Struct, frozen=True):
     patches: dict[str, int]
     heartbeat: float = 1.0
     silence: float = 5.0
+    expiry: float = 30.0
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
@@ -60,8 +63,8 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
 class Exchange:
     """The trainer's end of the wire. One thread at a time may call it.
 
-    `make_leases(reference)` is called once, when the data set is known. `quarantine(row)` is called
-    for each bad record of an epoch.
+    `make_leases(reference)` is called once, when the data set is known. `bad` hears of each bad
+    record of an epoch.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class Exchange:
         make_leases: Callable[[Reference], Leases],
         *,
         own_data: DataSet | None = None,
-        quarantine: Callable[[Mapping[str, Any]], None] | None = None,
+        bad: BadList | None = None,
     ) -> None:
         self.job, self._layout = job, wire.Layout(specs)
         self.faults: Counter[str] = Counter()
@@ -81,10 +84,9 @@ class Exchange:
         self.ready: deque[list[Delivery]] = deque()
         self.handed: deque[Lease] = deque()
         self.starved = False  # the budget is full: a lease handed on lets the next be granted
-        self._sockets, self._make_leases, self._quarantine = sockets, make_leases, quarantine
+        self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
         self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
-        self._quarantined: set[tuple[str, int, int]] = set()
         self._strangers = Strangers(sockets, self.faults)
         self._next_tick = self._next_beat = 0.0
         self._alive = wire.encode(wire.Alive(run=job.run))
@@ -185,18 +187,8 @@ class Exchange:
         assert peer is not None  # its grant stood, so it is a member
         peer.worked(header, lease.count * lease.segment.patches, lease.nbytes)
         if header.bad:
-            self._note_bad(peer, lease, header.bad)
+            self._losses.bad(peer, lease, header.bad)
         return [self._results.pop(one.id) for one in ready]
-
-    def _note_bad(self, peer: Peer, lease: Lease, bad: list[wire.Bad]) -> None:
-        segment = lease.segment
-        for one in bad:
-            self.faults["bad_visits"] += 1
-            key = segment.split, segment.epoch, one.record
-            if key not in self._quarantined and self._quarantine is not None:
-                self._quarantined.add(key)
-                row = {"host": peer.host, "path": one.path, "reason": one.reason}
-                self._quarantine({**row, "split": segment.split, "epoch": segment.epoch})
 
     def _take_control(self, now: float) -> None:
         for _ in range(BURST):
@@ -232,6 +224,11 @@ class Exchange:
             self._on_ready(peer, message, now)
         elif isinstance(message, wire.Heartbeat):
             peer.doing = message.doing
+            if self.leases is not None:
+                self.leases.doing(peer.name, message.lease, message.record, now)
+            if message.ask:
+                heard = wire.Alive(run=self.job.run, lease=message.lease, record=message.record)
+                self._send(peer, heard, now)
         elif isinstance(message, wire.Fail):
             self._on_fail(peer, message, now)
         elif self.leases is not None:
@@ -259,6 +256,7 @@ class Exchange:
             data_port=self._sockets.data_port,
             heartbeat=job.heartbeat,
             silence=job.silence,
+            expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",
         )
 
@@ -282,6 +280,7 @@ class Exchange:
 
     def _adopt(self, reference: Reference) -> None:
         self.leases = self._make_leases(reference)
+        self._losses = Losses(self.leases, self.roster, self.faults, self._bad)
 
     def _on_fail(self, peer: Peer, fail: wire.Fail, now: float) -> None:
         if peer.state is State.REJECTED:
@@ -289,13 +288,8 @@ class Exchange:
             self.roster.gone(peer, now)
             return
         assert self.leases is not None
-        if not fail.retry:
-            raise DataError(f"{peer.label}: {fail.reason}")
-        self.faults["unreadable"] += 1
-        given_up = self.leases.unreadable(peer.name, fail.lease, fail.fence, fail.record, now)
-        what = "it is replaced" if given_up else "trying another generator"
-        log.warning("%s cannot read %s: %s", peer.label, fail.reason, what)
         self._hungry.setdefault(peer.name)
+        self._losses.failed(peer, fail, now)
 
     def _reject(self, peer: Peer, reason: str, now: float) -> None:
         log.warning("rejected %s", reason)
@@ -311,8 +305,12 @@ class Exchange:
     def _tick(self, now: float) -> None:
         self._strangers.look()
         if self.leases is not None:
-            for lost in self.leases.expire(now):
-                self._note_lost(lost, now)
+            self._losses.lost(self.leases.expire(now))
+            while backup := self.leases.backup(now):
+                name, lease = backup
+                self.faults["backups"] += 1
+                message = wire.Lease(run=self.job.run, grants=[self._wire_grant(lease)])
+                self._send(self.roster.peers[name], message, now)
             for name in self.leases.members:
                 self._hungry.setdefault(name)
         if now >= self._next_beat:
@@ -321,11 +319,6 @@ class Exchange:
             for name in self.connected():
                 if not self._sockets.send_control(name, self._alive):
                     self._lose(name, "its connection closed", now)
-
-    def _note_lost(self, lost: Lost, now: float) -> None:
-        self.faults[f"lease_{lost.why}"] += 1
-        peer = self.roster.peers[lost.generator]
-        log.warning("%s was %s: lease %d goes to another", peer.label, lost.why, lost.lease.id)
 
     def _lose(self, name: str, why: str, now: float) -> None:
         """The connection is gone: what the generator held goes to others at once."""
@@ -345,12 +338,16 @@ class Exchange:
                     self._lose(peer.name, "its key was revoked", now)
 
     def _withdraw(self, peer: Peer, why: str, *, lost: bool = False) -> None:
+        """Take `peer` out of the fleet. lost: it did not choose to go, so its leases may be why."""
         if self.leases is None or peer.name not in self.leases.members:
             return
-        taken = self.leases.leave(peer.name, "lost" if lost else "left")
+        held = self.leases.leave(peer.name, "lost" if lost else "left")
         self._hungry.pop(peer.name, None)
-        held = _count(len(taken), "lease")
-        log.info("%s left (%s); %s to be granted again", peer.label, why, held)
+        if lost and held:
+            self._losses.lost(held)
+        log.info(
+            "%s left (%s); %s to be granted again", peer.label, why, _count(len(held), "lease")
+        )
 
     def _send(self, peer: Peer, message: wire.Message, now: float) -> None:
         if not self._sockets.send_control(peer.name, wire.encode(message)):
@@ -370,8 +367,8 @@ class Exchange:
                 self._hungry.pop(name, None)  # to the end of the line, if it still wants some
                 if self.leases.full and name in self.leases.members:
                     self._hungry[name] = None
-            elif not self.leases.full:
-                self._hungry.pop(name, None)
+            elif not self.leases.full or self.leases.pending:
+                self._hungry.pop(name, None)  # who is next may make what this one cannot
             else:
                 self.starved = True
                 if self.handed:  # handed on before `_starved` could be seen: look again
@@ -389,7 +386,8 @@ class Exchange:
             plan.patch_epoch(segment),
             lease.start,
             records.tolist(),
-            sorted(lease.bad),
+            self.leases.avoid(lease),
+            lease.fence in lease.careful,
         )
 
 

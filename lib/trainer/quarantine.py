@@ -9,19 +9,51 @@ from typing import Any
 
 from lib.errors import OutputError
 
+FIELDS = ("host", "path", "reason", "split", "epoch")
+
 
 class Quarantine:
-    """Appends rows {"host", "path", "reason", "split", "epoch"}; the first makes the file."""
+    """Appends rows {"host", "path", "reason", "split", "epoch"}; the first makes the file.
+
+    Code that raised has its "traceback" in the row, too.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
 
+    def earlier(self) -> list[dict[str, Any]]:
+        """Rows that stand there already: those of a run that is resumed. Raises OutputError.
+
+        A line that a kill cut short is passed over, and ended so that the next one starts afresh.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+            if text and not text.endswith("\n"):
+                self._append("\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise OutputError(f"cannot read {self.path}: {error.strerror}") from error
+        rows = []
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and all(field in row for field in FIELDS):
+                rows.append(row)
+        self.count = len(rows)
+        return rows
+
     def add(self, row: Mapping[str, Any]) -> None:
         """Raises OutputError."""
         self.count += 1
+        self._append(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _append(self, text: str) -> None:
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(text)
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.path} ({error.strerror}): is the disk full or gone?"

@@ -78,6 +78,10 @@ class Reference(msgspec.Struct, frozen=True):
     listing: list[str]
     origin: str  # whose it is, for messages
 
+    @property
+    def records(self) -> int:
+        return sum(map(sum, self.counts.values()))
+
 
 KEPT = 1_000  # generators that have gone, each with a row in the report; older ones share one
 

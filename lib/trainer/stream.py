@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +26,7 @@ from lib.fleet.local import LocalFleet
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import TRAIN, VAL, DataSet
+from lib.trainer.badlist import BadList, Limit
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
@@ -44,6 +45,7 @@ class Stream:
 
     needs_data: the data set must be on this machine (its links were named, or local generators
     are to read it), rather than come with the first generator.
+    quarantine: gets a row for each bad record of an epoch; earlier, listed: see `BadList`.
     Raises ConfigError and DataError before anything is started.
     """
 
@@ -54,6 +56,8 @@ class Stream:
         *,
         needs_data: bool,
         quarantine: Callable[[Mapping[str, Any]], None] | None = None,
+        earlier: Iterable[Mapping[str, Any]] = (),
+        listed: str = "",
     ) -> None:
         self.settings = settings
         self._address = endpoint.parse(settings.bind, bind=True)
@@ -66,7 +70,8 @@ class Stream:
         self.task = tasks.load(settings.task)(params)
         self.links = Path(settings.links)
         self._fleet: LocalFleet | None = None
-        self._quarantine = quarantine
+        limit = Limit.parse(settings.max_bad)
+        self._bad = BadList(quarantine, limit, earlier=earlier, listed=listed)
         self._own = self._own_data(needs_data or settings.generators > 0)
         self._job = Job(
             run=self.run,
@@ -74,8 +79,9 @@ class Stream:
             params=msgspec.to_builtins(params),
             seed=settings.seed,
             patches={TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit},
-            heartbeat=min(1.0, settings.silence / 4),
+            heartbeat=min(1.0, settings.silence / 4, settings.expiry / 4),
             silence=settings.silence,
+            expiry=settings.expiry,
         )
         self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
         if self._own is not None:
@@ -161,7 +167,7 @@ class Stream:
             self.task.arrays(),
             lambda reference: self._leases(reference.counts),
             own_data=self._own,
-            quarantine=self._quarantine,
+            bad=self._bad,
         )
         self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()

@@ -45,6 +45,7 @@ MAX_RECORDS = 2**26  # in a data set: its order alone takes half a gigabyte
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Number = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]  # -1: none
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
@@ -78,22 +79,29 @@ class Ready(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """I am alive. doing: the file in hand, for messages to people."""
+    """I am alive. doing: the file in hand, for messages to people; with its lease and record.
+
+    ask: I start on that record when you have answered (ALIVE): if I die, it will have been that.
+    """
 
     run: Name
     doing: Text = ""
+    lease: Number = -1
+    record: Number = -1
+    ask: bool = False
 
 
 class Fail(Message, frozen=True, kw_only=True):
-    """I could not make a lease. record ≥ 0 and retry: it could not be *read*; try elsewhere.
+    """I could not make a lease. record ≥ 0 and retry: my host could not read it; try elsewhere.
 
-    Without retry nothing can mend it (every record of a class is bad, the task's code is broken).
+    Nor had it the memory, disk or descriptors for it. Without retry nothing can mend it, as far as
+    I see (every record of a class is bad, the task's code is broken).
     """
 
     run: Name
     lease: Count
     fence: Count
-    record: Annotated[int, msgspec.Meta(ge=-1)]
+    record: Number
     path: Text
     reason: Text
     retry: bool
@@ -110,7 +118,10 @@ class Bye(Message, frozen=True, kw_only=True):
 
 
 class Welcome(Message, frozen=True, kw_only=True):
-    """What to make. data_port: where to push; fingerprint: the run's data set, if known yet."""
+    """What to make. data_port: where to push; fingerprint: the run's data set, if known yet.
+
+    expiry: a file or a user's code that does not come back for so long is stuck.
+    """
 
     run: Name
     task: Name
@@ -120,6 +131,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     data_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     heartbeat: Seconds
     silence: Seconds
+    expiry: Seconds
     fingerprint: str = ""
 
 
@@ -130,7 +142,10 @@ class Reject(Message, frozen=True, kw_only=True):
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
-    """One lease: visits first … first+len(records)-1 of an epoch; bad: records to substitute."""
+    """One lease: visits first … first+len(records)-1 of an epoch; bad: records to substitute.
+
+    careful: it has brought a generator down, maybe. Announce each record before you start on it.
+    """
 
     lease: Count
     fence: Count
@@ -139,6 +154,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     first: Count
     records: list[Count]
     bad: list[Count]
+    careful: bool = False
 
 
 class Lease(Message, frozen=True, kw_only=True):
@@ -149,9 +165,11 @@ class Lease(Message, frozen=True, kw_only=True):
 
 
 class Alive(Message, frozen=True, kw_only=True):
-    """The trainer's heartbeat."""
+    """The trainer's heartbeat. lease, record: those of the heartbeat that asked for it."""
 
     run: Name
+    lease: Number = -1
+    record: Number = -1
 
 
 class Reset(Message, frozen=True, kw_only=True):
@@ -172,12 +190,13 @@ class Fin(Message, frozen=True, kw_only=True):
 
 
 class Bad(msgspec.Struct, frozen=True, array_like=True):
-    """A record that did not decode; its visit holds the substitute's samples."""
+    """A bad record; its visit holds the substitute's samples. traceback: where code raised."""
 
     visit: Count
     record: Count
     path: Text
     reason: Text
+    traceback: Text = ""
 
 
 class Stages(msgspec.Struct, frozen=True, array_like=True):

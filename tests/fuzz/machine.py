@@ -18,6 +18,7 @@ from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import DataSet, Record
 from lib.trainer import exchange as exchange_module
+from lib.trainer.badlist import BadList
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.roster import Reference
 from lib.wire import protocol as wire
@@ -115,7 +116,7 @@ class Machine:
         self.rows = 0
         self.exchange = Exchange(
             cast(TrainerSockets, self.sockets), job, self.task.arrays(), self._leases,
-            own_data=self.data_set if own else None, quarantine=self._note,
+            own_data=self.data_set if own else None, bad=BadList(self._note),
         )  # fmt: skip
 
     def _note(self, row: Mapping[str, Any]) -> None:

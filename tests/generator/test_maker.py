@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from lib.generator.maker import GIVEN_UP, Made, Maker, Unmakeable, Unreadable
+from lib.errors import BadRecord
+from lib.generator.maker import GIVEN_UP, Control, Made, Maker, Unmakeable, Unreadable
 from lib.plan.order import patch_rng
-from lib.wire.protocol import Grant
+from lib.tasks.base import Record
+from lib.wire.protocol import Bad, Grant
 from tests.fakes import NumberParams, NumberTask, write_numbers
 
 PATCHES = {"train": 3, "val": 1}
-
-
-def ignore(_: str) -> None:
-    return
 
 
 def make(
@@ -26,7 +26,7 @@ def make(
     task = NumberTask(NumberParams())
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
         grant = Grant(0, 1, split, 2, 10, records, bad or [])
-        return maker.make(grant, ahead=[], pause=ignore)
+        return maker.make(grant, ahead=[], control=Control())
 
 
 def test_every_sample_is_drawn_with_its_own_randomness(tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_a_missing_file_is_unreadable_here_and_bad_once_given_up(tmp_path: Path)
     (links / "train/even/004.txt").unlink()
     with Maker(task, data, links, 7, PATCHES) as maker:
         with pytest.raises(Unreadable, match=r"004\.txt: No such file") as raised:
-            maker.make(Grant(0, 1, "train", 2, 10, [2], []), [], ignore)
+            maker.make(Grant(0, 1, "train", 2, 10, [2], []), [], Control())
         assert raised.value.record == 2
-        made = maker.make(Grant(0, 2, "train", 2, 10, [2], [2]), [], ignore)
-    assert made.bad[0].reason == GIVEN_UP
+        made = maker.make(Grant(0, 2, "train", 2, 10, [2], [2]), [], Control())
+    assert made.bad[0].reason == GIVEN_UP.text
     assert np.floor(made.arrays[0][:, 0, 0]).tolist() == [6, 6, 6]
 
 
@@ -95,10 +95,93 @@ def test_what_the_pause_raises_passes_through(tmp_path: Path) -> None:
     class Over(Exception):
         pass
 
-    def end(_: str) -> None:
-        raise Over
+    class End(Control):
+        def pause(self) -> None:
+            raise Over
 
     task = NumberTask(NumberParams())
     links = write_numbers(tmp_path)
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker, pytest.raises(Over):
-        maker.make(Grant(0, 1, "train", 0, 0, [0], []), [], end)
+        maker.make(Grant(0, 1, "train", 0, 0, [0], []), [], End())
+
+
+class Misbehaving(NumberTask):
+    """Its `decode` raises what it is told to, for record 4 of the even ones."""
+
+    error: BaseException
+
+    def decode(self, data: bytes, record: Record) -> str:
+        if record.path == "train/even/004.txt":
+            raise self.error
+        return super().decode(data, record)
+
+
+def misbehave(links: Path, error: BaseException, control: Control | None = None) -> Made:
+    task = Misbehaving(NumberParams())
+    task.error = error
+    with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
+        grant = Grant(0, 1, "train", 2, 10, [1, 2], [])
+        return maker.make(grant, [], control or Control())
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError("8 GiB"), "train/even/004.txt: not enough memory here: 8 GiB"),
+        (MemoryError(), "train/even/004.txt: not enough memory here"),
+        (OSError(errno.ENOSPC, "No space left"), "train/even/004.txt: No space left"),
+        (OSError(errno.EMFILE, "Too many open files"), "train/even/004.txt: Too many open files"),
+    ],
+)
+def test_what_the_host_lacks_is_not_the_fault_of_the_record(
+    tmp_path: Path, error: BaseException, what: str
+) -> None:
+    with pytest.raises(Unreadable) as raised:
+        misbehave(write_numbers(tmp_path), error)
+    assert (raised.value.record, str(raised.value)) == (2, what)
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("image file is truncated"), "OSError: image file is truncated"),  # as Pillow does
+        (SystemExit(1), "SystemExit: 1"),
+        (Unprintable(), r"Unprintable: <exception str\(\) failed>"),
+        (ValueError("a name of bytes: \udcff"), r"ValueError: a name of bytes: \?"),
+        (ValueError("two\nlines"), "ValueError: two lines"),
+        (ValueError("x" * 10**6), "ValueError: xxx"),
+        (RecursionError("deep"), "RecursionError: deep"),
+    ],
+)
+def test_code_that_raises_makes_a_bad_record_with_its_traceback(
+    tmp_path: Path, error: BaseException, reason: str
+) -> None:
+    (bad,) = misbehave(write_numbers(tmp_path), error).bad
+    assert re.search(reason, bad.reason) and "\n" not in bad.reason
+    assert type(error).__name__ in bad.traceback or "x" * 1000 in bad.traceback
+    assert encode_bad(bad) == bad
+
+
+def encode_bad(bad: Bad) -> Bad:
+    """`bad` as it comes out at the other end of the wire."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(bad), type=Bad)
+
+
+def test_each_record_is_told_before_it_is_touched_the_stand_ins_too(tmp_path: Path) -> None:
+    told: list[tuple[int, str]] = []
+
+    class Listen(Control):
+        def begin(self, grant: Grant, record: int, path: str) -> None:
+            told.append((record, path))
+
+    misbehave(write_numbers(tmp_path), BadRecord("torn"), Listen())
+    assert told == [
+        (1, "train/even/002.txt"),
+        (2, "train/even/004.txt"),
+        (3, "train/even/006.txt"),
+    ]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import ConfigError
-from lib.plan.leases import BACKUP_FLOOR, READ_TRIES, Lease, Leases, Verdict
+from lib.plan.leases import Lease, Leases, Verdict
 from lib.plan.order import Plan, SplitOrder
+from lib.plan.suspects import READ_TRIES
 
 SAMPLE = 100  # bytes
 
@@ -44,7 +45,7 @@ class World:
     def step(self) -> None:
         action = self.random.choice(
             ["join", "grant", "grant", "finish", "finish", "finish", "hand", "hand", "kill",
-             "replay", "unreadable", "drain", "time"]
+             "replay", "unreadable", "drain", "time", "crash", "backup", "refuse"]
         )  # fmt: skip
         getattr(self, action)()
         assert 0 <= self.leases.charged <= self.leases.budget
@@ -90,6 +91,30 @@ class World:
             self.stale += [(name, *held) for held in self.alive.pop(name)]
             self.leases.leave(name)
 
+    def crash(self) -> None:
+        """A generator is lost, having said what it was at, or not."""
+        if (name := self.some()) and self.random.random() < 0.3:
+            held = self.alive.pop(name)
+            if held and self.random.random() < 0.5:
+                self.leases.doing(name, held[0][0], self.random.randrange(20), self.now)
+            self.stale += [(name, *one) for one in held]
+            for lost in self.leases.leave(name, "lost"):
+                if lost.given_up:
+                    assert lost.record is not None
+                    self.leases.give_up(lost.lease, lost.record, "it crashes")
+
+    def backup(self) -> None:
+        if found := self.leases.backup(self.now):
+            name, lease = found
+            assert list(self.leases.members[name].hand) == [lease.id]
+            self.alive[name].append((lease.id, lease.fence))
+
+    def refuse(self) -> None:
+        name = self.some()
+        if name and self.alive[name] and self.random.random() < 0.2:
+            lease, fence = self.alive[name].pop()
+            self.leases.refused(name, lease, fence, self.now)
+
     def replay(self) -> None:
         if self.stale:
             name, lease, fence = self.random.choice(self.stale)
@@ -101,7 +126,10 @@ class World:
         name = self.some()
         if name and self.alive[name] and self.random.random() < 0.3:
             lease, fence = self.alive[name].pop()
-            self.leases.unreadable(name, lease, fence, 0, self.now)
+            if self.leases.unreadable(name, lease, fence, 0, self.now):
+                found = self.leases.find(lease)
+                assert found is not None
+                self.leases.give_up(found, 0, "cannot be read")
 
     def drain(self) -> None:
         if (name := self.some()) and self.random.random() < 0.2:
@@ -207,9 +235,9 @@ def test_an_idle_generator_gets_the_late_head_when_the_budget_is_full() -> None:
         for lease in granted:
             leases.receive("fast", lease.id, lease.fence, 0.1, 0.1)
     assert leases.full
-    assert leases.grant("fast", 0.2) == []  # not late yet
-    (backup,) = leases.grant("fast", BACKUP_FLOOR + 0.2)
-    assert backup is head
+    assert leases.backup(0.2) is None  # not late yet
+    assert leases.backup(1.0) == ("fast", head)
+    assert leases.backup(9.0) is None  # two are enough
     verdict, ready = leases.receive("fast", head.id, head.fence, 0.1, 2.0)
     assert verdict is Verdict.ACCEPTED and ready[0] is head and len(ready) > 1
     assert leases.receive("slow", head.id, 1, 9.0, 3.0)[0] is Verdict.DUPLICATE
@@ -223,11 +251,12 @@ def test_a_record_is_given_up_after_three_readers_and_never_returned_to_one_that
     for attempt, name in enumerate(("a", "b", "c"), start=1):
         if attempt > 1:
             assert lease in leases.grant(name, 0.0)
-        given_up = leases.unreadable(name, lease.id, lease.fence, 5, 0.0)
-        assert given_up == (attempt == READ_TRIES)
-        if not given_up:
+        last = leases.unreadable(name, lease.id, lease.fence, 5, 0.0)
+        assert last == (attempt == READ_TRIES)
+        if not last:
             assert lease not in leases.grant(name, 0.0)
-    assert lease.bad == {5}
+    leases.give_up(lease, 5, "gone")
+    assert 5 in leases.avoid(lease)
 
 
 def test_leases_grow_to_fill_their_time_and_shrink_for_a_large_fleet() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -298,3 +301,32 @@ def test_every_real_photo_decodes_to_pillows_pixels() -> None:
     for path in paths:
         data = path.read_bytes()
         check(data, pillow(data))
+
+
+def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
+    """50,000 x 50,000 pixels in 300 bytes: 7.5 GB, where a process has 1 GB in all."""
+    code = """
+import resource, struct, zlib
+from lib.errors import BadRecord
+from lib.tasks import images
+import PIL.PngImagePlugin, PIL.TiffImagePlugin
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+head = chunk(b"IHDR", struct.pack(">IIBBBBB", 50000, 50000, 8, 2, 0, 0, 0))
+png = bytes.fromhex("89504e470d0a1a0a") + head + chunk(b"IDAT", b"x") + chunk(b"IEND", b"")
+tags = {256: 50000, 257: 50000, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 50000, 279: 100}
+rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+tiff = b"II*\\0" + struct.pack("<I", 108) + bytes(100) + struct.pack("<H", 9) + rows + bytes(4)
+for bomb in (png, tiff):
+    try:
+        images.decode(bomb)
+    except BadRecord as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.stdout.count("its header claims 50000 x 50000 pixels") == 2, done.stderr

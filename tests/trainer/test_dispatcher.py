@@ -13,8 +13,9 @@ import pytest
 from lib.errors import DataError, Rejected, StreamClosed
 from lib.tasks import identity
 from lib.tasks.base import Record
+from lib.wire import protocol as wire
 from tests.fakes import NumberTask, write_numbers
-from tests.rig import DEADLINE, SAMPLE, Rig, assert_clean, until
+from tests.rig import DEADLINE, SAMPLE, Rig, Stranger, assert_clean, until
 
 
 def test_the_stream_is_the_same_for_one_worker_and_for_three(rig: Callable[..., Rig]) -> None:
@@ -185,3 +186,79 @@ def test_a_report_row_names_each_generator(rig: Callable[..., Rig]) -> None:
     assert row["patches"] == 2 * (36 + 3)
     assert row["bytes"] == row["patches"] * SAMPLE
     assert msgspec.json.encode(row)
+
+
+def test_a_file_given_up_is_not_tried_again_in_later_epochs(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def read(self: NumberTask, links: Path, record: Record) -> bytes:
+        if record.path == "train/odd/009.txt":
+            tries.append(record.path)
+            raise OSError(5, "Input/output error")
+        return (links / record.path).read_bytes()
+
+    monkeypatch.setattr(NumberTask, "read", read)
+    one = rig(epochs=4)
+    one.worker()
+    assert_clean(one.drained())
+    assert len(tries) == 3
+    assert [row["epoch"] for row in one.rows] == [0, 1, 2, 3]
+    assert {row["reason"] for row in one.rows} == {
+        "could not be read on any of 3 tries, the last time: Input/output error"
+    }
+
+
+def test_one_generators_word_does_not_end_the_run(
+    rig: Callable[..., Rig], caplog: pytest.LogCaptureFixture
+) -> None:
+    """To the stranger every record of a class is bad; the worker can make what it cannot."""
+    one = rig()
+    stranger = Stranger(one)
+    stranger.joins(one.task.scan(one.links))
+    granted = stranger.hears()
+    assert isinstance(granted, wire.Lease)
+    other = Stranger(one, "other")  # does nothing yet, but might know better
+    other.joins(one.task.scan(one.links))
+    until(lambda: one.dispatcher.exchange.generators == 2)
+    grant = granted.grants[0]
+    stranger.say(
+        wire.encode(
+            wire.Fail(
+                run="run", lease=grant.lease, fence=grant.fence, record=-1, path="",
+                reason="every record of class odd is bad", retry=False,
+            )
+        )
+    )  # fmt: skip
+    until(lambda: one.dispatcher.exchange.faults["refused"] == 1)
+    stranger.sockets.close()
+    other.sockets.close()
+    one.worker()
+    assert_clean(one.drained())
+    said = f"far (pid 1), lease {grant.lease}: every record of class odd is bad; asking another"
+    assert said in caplog.text
+
+
+def test_a_careful_lease_is_announced_record_by_record_and_answered(
+    rig: Callable[..., Rig],
+) -> None:
+    one = rig()
+    first, second = Stranger(one, "first"), Stranger(one, "second")
+    first.joins(one.task.scan(one.links))
+    granted = first.hears()
+    assert isinstance(granted, wire.Lease) and not granted.grants[0].careful
+    first.sockets.close()  # gone without a goodbye
+    until(lambda: one.dispatcher.exchange.faults["lease_lost"] > 0)
+    second.joins(one.task.scan(one.links))
+    again = second.hears()
+    assert isinstance(again, wire.Lease)
+    grant = next(grant for grant in again.grants if grant.lease == granted.grants[0].lease)
+    assert grant.careful
+    beat = wire.Heartbeat(run="run", lease=grant.lease, record=grant.records[0], ask=True)
+    second.say(wire.encode(beat))
+    answer = second.answer()
+    assert (answer.lease, answer.record) == (grant.lease, grant.records[0])
+    one.worker()
+    second.sockets.close()
+    assert_clean(one.drained())

@@ -23,17 +23,19 @@ FROM_GENERATOR = [
         run="r", fingerprint="f", classes=("x", "y"), counts={"train": [1, 2]}, listing=b"z"
     ),
     wire.Heartbeat(run="r", doing="train/x/1.jpg"),
+    wire.Heartbeat(run="r", doing="train/x/1.jpg", lease=3, record=8, ask=True),
     wire.Fail(run="r", lease=1, fence=2, record=3, path="p", reason="gone", retry=True),
     wire.Bye(run="r", unstarted=[4, 5]),
 ]
 FROM_TRAINER = [
     wire.Welcome(
         run="r", task="camera", params={"patch": 64}, seed=1, patches={"train": 16},
-        data_port=12002, heartbeat=1.0, silence=5.0,
+        data_port=12002, heartbeat=1.0, silence=5.0, expiry=30.0,
     ),
     wire.Reject(reason="no"),
-    wire.Lease(run="r", grants=[wire.Grant(1, 2, "train", 0, 4, [7, 8], [])]),
+    wire.Lease(run="r", grants=[wire.Grant(1, 2, "train", 0, 4, [7, 8], [8], True)]),
     wire.Alive(run="r"),
+    wire.Alive(run="r", lease=3, record=8),
     wire.Reset(run="r"),
     wire.Fin(run="r", done=True),
 ]  # fmt: skip

@@ -1,0 +1,88 @@
+"""How long things take whom, and so how much each generator is given at a time. Pure.
+
+- A lease should take its generator LEASE_SECONDS: long enough to hide a round trip, short enough to
+  lose. So a generator at a tenth of the speed gets leases of a tenth of the visits, which hold up
+  the line no longer than anybody else's.
+- A generator holds two leases, so that it never waits for a round trip; more where they are both
+  short and small. One that lags holds one: its second would only wait.
+
+Times are the generators' own, of work, without what the network adds.
+"""
+
+from __future__ import annotations
+
+from lib.plan.order import Segment
+
+LEASE_SECONDS = 0.25  # aimed at, for a lease
+HAND_BYTES = 16 * 2**20  # a few milliseconds of a fast network
+HAND_SECONDS = 0.05  # work a generator holds beyond the lease that it is making
+LAG_FACTOR = 2.0  # a visit that takes that many times the fleet's mean: its generator lags
+BACKUP_FACTOR = 2.0  # a head later than this many times what a lease takes is late
+BACKUP_FLOOR = 0.2  # seconds; below it, jitter would look like lateness
+KEEP = 0.8  # weight of what was known, against the latest lease
+
+
+class Pace:
+    """Running means, of the fleet and of each generator."""
+
+    def __init__(self, lease_bytes: int) -> None:
+        self.lease_bytes = lease_bytes
+        self._fleet: dict[str, float] = {}  # split → seconds a visit
+        self._each: dict[str, dict[str, float]] = {}  # generator → the same
+        self._lease = LEASE_SECONDS  # seconds a lease
+        self._lease_bytes = lease_bytes  # size of the latest lease received
+
+    def learn(self, name: str, segment: Segment, visits: int, seconds: float) -> None:
+        """`name` took `seconds` for so many visits."""
+        for known in (self._fleet, self._each.setdefault(name, {})):
+            _learn(known, segment.split, seconds / visits)
+        self._lease = KEEP * self._lease + (1 - KEEP) * seconds
+        self._lease_bytes = visits * segment.visit_bytes
+
+    def overtaken(self, name: str, segment: Segment, visits: int, seconds: float) -> None:
+        """`name` had so many visits for `seconds`, and another was done with them first.
+
+        What it will take is not known then, but that it is slow is: it might never be first again.
+        """
+        if seconds / visits > (self.visit(name, segment.split) or 0.0):
+            _learn(self._each.setdefault(name, {}), segment.split, seconds / visits)
+
+    def forget(self, name: str) -> None:
+        self._each.pop(name, None)
+
+    def visit(self, name: str, split: str) -> float | None:
+        """Seconds that a visit takes `name`: its own mean, or the fleet's, or not known yet."""
+        return self._each.get(name, self._fleet).get(split, self._fleet.get(split))
+
+    def late(self, holder: str, other: str, segment: Segment, visits: int, ago: float) -> bool:
+        """Whether `other` would be sooner done with a lease that `holder` was granted `ago`.
+
+        By what is known of both; and after a while, whatever is known of the holder.
+        """
+        theirs, ours = (self.visit(name, segment.split) or 0.0 for name in (holder, other))
+        left = visits * theirs - ago
+        return left > visits * ours or ago > max(BACKUP_FLOOR, BACKUP_FACTOR * self._lease)
+
+    def hand(self, name: str) -> int:
+        """Leases for `name` to hold at once."""
+        if self._lags(name):
+            return 1
+        by_time = int(HAND_SECONDS / max(self._lease, 0.001))
+        return 2 + min(by_time, HAND_BYTES // self._lease_bytes)
+
+    def visits(self, name: str, segment: Segment) -> int:
+        """Visits in a lease for `name`, as far as bytes and time go; may be 0."""
+        seconds = self.visit(name, segment.split)
+        if seconds is None:
+            return 1
+        aim = min(LEASE_SECONDS, self._lease) if self._lags(name) else LEASE_SECONDS
+        by_time = int(aim / max(seconds, 1e-9))
+        return min(self.lease_bytes // segment.visit_bytes, by_time)
+
+    def _lags(self, name: str) -> bool:
+        each = self._each.get(name, {})
+        return any(seconds > LAG_FACTOR * self._fleet[split] for split, seconds in each.items())
+
+
+def _learn(known: dict[str, float], split: str, each: float) -> None:
+    known[split] = KEEP * known.get(split, each) + (1 - KEEP) * each
