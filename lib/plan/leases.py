@@ -28,6 +28,7 @@ from enum import Enum
 import msgspec
 
 from lib.errors import ConfigError
+from lib.plan.batches import Start
 from lib.plan.order import Plan, Segment
 
 LEASE_SECONDS = 0.25  # aimed at: long enough to hide a round trip, short enough to lose
@@ -84,7 +85,10 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class Leases:
-    """The table. Every method decides; the caller does the talking."""
+    """The table. Every method decides; the caller does the talking.
+
+    start: where the stream begins; what lies before it is never cut.
+    """
 
     def __init__(
         self,
@@ -95,22 +99,29 @@ class Leases:
         expiry: float = 30.0,
         silence: float = 5.0,
         exact: bool = True,
+        start: Start | None = None,
     ) -> None:
         self.plan, self.budget, self.lease_bytes = plan, budget, lease_bytes
+        self.start = start or Start()
         self.expiry, self.silence, self.exact = expiry, silence, exact
         self.members: dict[str, Member] = {}
         self.charged = 0  # bytes cut and not yet handed
         self.full = False  # the last look found no room in the budget for another lease
         self._next_id = 0
-        self._segment, self._visit = 0, 0  # where the next lease is cut
+        self._segment, self._visit = (
+            self.start.segment,
+            self.start.visit,
+        )  # where the next lease is cut
         self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
         self._pending: list[int] = []  # heap of ids to grant again
-        self._turn = 0  # arrival order: the segment that is being delivered, …
+        self._turn = self._segment  # arrival order: the segment that is being delivered, …
         self._undelivered = [s.visits for s in plan.segments]  # … what each still lacks, …
         self._early: dict[int, list[Lease]] = {}  # … and what came before its segment's turn
         self._visit_seconds: dict[str, float] = {}
         self._typical = LEASE_SECONDS  # running mean of the seconds that a lease takes
         self._typical_bytes = lease_bytes  # size of the latest lease received
+        if self._visit:
+            self._undelivered[self._segment] -= self._visit
         self._check_budget()
 
     def _check_budget(self) -> None:
@@ -341,6 +352,13 @@ class Leases:
     def handed(self, lease: Lease) -> None:
         """Every sample of `lease` has gone into a batch: its bytes leave the budget."""
         self.charged -= lease.nbytes
+
+    @property
+    def visits(self) -> int:
+        """Visits of the whole stream, from its start on."""
+        return sum(segment.visits for segment in self.plan.segments[self.start.segment :]) - (
+            self.start.visit
+        )
 
     @property
     def exhausted(self) -> bool:
