@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from typing import NoReturn
 
 from lib.errors import PushFitError
-
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
-
-interrupted = threading.Event()
-
-
-def end_on_signals() -> None:
-    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt in the main thread, and set `interrupted`.
-
-    The event because a Ctrl-C in `fit` was once seen to vanish: most likely the exception came up
-    inside a callback from C++, which drops it. Loops that take long look at the event as well. Set
-    here, it also works where a shell started us with Ctrl-C ignored, as it does with `&`.
-    """
-
-    def interrupt(number: int, frame: object) -> None:
-        interrupted.set()
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+from lib.interrupts import INTERRUPTED, leave_signals
 
 
 def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
@@ -47,4 +26,6 @@ def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
     except BrokenPipeError:  # `… | head` closed our output: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    finally:
+        leave_signals()
     sys.exit(code)

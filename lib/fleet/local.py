@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lib.entry import INTERRUPTED
+from lib.interrupts import INTERRUPTED
 
 PARENT = "PUSHFIT_PARENT"  # environment: pid of the process that a child must not outlive
 FINAL = (0, 2, 3)  # exit codes after which starting again would change nothing

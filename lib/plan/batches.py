@@ -20,7 +20,7 @@ from lib.plan.order import TRAIN, Plan, Segment
 
 
 class Start(msgspec.Struct, frozen=True, eq=False):
-    """Where a stream begins: at batch `batch` of segment `segment` (an index; the end: their count).
+    """Where a stream begins: at batch `batch` of segment number `segment` (past the last: its end).
 
     visit: the lowest visit with a sample that no batch before has.
     taken: (n,) samples that the batches before have of `visit`, `visit` + 1, …; none of later ones.

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from lib.errors import ProtocolError, PushFitError, StreamClosed
-from lib.plan.leases import Lease
 from lib.plan.batches import Start
+from lib.plan.leases import Lease
 from lib.plan.order import Plan
 from lib.trainer.exchange import TICK_SECONDS, Delivery, Exchange
 from lib.trainer.roster import Reference

@@ -9,8 +9,8 @@
   its last sample.
 - The audit counts samples by their place in the epoch, not leases: what it says does not rest on
   the bookkeeping that it checks.
-- A stream may begin anywhere (`plan.batches.Start`). What was fed is not yet what was trained: Keras
-  reads ahead. So `audited` tells the audit as it was at an earlier position.
+- A stream may begin anywhere (`plan.batches.Start`). Keras reads ahead, so what was fed is not yet
+  what was trained: `audited` tells the audit as it was at an earlier position.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Feed:
         return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
 
     def batches(self, split: str) -> Iterator[Batch]:
-        """The batches of `split` from where the stream stands, over all epochs, until the run ends or the feed is closed."""
+        """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
         while True:
             with self._turn:
                 while not self._closed and (turn := self._current()) is not None and turn != split:

@@ -65,10 +65,17 @@ class Reference(msgspec.Struct, frozen=True):
 class Roster:
     """Peers by name, and the run's data set once it is known."""
 
-    def __init__(self, libraries: dict[str, str], source: str, own: DataSet | None) -> None:
+    def __init__(
+        self,
+        libraries: dict[str, str],
+        source: str,
+        own: DataSet | None,
+        reference: Reference | None = None,
+    ) -> None:
+        """own: the trainer's data; reference: where it has none, that of the run it resumes."""
         self.libraries, self.source = libraries, source
         self.peers: dict[str, Peer] = {}
-        self.reference: Reference | None = None
+        self.reference = reference
         if own is not None:
             self.reference = Reference(
                 own.classes, own.counts(), own.fingerprint(), identity.listing(own), "the trainer"
@@ -124,6 +131,9 @@ class Roster:
                 f"classes differ: only there {sorted(theirs - ours)[:5]}, "
                 f"only in this run {sorted(ours - theirs)[:5]}"
             )
+        elif not self.reference.listing:
+            here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
+            detail = f"{here:,} records in this run, {there:,} there, or others of them"
         else:
             detail = identity.compare_listings(
                 wire.unpack_listing(ready.listing), self.reference.listing

@@ -20,14 +20,17 @@ import msgspec
 
 from cfg.base import StreamSettings
 from lib import tasks
-from lib.errors import DataError
+from lib.errors import ConfigError, DataError
 from lib.fleet.local import LocalFleet
+from lib.plan.batches import Start, start
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import TRAIN, VAL, DataSet
-from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.dispatcher import HASTY_SECONDS, Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
+from lib.trainer.roster import Reference
+from lib.trainer.state import State
 from lib.wire import endpoint
 from lib.wire.protocol import MAX_CONTROL_BYTES
 from lib.wire.transport import TrainerSockets
@@ -40,6 +43,7 @@ log = logging.getLogger("pushfit.trainer")
 class Stream:
     """Context manager. Entering binds and waits for the data set; leaving ends the fleet's work.
 
+    before: the run that is resumed; its stream begins where it stood.
     needs_data: the data set must be on this machine (its links were named, or local generators
     are to read it), rather than come with the first generator.
     Raises ConfigError and DataError before anything is started.
@@ -51,17 +55,20 @@ class Stream:
         params: msgspec.Struct,
         *,
         needs_data: bool,
+        before: State | None = None,
         quarantine: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.run = os.urandom(6).hex()
+        wire_run = os.urandom(6).hex()  # new at every start: what was made for the dead is foreign
+        self.run = before.run if before else wire_run
+        self.before = before
         self.task = tasks.load(settings.task)(params)
         self.links = Path(settings.links)
         self._fleet: LocalFleet | None = None
         self._quarantine = quarantine
         self._own = self._own_data(needs_data or settings.generators > 0)
         self._job = Job(
-            run=self.run,
+            run=wire_run,
             task=settings.task,
             params=msgspec.to_builtins(params),
             seed=settings.seed,
@@ -71,6 +78,7 @@ class Stream:
         )
         self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
         if self._own is not None:
+            self._compare(self._own)
             self._leases(self._own.counts())  # its errors come before any socket is open
 
     def _own_data(self, needed: bool) -> DataSet | None:
@@ -105,14 +113,52 @@ class Stream:
         return Plan(settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits)
 
     def _leases(self, counts: Mapping[str, list[int]]) -> Leases:
-        settings = self.settings
+        settings, plan = self.settings, self._plan(counts)
         return Leases(
-            self._plan(counts),
+            plan,
             budget=settings.buffer_bytes,
             lease_bytes=settings.lease_bytes,
             expiry=settings.expiry,
             silence=settings.silence,
             exact=settings.order == "exact",
+            start=self._start(plan),
+        )
+
+    def _start(self, plan: Plan) -> Start:
+        before = self.before
+        if before is None:
+            return Start()
+        if before.step and self.settings.order == "arrival":
+            raise ConfigError(
+                f"the run stands within epoch {before.epoch + 1}, and with --order arrival only "
+                "the start of an epoch is a place to go on from"
+            )
+        try:
+            return start(plan, before.epoch, before.step, self.settings.batch_size)
+        except ValueError as error:
+            raise ConfigError(f"the checkpoint stands at a place that is not there: {error}") from (
+                error
+            )
+
+    def _compare(self, own: DataSet) -> None:
+        """Raises DataError when this machine's data set is not the one of the run before."""
+        before = self.before
+        if before is None or own.fingerprint() == before.fingerprint:
+            return
+        then, now = sum(map(sum, before.counts.values())), sum(map(sum, own.counts().values()))
+        raise DataError(
+            f"the data set in {self.links} is not the one that the run was started with: {then:,} "
+            f"records of {len(before.classes)} classes then, {now:,} of {len(own.classes)} now"
+            + (", some of other names or sizes" if then == now else "")
+        )
+
+    def _reference(self) -> Reference | None:
+        """The data set of the run before: known without data here and before a generator comes."""
+        before = self.before
+        if before is None:
+            return None
+        return Reference(
+            before.classes, before.counts, before.fingerprint, [], "the run that is resumed"
         )
 
     def _bind(self) -> TrainerSockets:
@@ -133,6 +179,7 @@ class Stream:
             self.task.arrays(),
             lambda reference: self._leases(reference.counts),
             own_data=self._own,
+            reference=self._reference(),
             quarantine=self._quarantine,
         )
         self.dispatcher = Dispatcher(sockets, exchange)
@@ -146,13 +193,14 @@ class Stream:
         except BaseException:
             self.close(done=False, reason="the trainer did not start")
             raise
+        self.reference = reference
         self.classes = reference.classes
-        self.counts = reference.counts
         self.feed = Feed(
             self.dispatcher,
             self.task.arrays(),
             self.settings.batch_size,
             hashed=self.settings.hash,
+            before=self.before.audited if self.before else None,
         )
         return self
 
@@ -177,7 +225,8 @@ class Stream:
         if hasattr(self, "feed"):
             self.feed.close()
         if self._fleet is not None:
-            self._fleet.close()
+            # What a local generator holds is worth nothing now, and a person waits.
+            self._fleet.close(*([] if done else [HASTY_SECONDS]))
 
     def report(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """report.json, as docs/architecture.md describes it."""
