@@ -43,8 +43,7 @@ def put(model: keras.Model, extras: Extras, path: Path) -> None:
     if extras.global_seed is not None:
         _assign([global_seed_generator().state], [extras.global_seed], path)
     try:
-        version, internal, gauss = extras.python
-        random.setstate((version, tuple(internal), gauss))
+        random.setstate(extras.python)
         kind, keys, at, has_gauss, cached = extras.numpy
         np.random.set_state((kind, np.frombuffer(keys, np.uint32), at, has_gauss, cached))
     except (ValueError, TypeError) as error:

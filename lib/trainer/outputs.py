@@ -42,11 +42,11 @@ def prepare(out: Path, *, again: bool = False) -> Path:
     return out
 
 
-def take(out: Path) -> None:
+def take(out: Path) -> int:
     """Hold the folder `out` until this process ends, however it does: the kernel lets go of it.
 
     Removes what a process that was killed while writing has left there. Raises OutputError where
-    another trainer is at work.
+    another trainer is at work. Returns the descriptor that holds it.
     """
     file = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -61,6 +61,7 @@ def take(out: Path) -> None:
     os.ftruncate(file, 0)
     os.pwrite(file, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
     remove_leftovers(out)
+    return file
 
 
 def prepare_file(path: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -44,7 +43,7 @@ class Extras(msgspec.Struct, frozen=True):
     seeds: list[Array]
     metrics: list[Array]
     global_seed: Array | None
-    python: tuple[Any, ...]
+    python: tuple[int, tuple[int, ...], float | None]  # as random.getstate gives it
     numpy: tuple[str, bytes, int, int, float]  # as numpy.random.get_state gives it
 
 
