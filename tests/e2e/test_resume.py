@@ -171,7 +171,7 @@ def fitting(start: Starter, photos: Path, out: Path) -> Script:
 
 
 def stalled(start: Starter, photos: Path, out: Path) -> Script:
-    trainer = training(start, photos, out, "--buffer", "4MiB")
+    trainer = training(start, photos, out, "--buffer", "7MiB")
     trainer.wait_for("waiting for .* no generator is connected", 120.0)
     return trainer
 
