@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     out = Path(settings.out or f"runs/{settings.task}-{started}")
     before = resume.find(out, resolved.texts()) if settings.resume else None
     if before is not None and resume.is_complete(before, settings.epochs, out):
-        print(f"Run {before.run} is complete: {before.epoch} epochs. --epochs N trains it on.")
+        print(f"Run {before.run} is complete: {before.epoch} epoch(s). --epochs N trains it on.")
         return 0
     quarantine = Quarantine(out / "quarantine.jsonl")
     stream = Stream(

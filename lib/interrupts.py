@@ -67,7 +67,7 @@ class _Watch:
             if readable and set(os.read(self._read, 64)).intersection(SIGNALS):
                 self._on_signal(now)
             elif self._left() == 0.0:
-                self._end("a step takes longer than that")
+                self._end(f"not done within {PATIENCE_SECONDS} s")
 
     def _left(self) -> float | None:
         if self.deadline is None or self.unhurried:
@@ -84,7 +84,7 @@ class _Watch:
             self._end("told to a second time")
 
     def _end(self, why: str) -> None:
-        os.write(2, f"\nended at once: {why}. {self.advice}\n".encode())
+        os.write(2, f"\nended at once: {why}{self.advice}\n".encode())
         os._exit(INTERRUPTED)
 
     def look_again(self) -> None:

@@ -7,6 +7,7 @@ for the epochs after it; one that is resumed before an epoch's validation begins
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class Fit:
 
         Raises KeyboardInterrupt after Ctrl-C, once the model is saved.
         """
-        advice = f"The model as it was saved last is in {self.out / LAST}, if it was."
+        advice = f". To go on from its last checkpoint: {self._again()}"
         with interrupts.gently(self._end_waits, advice):
             try:
                 self._train()
@@ -215,6 +216,9 @@ class Fit:
         return {**last, "monitor": self.monitor, "best": self.checkpoints.best,
                 "steps_trained": self.trained.taken, "resumed_at": self._resumed_at}  # fmt: skip
 
+    def _again(self) -> str:
+        return f"python train_zmq.py --resume --out {shlex.quote(str(self.out))}"
+
     def _place(self) -> str:
         """Where training goes on, for people, who count from 1."""
         trained, steps = self.trained, self.stream.feed.steps(TRAIN)
@@ -233,7 +237,7 @@ class Fit:
                 lines.append(f"{taken}; kept is the model as it was saved last.")
             else:
                 lines.append(f"{taken}; no model is kept yet.")
-            lines.append(f"To go on: python train_zmq.py --resume --out {self.out}")
+            lines.append(f"To go on: {self._again()}")
         if (best := self.checkpoints.best) is not None:
             where = "held-out" if self.monitor.startswith("val_") else "training"
             last = self.trained.history.get(self.monitor, [])

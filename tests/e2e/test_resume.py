@@ -110,7 +110,7 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     same_run(state.read(calm / LAST), state.read(wild / LAST))
 
     # It is complete, says so, and can be trained on; other settings are refused.
-    assert "is complete: 3 epochs" in start("train_zmq.py", "--resume", "--out", wild).done()
+    assert "is complete: 3 epoch" in start("train_zmq.py", "--resume", "--out", wild).done()
     other = start("train_zmq.py", "--resume", "--out", wild, "--patch", 64)
     assert "error: --patch was 32 in the run in" in other.done(2)
     fewer = start("train_zmq.py", "--resume", "--out", wild, "--epochs", 2)
