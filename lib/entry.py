@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from lib.errors import PushFitError
-from lib.interrupts import INTERRUPTED, leave_signals
+from lib.interrupts import INTERRUPTED, end_now, interrupted, leave_signals
 
 
 def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
@@ -28,4 +28,6 @@ def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
         code = 0
     finally:
         leave_signals()
+    if code == INTERRUPTED and interrupted.is_set():
+        end_now(code)
     sys.exit(code)

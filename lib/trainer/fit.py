@@ -66,6 +66,7 @@ class Fit:
             feed.steps(VAL) or None,
             self.trained.step,
         )
+        self._callbacks = self._listed()
         if before is not None:
             self._resumed_at.append({"epoch": before.epoch, "step": before.step})
             print(f"Resuming run {before.run} at {self._place()}")
@@ -93,7 +94,7 @@ class Fit:
             return checkpoint.FrequentCheckpoints(interval, *given)
         return checkpoint.Checkpoints(*given)
 
-    def _callbacks(self) -> keras.callbacks.CallbackList:
+    def _listed(self) -> keras.callbacks.CallbackList:
         """One list for every `fit` of the run, with the run's own numbers."""
         used = [self.trained, self.progress]
         if self.settings.plateau_patience:
@@ -124,6 +125,7 @@ class Fit:
                 if interrupted.is_set():
                     self.progress.close()
                     self._save_interrupted()
+                    self._callbacks.on_train_end()  # TensorBoard writes out what it holds
                     raise KeyboardInterrupt from None
                 # What ends the stream reaches us through the back end's input pipeline, wrapped.
                 if (failure := self.stream.dispatcher.failure) is not None:
@@ -137,15 +139,15 @@ class Fit:
         self.stream.dispatcher.abort(PushFitError("the run was interrupted"))
 
     def _train(self) -> None:
-        trained, steps, listed = self.trained, self.stream.feed.steps(TRAIN), self._callbacks()
+        trained, steps = self.trained, self.stream.feed.steps(TRAIN)
         if trained.step == steps:
-            self._finish_epoch(listed)
+            self._finish_epoch()
         elif trained.step:
-            self._fit(listed, trained.epoch + 1, steps - trained.step)
+            self._fit(trained.epoch + 1, steps - trained.step)
         if trained.epoch < self.settings.epochs:
-            self._fit(listed, self.settings.epochs, None)
+            self._fit(self.settings.epochs, None)
 
-    def _fit(self, listed: keras.callbacks.CallbackList, stop: int, only: int | None) -> None:
+    def _fit(self, stop: int, only: int | None) -> None:
         """Train up to epoch `stop`; `only`: so many batches, of one epoch."""
         feed, task = self.stream.feed, self.stream.task
         self.model.fit(
@@ -155,14 +157,14 @@ class Fit:
             steps_per_epoch=only or feed.steps(TRAIN),
             validation_data=dataset(feed, task, VAL),
             validation_steps=feed.steps(VAL) or None,
-            callbacks=listed,
+            callbacks=self._callbacks,
             shuffle=False,  # the order is the plan's
             verbose=0,
         )
 
-    def _finish_epoch(self, listed: keras.callbacks.CallbackList) -> None:
+    def _finish_epoch(self) -> None:
         """What `fit` does once an epoch's last batch is trained on."""
-        feed, epoch = self.stream.feed, self.trained.epoch
+        feed, epoch, listed = self.stream.feed, self.trained.epoch, self._callbacks
         listed.on_train_begin()
         listed.on_epoch_begin(epoch)  # puts the epoch's metrics back
         logs = dict(self.model.get_metrics_result())
