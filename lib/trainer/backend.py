@@ -24,7 +24,7 @@ def _held_back() -> Iterator[None]:
         os.dup2(file.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             sys.stderr.flush()
             file.seek(0)
             os.write(kept, file.read())

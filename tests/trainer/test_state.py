@@ -14,15 +14,21 @@ import msgspec
 import numpy as np
 import pytest
 
+from cfg.base import TrainSettings
 from cfg.interval import Interval
-from lib import interrupts
-from lib.errors import ConfigError, OutputError
+from lib import interrupts, tasks
+from lib.errors import ConfigError, DataError, OutputError
 from lib.tasks import identity
+from lib.tasks.base import DataSet, Record
 from lib.trainer import checkpoint, extras, outputs, resume, state
 from lib.trainer.callbacks import Plateau
 from lib.trainer.feed import Audited
+from lib.trainer.roster import Peer, Reference, Roster
 from lib.trainer.state import LAST, Best, State, Waiting
+from lib.trainer.stream import Stream
 from lib.trainer.trained import Trained
+from lib.wire import protocol as wire
+from tests.e2e.conftest import write_photos
 
 X, Y = np.linspace(0, 1, 64, dtype=np.float32).reshape(16, 4), np.arange(16) % 2
 
@@ -247,3 +253,46 @@ def test_only_the_folder_of_a_run_is_resumed(run: Path) -> None:
     (run / "config.json").unlink()
     with pytest.raises(OutputError, match="not empty: choose another"):
         outputs.prepare(run, again=True)
+
+
+def test_the_data_set_must_be_the_runs(tmp_path: Path) -> None:
+    links = write_photos(tmp_path / "links")
+    flags = TrainSettings(links=str(links), bind="tcp://127.0.0.1:0")
+    params = tasks.load("camera").Params()
+    before = a_state(model(), classes=("alpha", "beta"), counts={"train": [4, 4], "val": [2, 2]})
+    with pytest.raises(
+        DataError, match=r"12 records of 2 classes then, 12 .* other names or sizes"
+    ):
+        Stream(flags, params, needs_data=True, before=before)
+    fewer = msgspec.structs.replace(before, counts={"train": [4, 3]})
+    with pytest.raises(DataError, match=r"7 records of 2 classes then, 12 of 2 now$"):
+        Stream(flags, params, needs_data=True, before=fewer)
+
+    def reopened(step: int, **different: Any) -> Stream:
+        data = tasks.load("camera")(params).scan(links)
+        same = {"classes": data.classes, "counts": data.counts(), "fingerprint": data.fingerprint()}
+        state_now = msgspec.structs.replace(before, **same, epoch=0, step=step)
+        with_flags = msgspec.structs.replace(flags, **different)
+        return Stream(with_flags, params, needs_data=True, before=state_now)
+
+    assert reopened(3).run == "abc"
+    with pytest.raises(ConfigError, match="batch 9 of an epoch of 4"):
+        reopened(9)
+    with pytest.raises(ConfigError, match="with --order arrival only the start"):
+        reopened(3, order="arrival")
+
+
+def test_a_generator_must_have_the_data_of_the_run_before() -> None:
+    data = DataSet(("a", "b"), {"train": (Record("x", 1, 0), Record("y", 1, 1))})
+    known = Reference(
+        data.classes, data.counts(), data.fingerprint(), [], "the run that is resumed"
+    )
+    roster = Roster({}, "", None, known)
+    peer = Peer("g", "far", 1, 0.0)
+    ready = wire.Ready(
+        run="r", fingerprint=data.fingerprint(), classes=data.classes, counts=data.counts()
+    )
+    assert roster.admit(peer, ready) == ""
+    other = msgspec.structs.replace(ready, fingerprint="other", counts={"train": [1, 2]})
+    said = roster.admit(peer, other)
+    assert "not that of the run that is resumed: 2 records in this run, 3 there" in said
