@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
             raise
     report = stream.report(fit.metrics())
     outputs.write_json(out / "report.json", report)
-    print(console.audit_table(report))
+    print(console.audit_table(report, over=not fit.interrupted))
     if quarantine.count:
         print(f"Which records are bad, and why: {quarantine.path}")
     print(fit.summary())

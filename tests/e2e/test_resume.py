@@ -216,6 +216,7 @@ def test_ctrl_c(
         return
     assert "the model as it was then is kept" in said
     assert f"To go on: python train_zmq.py --resume --out {out}" in said
+    assert "The run is not over: what is missing comes when it is resumed." in said
     kept = state.read(out / LAST)
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     assert kept.taken == report["metrics"]["steps_trained"] > 0
