@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 RUN = (
     *("--patch", 32, "--patches-per-visit", 16, "--batch-size", 16, "--epochs", 3, "--hash"),
-    *("--val-patches-per-visit", 48, "--plateau-patience", 1, "--mix-visits", 8),
+    *("--val-patches-per-visit", 24, "--plateau-patience", 1, "--mix-visits", 8),
     *("--manipulated", 0.5, "--deterministic", "--no-tensorboard", "--progress", "bar"),
 )  # fmt: skip
 TIMING = {"seconds", "patches_per_second", "stall_share"}
@@ -58,6 +58,7 @@ def variables(path: Path) -> Iterator[np.ndarray]:
         yield np.asarray(variable)
 
 
+@pytest.mark.timeout(900)  # six starts of TensorFlow and nine of Keras's loader
 def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path: Path) -> None:
     links = write_photos(tmp_path / "links", train=16, val=4)
     calm, wild = tmp_path / "calm", tmp_path / "wild"
