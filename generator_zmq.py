@@ -17,8 +17,9 @@ from pathlib import Path
 
 from cfg.base import GeneratorSettings
 from cfg.resolve import resolve
-from lib.entry import INTERRUPTED, enter
+from lib.entry import enter
 from lib.fleet.local import die_with_parent, supervise
+from lib.interrupts import INTERRUPTED
 
 LEVELS = {"warnings": logging.WARNING, "info": logging.INFO, "leases": logging.DEBUG}
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from cfg.base import SinkSettings
 from cfg.resolve import resolve
-from lib.entry import end_on_signals, enter
+from lib.entry import enter
 from lib.errors import ConfigError
+from lib.interrupts import end_on_signals
 
 
 def main(argv: list[str]) -> int:

@@ -4,7 +4,9 @@
     python train_zmq.py --task camera --links DIR --bind tcp://0.0.0.0:12001 --keys keys
     python generator_zmq.py --connect tcp://gpu-host:12001 --key node-1.key          there
 
-Or all on one machine: add --generators N.
+Or all on one machine: add --generators N. To go on with a run that ended early, or to train it on:
+
+    python train_zmq.py --resume --out runs/cam1
 
     fleet ─▶ Stream ─▶ Feed ─▶ dataset ─▶ model.fit ─▶ OUT/best.keras, last.keras, report.json, …
 """
@@ -14,9 +16,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from cfg.again import CONFIG
 from cfg.base import TrainSettings
 from cfg.resolve import resolve
-from lib.entry import INTERRUPTED, end_on_signals, enter
+from lib.entry import enter
+from lib.interrupts import INTERRUPTED, end_on_signals
 
 
 def main(argv: list[str]) -> int:
@@ -26,25 +30,31 @@ def main(argv: list[str]) -> int:
     end_on_signals()
 
     from lib.observe import console
-    from lib.trainer import backend, outputs
+    from lib.trainer import backend, outputs, resume
     from lib.trainer.quarantine import Quarantine
     from lib.trainer.stream import Stream
 
     started = time.strftime("%Y%m%d-%H%M%S")
     out = Path(settings.out or f"runs/{settings.task}-{started}")
+    before = resume.find(out, resolved.texts()) if settings.resume else None
+    if before is not None and resume.is_complete(before, settings.epochs, out):
+        print(f"Run {before.run} is complete: {before.epoch} epoch(s). --epochs N trains it on.")
+        return 0
     quarantine = Quarantine(out / "quarantine.jsonl")
     stream = Stream(
         settings,
         params,
         needs_data=resolved.given("links"),
+        before=before,
         quarantine=quarantine.add,
         earlier=quarantine.earlier(),
         listed=str(quarantine.path),
     )
-    outputs.prepare(out)
+    if not settings.resume:
+        outputs.take(outputs.prepare(out))
 
     # Keras takes seconds to import: not before flags, data and folder are known to be right.
-    print(backend.start())
+    print(backend.start(deterministic=settings.deterministic))
     from lib.trainer import models
     from lib.trainer.fit import Fit
 
@@ -52,16 +62,15 @@ def main(argv: list[str]) -> int:
     fit: Fit | None = None
     try:
         with stream:
-            fit = Fit(stream, settings, out)
-            outputs.write_json(out / "config.json", resolved.as_json())
+            fit = Fit(stream, settings, out, resume.fixed(resolved.texts()))
+            outputs.write_json(out / CONFIG, resolved.as_json())
             fit.run()
-    except KeyboardInterrupt:  # the fleet has been told that the run may come back
-        if fit is None:
+    except KeyboardInterrupt:  # the model is saved; the fleet knows that the run may come back
+        if fit is None or not fit.interrupted:
             raise
-        fit.save_interrupted()
     report = stream.report(fit.metrics())
     outputs.write_json(out / "report.json", report)
-    print(console.audit_table(report))
+    print(console.audit_table(report, over=not fit.interrupted))
     if quarantine.count:
         print(f"Which records are bad, and why: {quarantine.path}")
     print(fit.summary())

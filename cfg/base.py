@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cfg import hosts
+from cfg import hosts, interval
+from lib.errors import ConfigError
 
 KiB, MiB, GiB = 2**10, 2**20, 2**30
 
@@ -206,6 +207,20 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = ""
     tensorboard: Annotated[bool, about("Run", "Write TensorBoard logs to OUT.")] = True
+
+    def __post_init__(self) -> None:
+        if self.interval != interval.Interval() and self.order == "arrival":
+            raise ConfigError(
+                "--checkpoint-every needs --order exact: in order of arrival the batches of an "
+                "epoch are others each time, so only its start is a place to go on from"
+            )
+        if self.resume and not self.out:
+            raise ConfigError("--resume needs the folder of the run to go on with: give --out")
+
+    @property
+    def interval(self) -> interval.Interval:
+        """`checkpoint_every`, read. Raises ConfigError."""
+        return interval.parse(self.checkpoint_every)
 
 
 class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cfg import base, hosts
+from cfg.again import is_given
 from cfg.fields import PREFIX, Setting
 from lib.errors import ConfigError, nearest
 
@@ -81,6 +82,12 @@ class Layers:
                 unknown.append(variable)
         return unknown
 
+    def add_run(self, values: Mapping[str, tuple[object, str]]) -> None:
+        """The run that is resumed; parameters of another task than the one at hand are nobody's."""
+        for name, (value, source) in values.items():
+            if name in self.settings:
+                self.put(name, value, source, f"{name} in the config.json of the run before")
+
     def add_command_line(self, words: Mapping[str, str | bool]) -> None:
         for name, value in words.items():
             origin = f"{self.settings[name].flag} on the command line"
@@ -88,7 +95,7 @@ class Layers:
 
     def place_links(self) -> None:
         if "links" in self.values:
-            typed = self.sources["links"].startswith((COMMAND_LINE, "environment"))
+            typed = is_given(self.sources["links"])
             self.values["links"] = links_folder(self.values["links"], Path.cwd() if typed else ROOT)
 
 

@@ -3,9 +3,11 @@
     default  <  task        ROW of cfg/TASK.py
              <  host        rows of HOSTS in cfg/base.py that match this host
              <  environment PUSHFIT_NAME
+             <  run before  OUT/config.json, with --resume
              <  command line
 
-- The task decides which parameters there are, so ``--task`` is looked for first.
+- The task decides which parameters there are, so ``--task`` is looked for first; and which run is
+  resumed, if one is, before that.
 - A name that no program knows is refused in every layer, with the nearest one that is known. A
   name of another program's setting is passed over: rows and environments serve them all.
 - Every value is read by the same `Setting.read`, so a bad one is reported alike from anywhere.
@@ -15,11 +17,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from cfg import base, cli, hosts
+from cfg.again import is_given, settings_of_run
 from cfg.fields import PREFIX, Setting, parameters_of, settings_of
 from cfg.layers import PARENT, Layers, matches, task_row
 from lib import tasks
@@ -52,7 +56,7 @@ class Resolved(msgspec.Struct, Generic[S], frozen=True):
 
     def given(self, name: str) -> bool:
         """Whether the user named it: on the command line or in the environment."""
-        return not self.sources[name].startswith(("default", "task", "host"))
+        return is_given(self.sources[name])
 
     def as_json(self) -> dict[str, Any]:
         """For OUT/config.json: every value with its source. Parameters are among the settings."""
@@ -66,6 +70,10 @@ class Resolved(msgspec.Struct, Generic[S], frozen=True):
                 for setting in self.described
             },
         }
+
+    def texts(self) -> dict[str, str]:
+        """Every setting as it would be written on a command line."""
+        return {setting.name: setting.text(self.value(setting)) for setting in self.described}
 
     def argv(self) -> list[str]:
         """A command line that gives these settings, whatever the other layers say."""
@@ -107,12 +115,18 @@ def resolve(
 
     layers = Layers(list(own))
     task, params = None, None
-    first = next((setting for setting in own if setting.name == "task"), None)
-    if first is not None:
-        pick = Layers([first])
+    before: Mapping[str, tuple[object, str]] = {}
+    first = [setting for setting in own if setting.name in ("task", "resume", "out")]
+    if first:
+        pick = Layers(first)
         pick.add_hosts(rows, taken)
         pick.add_environment(environ)
-        pick.add_command_line(_task_words(prog, first, argv))
+        words = _first_words(prog, first, argv)
+        pick.add_command_line(words)
+        if pick.values.get("resume") and pick.values["out"]:
+            before = settings_of_run(Path(pick.values["out"]))
+            pick.add_run(before)
+            pick.add_command_line(words)
         task = str(pick.values["task"])
         params = load(task).Params
         layers.extend(parameters_of(task, params, taken))
@@ -122,6 +136,7 @@ def resolve(
     if unknown and PARENT not in environ:  # a parent has refused them already, knowing the task
         _refuse_variables(unknown, taken | set(layers.settings), load)
 
+    layers.add_run(before)
     parser = cli.build(prog, layers.described(), description=description, current=layers.current())
     layers.add_command_line(parser.words(argv))
     layers.place_links()
@@ -143,9 +158,11 @@ def resolve(
     )
 
 
-def _task_words(prog: str, setting: Setting, argv: Sequence[str]) -> dict[str, str | bool]:
-    """What `argv` says of ``--task``, and of nothing else."""
-    parser = cli.build(prog, [setting])
+def _first_words(
+    prog: str, settings: Sequence[Setting], argv: Sequence[str]
+) -> dict[str, str | bool]:
+    """What `argv` says of `settings`, and of nothing else."""
+    parser = cli.build(prog, settings)
     words = [word for word in argv if word not in ("-h", "--help")]
     return parser.words(words, strict=False)
 

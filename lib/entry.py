@@ -5,20 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
 from lib.errors import PushFitError
-
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+from lib.interrupts import INTERRUPTED, end_now, interrupted, leave_signals
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-interrupted = threading.Event()
 
 
 def printable(text: str) -> str:
@@ -34,22 +29,6 @@ class Printable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
-
-
-def end_on_signals() -> None:
-    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt in the main thread, and set `interrupted`.
-
-    The event because a Ctrl-C in `fit` was once seen to vanish: most likely the exception came up
-    inside a callback from C++, which drops it. Loops that take long look at the event as well. Set
-    here, it also works where a shell started us with Ctrl-C ignored, as it does with `&`.
-    """
-
-    def interrupt(number: int, frame: object) -> None:
-        interrupted.set()
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
@@ -69,4 +48,8 @@ def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
     except BrokenPipeError:  # `… | head` closed our output: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    finally:
+        leave_signals()
+    if code == INTERRUPTED and interrupted.is_set():
+        end_now(code)
     sys.exit(code)

@@ -52,6 +52,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while writing have left. Raises OutputError."""
+    for path in folder.glob(".*.tmp*"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise failure("remove", path, error) from error
+
+
 def _sync(path: Path) -> None:
     """Flush a file or a folder to the disk: a rename without it can survive its own contents."""
     descriptor = os.open(path, os.O_RDONLY)

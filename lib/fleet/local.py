@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lib.entry import INTERRUPTED
+from lib.interrupts import INTERRUPTED
 
 PARENT = "PUSHFIT_PARENT"  # environment: pid of the process that a child must not outlive
 FINAL = (0, 2, 3)  # exit codes after which starting again would change nothing
@@ -140,7 +140,7 @@ class LocalFleet:
         generator += ["--log", "warnings"]  # the trainer says who comes and goes
         self._command = [sys.executable, "-m", "lib.fleet.local", str(count), *generator]
         self._on_end = on_end
-        self._closing = threading.Event()
+        self._closing, self._grace = threading.Event(), 0.0
         # The kernel ties a child to the *thread* that started it: so this one lives as long.
         self._thread = threading.Thread(target=self._watch, name="local-fleet", daemon=True)
         self._thread.start()
@@ -156,7 +156,7 @@ class LocalFleet:
             while not self._closing.wait(LOOK) and supervisor.poll() is None:
                 pass
             if self._closing.is_set():
-                _end([supervisor], GRACE + 0.5)
+                _end([supervisor], self._grace)  # killed, it takes its children along
                 return
             if supervisor.returncode in FINAL:
                 self._on_end(supervisor.returncode)
@@ -164,8 +164,9 @@ class LocalFleet:
             log.warning("the supervisor of the local generators ended: starting it again")
             self._closing.wait(FIRST_PAUSE)
 
-    def close(self) -> None:
-        """End them all; returns when they have ended."""
+    def close(self, grace: float = GRACE + 0.5) -> None:
+        """End them all; returns when they have ended. `grace`: seconds they get to do so."""
+        self._grace = grace
         self._closing.set()
         self._thread.join()
 

@@ -139,12 +139,12 @@ def fleet(figures: Mapping[str, float]) -> str:
 _NUMBERS = ("expected", "seen", "duplicate", "missing", "bad")
 
 
-def audit_table(report: Mapping[str, Any]) -> str:
+def audit_table(report: Mapping[str, Any], *, over: bool = True) -> str:
     """The audit of a run as an aligned table with its verdict, for the end of the output.
 
     report: as in OUT/report.json; of it, `splits` is read: {split: [{"epoch" (from 0), "expected",
     "seen", "duplicate", "missing", "bad", "stream_sha256" (hex, or None when not computed)}]}.
-    Epochs are shown counted from 1, as in the progress lines.
+    Epochs are shown counted from 1, as in the progress lines. over: the run was not interrupted.
     """
     audits = [(split, audit) for split, epochs in report["splits"].items() for audit in epochs]
     if not audits:
@@ -159,7 +159,7 @@ def audit_table(report: Mapping[str, Any]) -> str:
         )
         for split, audit in audits
     ]
-    return "\n".join([*_aligned([header, *rows]), "", *_verdict(audits)])
+    return "\n".join([*_aligned([header, *rows]), "", *_verdict(audits, over)])
 
 
 def is_clean(report: Mapping[str, Any]) -> bool:
@@ -171,7 +171,7 @@ def _unclean(audit: Mapping[str, Any]) -> bool:
     return bool(audit["duplicate"] or audit["missing"] or audit["seen"] != audit["expected"])
 
 
-def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]], over: bool) -> list[str]:
     wrong = [
         f"  {split} epoch {audit['epoch'] + 1}: {audit['duplicate']:,} duplicate and "
         f"{audit['missing']:,} missing, {audit['seen']:,} seen of {audit['expected']:,}"
@@ -183,6 +183,8 @@ def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
         if wrong
         else ["Every sample was handed to fit exactly once."]
     )
+    if wrong and not over and not any(audit["duplicate"] for _, audit in audits):
+        lines = ["The run is not over: what is missing comes when it is resumed."]
     if bad := sum(audit["bad"] for _, audit in audits):
         visits = "1 visit" if bad == 1 else f"{bad:,} visits"
         lines.append(f"{visits} went to a substitute: the record itself is bad.")

@@ -31,6 +31,7 @@ from enum import Enum
 import msgspec
 
 from lib.plan import budget as budgets
+from lib.plan.batches import Start
 from lib.plan.order import Plan, Segment
 from lib.plan.pace import Pace
 from lib.plan.suspects import Case, to_avoid
@@ -93,7 +94,10 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class Leases:
-    """The table. Every method decides; the caller does the talking."""
+    """The table. Every method decides; the caller does the talking.
+
+    start: where the stream begins; what lies before it is never cut.
+    """
 
     def __init__(
         self,
@@ -103,24 +107,31 @@ class Leases:
         lease_bytes: int,
         expiry: float = 30.0,
         exact: bool = True,
+        start: Start | None = None,
         given_up: dict[tuple[str, int], str] | None = None,
     ) -> None:
         self.plan, self.budget, self.pace = plan, budget, Pace(lease_bytes)
+        self.start = start or Start()
         self.expiry, self.exact = expiry, exact
         self.members: dict[str, Member] = {}
         self.given_up = {} if given_up is None else given_up  # (split, record) → why: always bad
         self.charged = 0  # bytes cut and not yet handed
         self.full = False  # the last look found no room in the budget for another lease
         self._next_id = 0
-        self._segment, self._visit = 0, 0  # where the next lease is cut
+        self._segment, self._visit = (
+            self.start.segment,
+            self.start.visit,
+        )  # where the next lease is cut
         self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
         self.pending: list[int] = []  # heap of ids to grant again
-        self._turn = 0  # arrival order: the segment that is being delivered, …
+        self._turn = self._segment  # arrival order: the segment that is being delivered, …
         self._undelivered = [s.visits for s in plan.segments]  # … what each still lacks, …
         self._early: dict[int, list[Lease]] = {}  # … and what came before its segment's turn
         self._firsts = {
             split: [0, *itertools.accumulate(order.counts)] for split, order in plan.splits.items()
         }
+        if self._visit:
+            self._undelivered[self._segment] -= self._visit
         budgets.check(plan, budget)
 
     # -- the fleet ---------------------------------------------------------------------------
@@ -380,6 +391,13 @@ class Leases:
     def handed(self, lease: Lease) -> None:
         """Every sample of `lease` has gone into a batch: its bytes leave the budget."""
         self.charged -= lease.nbytes
+
+    @property
+    def visits(self) -> int:
+        """Visits of the whole stream, from its start on."""
+        return sum(segment.visits for segment in self.plan.segments[self.start.segment :]) - (
+            self.start.visit
+        )
 
     @property
     def exhausted(self) -> bool:

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lib.errors import ConfigError
+
 
 @contextmanager
 def _held_back() -> Iterator[None]:
@@ -22,7 +24,7 @@ def _held_back() -> Iterator[None]:
         os.dup2(file.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             sys.stderr.flush()
             file.seek(0)
             os.write(kept, file.read())
@@ -32,13 +34,27 @@ def _held_back() -> Iterator[None]:
             os.close(kept)
 
 
-def start() -> str:
-    """Import Keras and touch its devices. Returns e.g. "Keras 3.15 on tensorflow, cpu only"."""
+def _make_deterministic(name: str) -> None:
+    if name != "tensorflow":
+        raise ConfigError(f"--deterministic works on the TensorFlow back end, and this is {name}")
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
+def start(*, deterministic: bool = False) -> str:
+    """Import Keras and touch its devices. Returns e.g. "Keras 3.15 on tensorflow, cpu only".
+
+    deterministic: have the same operations give the same bits. Raises ConfigError where the back
+    end has no such switch.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it writes later
     with _held_back():
         import keras
 
         devices = keras.distribution.list_devices()
+        if deterministic:
+            _make_deterministic(keras.backend.backend())
         keras.ops.zeros(1)  # the first operation is what looks for a GPU
     on = [name for name in devices if not name.lower().startswith("cpu")]
     what = f"{len(on)} accelerator{'s' if len(on) > 1 else ''}" if on else "cpu only"

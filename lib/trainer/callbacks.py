@@ -23,6 +23,7 @@ from lib.errors import ConfigError, OutputError
 from lib.observe import console
 from lib.observe.console import Live
 from lib.trainer.outputs import write_text
+from lib.trainer.state import Waiting
 
 Figures = Callable[[], Mapping[str, float]]
 """Gives "patches_per_second", "stall_share" (0 to 1) and "generators"; called from any thread."""
@@ -91,14 +92,31 @@ def _rows_before(epoch: int, path: Path) -> list[dict[str, Any]]:
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
-    """Keras's ReduceLROnPlateau; follows the training metric in epochs without validation."""
+    """Keras's ReduceLROnPlateau; follows the training metric in epochs without validation.
+
+    It counts on over several `fit`s, and from `before`, its state in a run that is resumed.
+    """
 
     def __init__(
-        self, monitor: str, factor: float = 0.5, patience: int = 5, min_lr: float = 1e-6
+        self,
+        monitor: str,
+        factor: float = 0.5,
+        patience: int = 5,
+        min_lr: float = 1e-6,
+        before: Waiting | None = None,
     ) -> None:
         mode = "min" if monitor.endswith("loss") else "max"
         super().__init__(monitor, factor=factor, patience=patience, min_lr=min_lr, mode=mode)
         self._training = monitor.removeprefix("val_")
+        before = before or Waiting()
+        self.best, self.wait, self.cooldown_counter = before.best, before.wait, before.cooldown
+
+    def state(self) -> Waiting:
+        best = None if self.best is None else float(self.best)
+        return Waiting(best, int(self.wait), int(self.cooldown_counter))
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        pass  # Keras would start counting anew
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -129,18 +147,24 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """Live progress of training and validation; use it with `fit(…, verbose=0)`.
 
     validation_steps: batches of the validation split, when known.
+    done_before: batches of the first epoch that an earlier process has trained on.
     Call `close` in a `finally`, so that Ctrl-C leaves a clean line.
     """
 
     async_safe = True
 
     def __init__(
-        self, figures: Figures, live: Live | None = None, validation_steps: int | None = None
+        self,
+        figures: Figures,
+        live: Live | None = None,
+        validation_steps: int | None = None,
+        done_before: int = 0,
     ) -> None:
         super().__init__()
         self.figures = figures
         self.live = live if live is not None else Live()
         self.validation_steps = validation_steps
+        self._done_before = done_before
         self._lock = threading.Lock()
         self._phase = ""
         self._done = 0
@@ -153,7 +177,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._enter("train", self._epoch, self.params.get("steps"))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._step("train", batch, logs or {})
+        self._step("train", self._done_before + batch, logs or {})
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         label = f"{self._epoch} validation" if self._epoch else "evaluation"
@@ -172,7 +196,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         seconds = time.monotonic() - self._began
         facts = f"{_metrics(logs or {})}, {console.fleet(self.figures())}, {seconds:.0f} s"
         self.live.end(f"{self._epoch}: {facts}")
-        self._epoch = None
+        self._epoch, self._done_before = None, 0
 
     def close(self) -> None:
         """Take the bar off the terminal."""

@@ -1,29 +1,43 @@
 """The model on disk: `OUT/last.keras` after every epoch, `OUT/best.keras` when it got better.
 
-Both are whole `.keras` files (structure, weights, optimizer state) and are written atomically: a
-run that dies while it saves, or fills the disk, leaves the checkpoint from before.
+Both are whole `.keras` files (structure, weights, optimizer state; and the run's `State`) and are
+written atomically: a run that dies while it saves, or fills the disk, leaves the checkpoint from
+before. best.keras is replaced first: dying between the two leaves a last.keras from which the same
+epoch is ended again.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from cfg.interval import Interval
 from lib.errors import ConfigError
 from lib.files import replacing
+from lib.interrupts import unhurried
+from lib.trainer.state import BEST, LAST, Best, State, write
 
-LAST, BEST = "last.keras", "best.keras"
 
+def save(
+    model: keras.Model, path: Path, state: State | None = None, copy: Path | None = None
+) -> None:
+    """Write `model` and `state` to `path` (a `.keras` file), atomically. Raises OutputError.
 
-def save(model: keras.Model, path: Path) -> None:
-    """Write `model` to `path` (a `.keras` file), atomically. Raises OutputError."""
+    copy: where the same is to be written, just before.
+    """
     with replacing(path) as temporary:
         model.save(temporary)
+        if state is not None:
+            write(temporary, state)
+        if copy is not None:  # not a second save: half the work, and the same, byte for byte
+            with replacing(copy) as second:
+                shutil.copyfile(temporary, second)
 
 
 def load(path: Path, *, compiled: bool = False) -> keras.Model:
@@ -43,30 +57,43 @@ def load(path: Path, *, compiled: bool = False) -> keras.Model:
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the two checkpoints at each epoch's end; `save_last` is for Ctrl-C.
 
+    Use it after every callback whose state it saves.
+
     monitor: a metric to be maximised, or minimised when its name ends with "loss". Until the first
         epoch with validation, the training metric of the same name stands in.
-    best: the monitored value of an existing best.keras, when a run is resumed.
+    describe: gives the state to save with the model.
+    before: of a run that is resumed.
     """
 
-    def __init__(self, out: Path, monitor: str, best: float | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        monitor: str,
+        describe: Callable[[], State] | None = None,
+        before: Best | None = None,
+    ) -> None:
         super().__init__()
+        before = before or Best()
         self.out = out
         self.monitor = monitor
-        self.best = best
-        self._stand_in = best is None
+        self.best, self._stand_in = before.value, before.stand_in
+        self._describe = describe
+
+    def state(self) -> Best:
+        return Best(self.best, self._stand_in)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self.save_last()
         value = self._value(logs or {})
-        if value is not None and self._better(value):
-            # A copy, not a second save: half the work, and best is last, byte for byte.
-            with replacing(self.out / BEST) as temporary:
-                shutil.copyfile(self.out / LAST, temporary)
+        better = value is not None and self._better(value)
+        if better:
             self.best = value
+        self.save_last(self.out / BEST if better else None)
 
-    def save_last(self) -> None:
-        """Write OUT/last.keras as the model is now. Raises OutputError."""
-        save(self.model, self.out / LAST)
+    def save_last(self, copy: Path | None = None) -> None:
+        """Write OUT/last.keras as the model is now, and a copy. Raises OutputError."""
+        with unhurried():
+            state = self._describe() if self._describe is not None else None
+            save(self.model, self.out / LAST, state, copy)
 
     def _value(self, logs: Mapping[str, Any]) -> float | None:
         """The monitored value of an epoch; None when this epoch says nothing about it."""
@@ -84,3 +111,25 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         if self.best is None:
             return True
         return value < self.best if self.monitor.endswith("loss") else value > self.best
+
+
+class FrequentCheckpoints(Checkpoints):
+    """Saves within epochs as well.
+
+    A class of its own: that it has a batch hook makes Keras hand out every step's figures before
+    the next step, where the back end would else run ahead.
+    """
+
+    def __init__(self, interval: Interval, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._interval = interval
+        self._batches, self._saved = 0, time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._batches += 1
+        if self._interval.due(self._batches, time.monotonic() - self._saved):
+            self.save_last()
+
+    def save_last(self, copy: Path | None = None) -> None:
+        super().save_last(copy)
+        self._batches, self._saved = 0, time.monotonic()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from lib.errors import ProtocolError, PushFitError, StreamClosed
+from lib.plan.batches import Start
 from lib.plan.leases import Lease
 from lib.plan.order import Plan
 from lib.trainer.exchange import TICK_SECONDS, Delivery, Exchange
@@ -22,7 +23,8 @@ from lib.wire import protocol as wire
 from lib.wire.transport import TrainerSockets
 
 LEND_SECONDS = 0.002  # how long our thread leaves the sockets to the consumer
-FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN
+FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN, …
+HASTY_SECONDS = 0.5  # … when a person waits for the end of an interrupted run
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
 REMIND_SECONDS = 30.0  # … and again so often
 
@@ -63,9 +65,16 @@ class Dispatcher:
         assert self.exchange.leases is not None
         return self.exchange.leases.plan
 
+    @property
+    def start_at(self) -> Start:
+        """Where the stream begins."""
+        assert self.exchange.leases is not None
+        return self.exchange.leases.start
+
     def deliveries(self) -> Iterator[Delivery]:
         """Every lease of the run, in order. Ends with the run; raises what ended it early."""
-        left = sum(segment.visits for segment in self.plan.segments)
+        assert self.exchange.leases is not None
+        left = self.exchange.leases.visits
         while left:
             for delivery in self._next():
                 left -= delivery.lease.count
@@ -110,10 +119,10 @@ class Dispatcher:
             self._thread.join()
         with self._baton:
             fin = wire.Fin(run=self.exchange.job.run, done=done, reason=reason)
-            self._farewell(wire.encode(fin))
+            self._farewell(wire.encode(fin), FAREWELL_SECONDS if done else HASTY_SECONDS)
             self._sockets.close()
 
-    def _farewell(self, fin: bytes) -> None:
+    def _farewell(self, fin: bytes, seconds: float) -> None:
         """Say FIN to all, and stay until each has said BYE.
 
         A generator's DEALER (with IMMEDIATE) drops what it has not read when its peer closes: FIN
@@ -121,7 +130,7 @@ class Dispatcher:
         """
         fleet = self.exchange.connected()
         waiting = {name for name in fleet if self._sockets.send_control(name, fin)}
-        until = time.monotonic() + FAREWELL_SECONDS
+        until = time.monotonic() + seconds
         while waiting and time.monotonic() < until:
             self._sockets.poll(TICK_SECONDS)
             while self._sockets.receive_data() is not None:

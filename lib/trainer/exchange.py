@@ -75,11 +75,12 @@ class Exchange:
         make_leases: Callable[[Reference], Leases],
         *,
         own_data: DataSet | None = None,
+        reference: Reference | None = None,
         bad: BadList | None = None,
     ) -> None:
         self.job, self._layout = job, wire.Layout(specs)
         self.faults: Counter[str] = Counter()
-        self.roster = Roster(identity.libraries(), identity.source_hash(), own_data)
+        self.roster = Roster(identity.libraries(), identity.source_hash(), own_data, reference)
         self.leases: Leases | None = None  # None until the data set is known
         self.ready: deque[list[Delivery]] = deque()
         self.handed: deque[Lease] = deque()

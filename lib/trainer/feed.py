@@ -9,6 +9,8 @@
   its last sample.
 - The audit counts samples by their place in the epoch, not leases: what it says does not rest on
   the bookkeeping that it checks.
+- A stream may begin anywhere (`plan.batches.Start`). Keras reads ahead, so what was fed is not yet
+  what was trained: `audited` tells the audit as it was at an earlier position.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ import logging
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from lib.errors import StreamClosed
+from lib.plan.batches import Start, batches, place
 from lib.plan.leases import Lease
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
@@ -46,21 +50,56 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
     arrays: Arrays
 
 
-class EpochAudit:
-    """What came of one segment: every sample's count, and the SHA-256 of its batches."""
+class Audited(msgspec.Struct, frozen=True):
+    """The audit at a position, for the checkpoint.
 
-    def __init__(self, segment: Segment, hashed: bool) -> None:
-        self.segment, self.bad = segment, 0
+    rows: {split: the rows of its epochs before}; bad, chain: of the segment that it stands in.
+    """
+
+    rows: dict[str, list[dict[str, Any]]] = {}
+    bad: list[int] = []
+    chain: bytes = b""
+
+
+class EpochAudit:
+    """What came of one segment: every sample's count, and a hash of its batches.
+
+    The hash is a chain, so that a resumed run can go on with it: h₀ is 32 zero bytes and, for the
+    batches n = 1, 2, …, hₙ = SHA-256(hₙ₋₁ ‖ SHA-256(the bytes of batch n's arrays, in the task's
+    order)). `stream_sha256` is the last hₙ, in hexadecimal.
+
+    before: rows of the batches that an earlier process trained on; bad, chain: as it left them.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        hashed: bool,
+        before: Iterable[np.ndarray] = (),
+        bad: Iterable[int] = (),
+        chain: bytes = b"",
+    ) -> None:
+        self.segment, self.bad = segment, list(bad)  # bad: visits whose record was substituted
         self._seen = np.zeros(segment.samples, np.uint8)
-        self._hash = hashlib.sha256() if hashed else None
+        self._batches = 0  # counted before `_chain` begins
+        for rows in before:
+            self._seen[rows] = 1
+            self._batches += 1
+        self._chain = [chain or bytes(32)] if hashed else []  # after each batch since
         self._row: dict[str, Any] | None = None
 
     def count(self, places: np.ndarray, arrays: Arrays) -> None:
         """A batch was made of the samples at `places` (visit · K + patch) of this segment."""
         np.add.at(self._seen, places, 1)
-        if self._hash is not None:
+        if self._chain:
+            batch = hashlib.sha256()
             for array in arrays.values():
-                self._hash.update(array.data)
+                batch.update(array.data)
+            self._chain.append(hashlib.sha256(self._chain[-1] + batch.digest()).digest())
+
+    def chain(self, batch: int) -> bytes:
+        """The hash after `batch` batches."""
+        return self._chain[batch - self._batches] if self._chain else b""
 
     def row(self) -> dict[str, Any]:
         """One entry of report.json's `splits`. bad: visits whose record was substituted."""
@@ -72,8 +111,8 @@ class EpochAudit:
             "seen": int((self._seen > 0).sum()),
             "duplicate": int((self._seen > 1).sum()),
             "missing": int((self._seen == 0).sum()),
-            "bad": self.bad,
-            "stream_sha256": self._hash.hexdigest() if self._hash is not None else None,
+            "bad": len(set(self.bad)),
+            "stream_sha256": self._chain[-1].hex() if self._chain else None,
         }
 
     def close(self) -> None:
@@ -81,9 +120,17 @@ class EpochAudit:
         self._row = self.row()
         self._seen = np.empty(0, np.uint8)
 
+    def pass_by(self) -> None:
+        """Training has passed this segment: let go what a checkpoint within it would need."""
+        self.close()
+        self.bad, self._chain = [], self._chain[-1:]
+
 
 class Feed:
-    """Batches of a run. `batches(split)` may be used by one thread for each split."""
+    """Batches of a run. `batches(split)` may be used by one thread for each split.
+
+    before: the audit at the stream's start, of a run that is resumed.
+    """
 
     def __init__(
         self,
@@ -92,16 +139,20 @@ class Feed:
         batch_size: int,
         *,
         hashed: bool = False,
+        before: Audited | None = None,
     ) -> None:
         self.plan: Plan = dispatcher.plan
         self.specs, self.batch_size, self.hashed = specs, batch_size, hashed
         self._dispatcher = dispatcher
+        self._start, self._before = dispatcher.start_at, before or Audited()
         self._audits: list[EpochAudit] = []
         self._stream = self._all_batches()
         self._first: Batch | None = None
         self._turn = threading.Condition()
-        self._pulled = 0  # batches of the whole run pulled so far
         self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
+        self._pulled = self._start.batch  # batches of the whole run pulled so far
+        if self._start.segment:
+            self._pulled += int(self._ends[self._start.segment - 1])
         self._closed = False
         self._complained = 0.0
         self.waited = 0.0  # seconds in which no delivery was there when one was wanted
@@ -114,7 +165,7 @@ class Feed:
         return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
 
     def batches(self, split: str) -> Iterator[Batch]:
-        """The batches of `split`, over all epochs, until the run ends or the feed is closed."""
+        """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
         while True:
             with self._turn:
                 while not self._closed and (turn := self._current()) is not None and turn != split:
@@ -142,8 +193,25 @@ class Feed:
 
     def audit(self) -> dict[str, list[dict[str, Any]]]:
         """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
-        splits: dict[str, list[dict[str, Any]]] = {split: [] for split in self.plan.splits}
+        return self._rows(list(self._audits))
+
+    def audited(self, epoch: int, step: int) -> Audited:
+        """The audit when `step` batches of `epoch` were trained on, and nothing beyond."""
+        index, batch = place(self.plan, epoch, step, self.batch_size)
+        done = [audit for audit in self._audits if audit.segment.index < index]
+        rows = self._rows(done)
+        for audit in done:
+            audit.pass_by()
         for audit in self._audits:
+            if batch and audit.segment.index == index:
+                return Audited(rows, sorted(set(audit.bad)), audit.chain(batch))
+        if batch:  # nothing was fed since the position that this process began at
+            return msgspec.structs.replace(self._before, rows=rows)
+        return Audited(rows)
+
+    def _rows(self, audits: list[EpochAudit]) -> dict[str, list[dict[str, Any]]]:
+        splits = {split: list(self._before.rows.get(split, ())) for split in self.plan.splits}
+        for audit in audits:
             splits[audit.segment.split].append(audit.row())
         return splits
 
@@ -187,11 +255,17 @@ class Feed:
 
     def _all_batches(self) -> Iterator[Batch]:
         deliveries = self._timed(self._dispatcher.deliveries())
-        for segment in self.plan.segments:
+        for segment in self.plan.segments[self._start.segment :]:
+            start = Start(segment.index)
             audit = EpochAudit(segment, self.hashed)
+            numbered = enumerate(batches(self.plan, segment, self.batch_size))
+            if segment.index == self._start.segment and self._start.batch:
+                start, known = self._start, self._before
+                trained = (rows for _, rows in islice(numbered, start.batch))
+                audit = EpochAudit(segment, self.hashed, trained, known.bad, known.chain)
             self._audits.append(audit)
-            window = _Window(deliveries, segment, self._dispatcher.handed, audit)
-            for number, rows in enumerate(_rows(self.plan, segment, self.batch_size)):
+            window = _Window(deliveries, segment, self._dispatcher.handed, audit, start)
+            for number, rows in numbered:
                 arrays, places = window.take(rows, self.specs)
                 audit.count(places, arrays)
                 self.samples += len(rows)
@@ -226,13 +300,15 @@ class _Window:
         segment: Segment,
         handed: Callable[[Lease], None],
         audit: EpochAudit,
+        start: Start,
     ) -> None:
         self._deliveries, self._segment = deliveries, segment
         self._handed, self._audit = handed, audit
         self._firsts: list[int] = []  # first row of each delivery
         self._held: list[Delivery | None] = []  # None once its last sample is taken
         self._left: list[int] = []  # samples still to take from each
-        self._rows = 0  # rows delivered so far
+        self._rows = start.visit * segment.patches  # rows delivered so far
+        self._taken, self._first = start.taken, start.visit  # by the batches before the start
 
     def take(self, rows: np.ndarray, specs: tuple[ArraySpec, ...]) -> tuple[Arrays, np.ndarray]:
         """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places."""
@@ -269,20 +345,14 @@ class _Window:
         while self._rows <= row:
             delivery = next(self._deliveries)
             samples = delivery.lease.count * self._segment.patches
+            left = samples
+            if len(self._taken):  # only in exact order, where visits come as they are numbered
+                low = delivery.lease.start - self._first
+                left -= int(self._taken[low : low + delivery.lease.count].sum())
             self._firsts.append(self._rows)
-            self._held.append(delivery)
-            self._left.append(samples)
+            self._held.append(delivery if left else None)
+            self._left.append(left)
             self._rows += samples
-            self._audit.bad += len(delivery.bad)
-
-
-def _rows(plan: Plan, segment: Segment, batch_size: int) -> Iterator[np.ndarray]:
-    """The rows of each batch of `segment`: `batch_size` of them, fewer in the last one."""
-    held = np.empty(0, np.int64)
-    for visits, patches in plan.mixed(segment):
-        held = np.concatenate([held, visits * segment.patches + patches])
-        for start in range(0, len(held) - batch_size + 1, batch_size):
-            yield held[start : start + batch_size]
-        held = held[len(held) - len(held) % batch_size :]
-    if len(held):
-        yield held
+            self._audit.bad += [bad.visit for bad in delivery.bad]
+            if not left:
+                self._handed(delivery.lease)

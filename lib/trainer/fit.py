@@ -1,57 +1,80 @@
 """`model.fit` over a stream: the model, its callbacks, and what the run writes besides.
 
-Counted here is what was *trained* (steps that Keras reports), beside what the feed handed on.
+A run that is resumed within an epoch goes on in a `fit` for the rest of that epoch, and in another
+for the epochs after it; one that is resumed before an epoch's validation begins with that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import shlex
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from cfg.base import TrainSettings
-from lib.entry import interrupted
+from lib import interrupts
+from lib.errors import PushFitError
+from lib.interrupts import interrupted
 from lib.observe import console, sheet
 from lib.observe.metrics import Recent
+from lib.tasks import identity
 from lib.tasks.base import TRAIN, VAL
-from lib.trainer import callbacks, checkpoint, models
+from lib.trainer import callbacks, checkpoint, extras, models
 from lib.trainer.feed import Batch
 from lib.trainer.fit_data import dataset, prepare
+from lib.trainer.state import LAST, State
 from lib.trainer.stream import Stream
+from lib.trainer.trained import Trained
 
 SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
-
-
-class Steps(keras.callbacks.Callback):  # type: ignore[misc]
-    """Counts the training steps that were taken, and stops after one when told to."""
-
-    async_safe = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.taken = 0
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self.taken += 1
-        if interrupted.is_set():
-            raise KeyboardInterrupt
 
 
 class Fit:
     """One training. Raises ConfigError for a model that does not fit the data."""
 
-    def __init__(self, stream: Stream, settings: TrainSettings, out: Path) -> None:
-        self.stream, self.settings, self.out = stream, settings, out
+    def __init__(
+        self, stream: Stream, settings: TrainSettings, out: Path, fixed: dict[str, str]
+    ) -> None:
+        self.stream, self.settings, self.out, self._fixed = stream, settings, out, fixed
         self.interrupted = False
-        self.history: dict[str, list[float]] = {}
-        self.steps = Steps()
-        task, feed = stream.task, stream.feed
+        feed, before = stream.feed, stream.before
         if settings.mixed_precision:
             models.set_precision("mixed_float16")
         keras.utils.set_random_seed(settings.seed)
-        self.model = models.build(
+        self.model = checkpoint.load(out / LAST, compiled=True) if before else self._build()
+        self.monitor = models.monitor(self.model)
+        if before is None:
+            self._draw_sheet(feed.first())
+        if before is not None or keras.backend.backend() != "tensorflow":
+            prepare(self.model, stream.task, feed.specs)
+        self.trained = Trained(before, out / LAST)
+        self._saved = (self.trained.epoch, self.trained.step) if before else None
+        self._resumed_at = list(before.resumed_at) if before else []
+        self.recent = Recent(feed, lambda: stream.dispatcher.exchange.generators)
+        self.checkpoints = self._checkpoints(before)
+        self.plateau = callbacks.Plateau(
+            self.monitor,
+            settings.plateau_factor,
+            settings.plateau_patience,
+            before=before.waiting if before else None,
+        )
+        self.progress = callbacks.Progress(
+            self.recent,
+            console.Live(style=settings.progress),
+            feed.steps(VAL) or None,
+            self.trained.step,
+        )
+        self._callbacks = self._listed()
+        if before is not None:
+            self._resumed_at.append({"epoch": before.epoch, "step": before.step})
+            print(f"Resuming run {before.run} at {self._place()}")
+            extras.put(self.model, before.extras, out / LAST)
+
+    def _build(self) -> keras.Model:
+        settings, stream = self.settings, self.stream
+        model = models.build(
             settings.model,
             classes=len(stream.classes),
             weights=settings.weights,
@@ -59,74 +82,168 @@ class Fit:
             dropout=settings.dropout,
             dense2=settings.dense2,
             highpass=settings.highpass,
-            **task.model_needs(),
+            **stream.task.model_needs(),
         )
-        models.compile(self.model, settings.optimizer, settings.learning_rate)
-        self.monitor = models.monitor(self.model)
-        self._draw_sheet(feed.first())
-        prepare(self.model, task, feed.first())
-        self.recent = Recent(feed, lambda: stream.dispatcher.exchange.generators)
-        self.checkpoints = checkpoint.Checkpoints(out, self.monitor)
-        self.progress = callbacks.Progress(
-            self.recent, console.Live(style=settings.progress), feed.steps(VAL) or None
-        )
+        models.compile(model, settings.optimizer, settings.learning_rate)
+        return model
 
-    def _callbacks(self) -> list[keras.callbacks.Callback]:
-        settings = self.settings
-        used = [self.steps, self.checkpoints, self.progress]
-        if settings.plateau_patience:
-            used.append(
-                callbacks.Plateau(self.monitor, settings.plateau_factor, settings.plateau_patience)
-            )
+    def _checkpoints(self, before: State | None) -> checkpoint.Checkpoints:
+        given = (self.out, self.monitor, self._state, before.best if before else None)
+        interval = self.settings.interval
+        if interval.due(2**62, math.inf):
+            return checkpoint.FrequentCheckpoints(interval, *given)
+        return checkpoint.Checkpoints(*given)
+
+    def _listed(self) -> keras.callbacks.CallbackList:
+        """One list for every `fit` of the run, with the run's own numbers."""
+        used = [self.trained, self.progress]
+        if self.settings.plateau_patience:
+            used.append(self.plateau)
         used.append(callbacks.History(self.out / "history.csv", self.recent))
-        if settings.tensorboard:
+        if self.settings.tensorboard:
             used.append(callbacks.tensorboard(self.out / "tensorboard"))
-        return used
+        used.append(self.checkpoints)
+        return keras.callbacks.CallbackList(
+            used,
+            add_history=True,  # `fit` returns it
+            model=self.model,
+            epochs=self.settings.epochs,
+            steps=self.stream.feed.steps(TRAIN),
+            verbose=0,
+        )
 
     def run(self) -> None:
-        """Train all epochs."""
+        """Train from where the run stands to its last epoch.
+
+        Raises KeyboardInterrupt after Ctrl-C, once the model is saved.
+        """
+        advice = f". To go on from its last checkpoint: {self._again()}"
+        with interrupts.gently(self._end_waits, advice):
+            try:
+                self._train()
+            except (Exception, KeyboardInterrupt) as error:
+                if interrupted.is_set():
+                    self.progress.close()
+                    self._save_interrupted()
+                    self._callbacks.on_train_end()  # TensorBoard writes out what it holds
+                    raise KeyboardInterrupt from None
+                # What ends the stream reaches us through the back end's input pipeline, wrapped.
+                if (failure := self.stream.dispatcher.failure) is not None:
+                    raise failure from error
+                raise
+            finally:
+                self.progress.close()
+
+    def _end_waits(self) -> None:
+        """Nobody waits for the fleet any more, nor does TensorFlow, which Python cannot stop."""
+        self.stream.dispatcher.abort(PushFitError("the run was interrupted"))
+
+    def _train(self) -> None:
+        trained, steps = self.trained, self.stream.feed.steps(TRAIN)
+        if trained.step == steps:
+            self._finish_epoch()
+        elif trained.step:
+            self._fit(trained.epoch + 1, steps - trained.step)
+        if trained.epoch < self.settings.epochs:
+            self._fit(self.settings.epochs, None)
+
+    def _fit(self, stop: int, only: int | None) -> None:
+        """Train up to epoch `stop`; `only`: so many batches, of one epoch."""
         feed, task = self.stream.feed, self.stream.task
-        try:
-            history = self.model.fit(
-                dataset(feed, task, TRAIN),
-                epochs=self.settings.epochs,
-                steps_per_epoch=feed.steps(TRAIN),
-                validation_data=dataset(feed, task, VAL),
-                validation_steps=feed.steps(VAL) or None,
-                callbacks=self._callbacks(),
-                shuffle=False,  # the order is the plan's
+        self.model.fit(
+            dataset(feed, task, TRAIN, only),
+            initial_epoch=self.trained.epoch,
+            epochs=stop,
+            steps_per_epoch=only or feed.steps(TRAIN),
+            validation_data=dataset(feed, task, VAL),
+            validation_steps=feed.steps(VAL) or None,
+            callbacks=self._callbacks,
+            shuffle=False,  # the order is the plan's
+            verbose=0,
+        )
+
+    def _finish_epoch(self) -> None:
+        """What `fit` does once an epoch's last batch is trained on."""
+        feed, epoch, listed = self.stream.feed, self.trained.epoch, self._callbacks
+        listed.on_train_begin()
+        listed.on_epoch_begin(epoch)  # puts the epoch's metrics back
+        logs = dict(self.model.get_metrics_result())
+        if feed.steps(VAL):
+            held_out = self.model.evaluate(
+                dataset(feed, self.stream.task, VAL),
+                steps=feed.steps(VAL),
+                callbacks=listed,
+                return_dict=True,
                 verbose=0,
             )
-        except Exception as error:
-            # What ends the stream reaches us through the back end's input pipeline, wrapped.
-            if (failure := self.stream.dispatcher.failure) is not None:
-                raise failure from error
-            raise
-        finally:
-            self.progress.close()
-        self.history = history.history
+            logs |= {f"val_{name}": value for name, value in held_out.items()}
+        listed.on_epoch_end(epoch, logs)
+        listed.on_train_end(logs)
 
-    def save_interrupted(self) -> None:
-        """After Ctrl-C: keep the model as it is now in OUT/last.keras."""
+    def _state(self) -> State:
+        """For the checkpoint that is being written."""
+        trained, reference = self.trained, self.stream.reference
+        self._saved = trained.epoch, trained.step
+        return State(
+            run=self.stream.run,
+            settings=self._fixed,
+            source=identity.source_hash(),
+            classes=reference.classes,
+            counts=reference.counts,
+            fingerprint=reference.fingerprint,
+            epoch=trained.epoch,
+            step=trained.step,
+            taken=trained.taken,
+            resumed_at=self._resumed_at,
+            history=trained.history,
+            best=self.checkpoints.state(),
+            waiting=self.plateau.state(),
+            extras=extras.take(self.model, trained.metrics()),
+            audited=self.stream.feed.audited(trained.epoch, trained.step),
+            given_up=self.stream.given_up,
+        )
+
+    def _save_interrupted(self) -> None:
+        """Keep the model as it is now in OUT/last.keras, unless that is what is in there."""
         self.interrupted = True
+        trained = self.trained
+        if (trained.epoch, trained.step) == self._saved:
+            return
+        if trained.step and self.settings.order == "arrival":
+            return  # nothing to go on from: see TrainSettings
         self.checkpoints.save_last()
 
     def metrics(self) -> dict[str, Any]:
         """For report.json: the last epoch's figures, the best monitored one, steps trained."""
-        last = {name: round(float(values[-1]), 6) for name, values in self.history.items()}
+        last = {name: round(values[-1], 6) for name, values in self.trained.history.items()}
         return {**last, "monitor": self.monitor, "best": self.checkpoints.best,
-                "steps_trained": self.steps.taken}  # fmt: skip
+                "steps_trained": self.trained.taken, "resumed_at": self._resumed_at}  # fmt: skip
+
+    def _again(self) -> str:
+        return f"python train_zmq.py --resume --out {shlex.quote(str(self.out))}"
+
+    def _place(self) -> str:
+        """Where training goes on, for people, who count from 1."""
+        trained, steps = self.trained, self.stream.feed.steps(TRAIN)
+        if trained.step == steps:
+            return f"the validation of epoch {trained.epoch + 1}"
+        return f"epoch {trained.epoch + 1}, batch {trained.step + 1:,} of {steps:,}"
 
     def summary(self) -> str:
         """The last lines that a person reads."""
         lines = []
         if self.interrupted:
-            lines.append(
-                f"Interrupted after {self.steps.taken} steps; the model as it was then is kept."
-            )
+            taken = f"Interrupted after {self.trained.taken:,} steps"
+            if self._saved == (self.trained.epoch, self.trained.step):
+                lines.append(f"{taken}; the model as it was then is kept.")
+            elif self._saved:
+                lines.append(f"{taken}; kept is the model as it was saved last.")
+            else:
+                lines.append(f"{taken}; no model is kept yet.")
+            lines.append(f"To go on: {self._again()}")
         if (best := self.checkpoints.best) is not None:
             where = "held-out" if self.monitor.startswith("val_") else "training"
-            last = self.history.get(self.monitor, [])
+            last = self.trained.history.get(self.monitor, [])
             then = f" (best of {len(last)} epochs; the last: {last[-1]:.1%})" if last else ""
             lines.append(f"Best {where} accuracy: {best:.1%}{then}")
         lines.append(f"The run's files: {self.out}/ (look at samples.png first)")

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cfg.again import CONFIG
 from lib.errors import OutputError
-from lib.files import failure, replacing
+from lib.files import failure, remove_leftovers, replacing
 
+LOCK = ".lock"  # open and locked by the trainer at work
 PROBE_BYTES = 2**16  # an empty file fits on a full disk
 
 
-def prepare(out: Path) -> Path:
-    """Make the run's folder, and its parents; an existing empty one will do. Returns `out`.
+def prepare(out: Path, *, again: bool = False) -> Path:
+    """Make the run's folder, and its parents. Returns `out`.
 
-    Raises OutputError when it holds files already (a run never overwrites another), or cannot be
+    An existing empty folder will do; `again`: so will one that a run was begun in. Raises
+    OutputError when it holds other files (a run never overwrites another), or when it cannot be
     made or written to.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
+        held = {path.name for path in out.iterdir()}
+        if held - {LOCK} and not (again and held & {LOCK, CONFIG}):
+            advice = "to go on with the run in it, add --resume; or " if CONFIG in held else ""
             raise OutputError(
-                f"{out} exists already and is not empty: choose another --out, or delete it"
+                f"{out} exists already and is not empty: {advice}choose another --out, or delete it"
             )
         _try_writing(out)
     except FileExistsError as error:
@@ -33,6 +40,28 @@ def prepare(out: Path) -> Path:
     except OSError as error:
         raise failure("make the output folder", out, error) from error
     return out
+
+
+def take(out: Path) -> int:
+    """Hold the folder `out` until this process ends, however it does: the kernel lets go of it.
+
+    Removes what a process that was killed while writing has left there. Raises OutputError where
+    another trainer is at work. Returns the descriptor that holds it.
+    """
+    file = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        who = os.pread(file, 200, 0).decode(errors="replace")
+        os.close(file)
+        raise OutputError(
+            f"another trainer is at work in {out} ({who or 'it has only just started'}): "
+            "end it first, or choose another --out"
+        ) from None
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    remove_leftovers(out)
+    return file
 
 
 def prepare_file(path: Path) -> Path:

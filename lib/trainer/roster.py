@@ -92,13 +92,20 @@ class Roster:
     Bounded: who never worked is forgotten when it goes, and of those that did the last `KEPT` stay.
     """
 
-    def __init__(self, libraries: dict[str, str], source: str, own: DataSet | None) -> None:
+    def __init__(
+        self,
+        libraries: dict[str, str],
+        source: str,
+        own: DataSet | None,
+        reference: Reference | None = None,
+    ) -> None:
+        """own: the trainer's data; reference: where it has none, that of the run it resumes."""
         self.libraries, self.source = libraries, source
         self.peers: dict[str, Peer] = {}
         self._gone: dict[str, None] = {}  # those of the peers that have gone, in turn
         self._earlier = Peer("", "", 0, 0.0)  # the sum of those that are no longer kept
         self._earlier_count = 0
-        self.reference: Reference | None = None
+        self.reference = reference
         if own is not None:
             self.reference = Reference(
                 own.classes, own.counts(), own.fingerprint(), identity.listing(own), "the trainer"
@@ -173,6 +180,9 @@ class Roster:
                 f"classes differ: only there {sorted(theirs - ours)[:5]}, "
                 f"only in this run {sorted(ours - theirs)[:5]}"
             )
+        elif not self.reference.listing:
+            here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
+            detail = f"{here:,} records in this run, {there:,} there, or others of them"
         else:
             detail = identity.compare_listings(
                 wire.unpack_listing(ready.listing), self.reference.listing

@@ -21,15 +21,18 @@ import msgspec
 
 from cfg.base import StreamSettings
 from lib import tasks
-from lib.errors import DataError
+from lib.errors import ConfigError, DataError
 from lib.fleet.local import LocalFleet
+from lib.plan.batches import Start, start
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import TRAIN, VAL, DataSet
 from lib.trainer.badlist import BadList, Limit
-from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.dispatcher import HASTY_SECONDS, Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.feed import Feed
+from lib.trainer.roster import Reference
+from lib.trainer.state import State
 from lib.wire import endpoint, keys
 from lib.wire.admission import Admission
 from lib.wire.protocol import MAX_CONTROL_BYTES
@@ -43,6 +46,7 @@ log = logging.getLogger("pushfit.trainer")
 class Stream:
     """Context manager. Entering binds and waits for the data set; leaving ends the fleet's work.
 
+    before: the run that is resumed; its stream begins where it stood.
     needs_data: the data set must be on this machine (its links were named, or local generators
     are to read it), rather than come with the first generator.
     quarantine: gets a row for each bad record of an epoch; earlier, listed: see `BadList`.
@@ -55,6 +59,7 @@ class Stream:
         params: msgspec.Struct,
         *,
         needs_data: bool,
+        before: State | None = None,
         quarantine: Callable[[Mapping[str, Any]], None] | None = None,
         earlier: Iterable[Mapping[str, Any]] = (),
         listed: str = "",
@@ -66,7 +71,10 @@ class Stream:
         if settings.keys:
             self._admission = Admission(keys.KeyFolder(Path(settings.keys)))
         self._private: tempfile.TemporaryDirectory[str] | None = None
-        self.run = os.urandom(6).hex()
+        wire_run = os.urandom(6).hex()  # new at every start: what was made for the dead is foreign
+        self.run = before.run if before else wire_run
+        self.before = before
+        self._given_up_before = before.given_up if before else []
         self.task = tasks.load(settings.task)(params)
         self.links = Path(settings.links)
         self._fleet: LocalFleet | None = None
@@ -74,7 +82,7 @@ class Stream:
         self._bad = BadList(quarantine, limit, earlier=earlier, listed=listed)
         self._own = self._own_data(needs_data or settings.generators > 0)
         self._job = Job(
-            run=self.run,
+            run=wire_run,
             task=settings.task,
             params=msgspec.to_builtins(params),
             seed=settings.seed,
@@ -85,6 +93,7 @@ class Stream:
         )
         self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
         if self._own is not None:
+            self._compare(self._own)
             self._leases(self._own.counts())  # its errors come before any socket is open
 
     def _own_data(self, needed: bool) -> DataSet | None:
@@ -119,13 +128,59 @@ class Stream:
         return Plan(settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits)
 
     def _leases(self, counts: Mapping[str, list[int]]) -> Leases:
-        settings = self.settings
+        settings, plan = self.settings, self._plan(counts)
         return Leases(
-            self._plan(counts),
+            plan,
             budget=settings.buffer_bytes,
             lease_bytes=settings.lease_bytes,
             expiry=settings.expiry,
             exact=settings.order == "exact",
+            start=self._start(plan),
+            given_up={(split, record): why for split, record, why in self._given_up_before},
+        )
+
+    @property
+    def given_up(self) -> list[tuple[str, int, str]]:
+        """(split, record, why) of the records that every later grant substitutes."""
+        leases = self.dispatcher.exchange.leases
+        found = list(leases.given_up.items()) if leases else []
+        return [(split, record, why) for (split, record), why in found]
+
+    def _start(self, plan: Plan) -> Start:
+        before = self.before
+        if before is None:
+            return Start()
+        if before.step and self.settings.order == "arrival":
+            raise ConfigError(
+                f"the run stands within epoch {before.epoch + 1}, and with --order arrival only "
+                "the start of an epoch is a place to go on from"
+            )
+        try:
+            return start(plan, before.epoch, before.step, self.settings.batch_size)
+        except ValueError as error:
+            raise ConfigError(f"the checkpoint stands at a place that is not there: {error}") from (
+                error
+            )
+
+    def _compare(self, own: DataSet) -> None:
+        """Raises DataError when this machine's data set is not the one of the run before."""
+        before = self.before
+        if before is None or own.fingerprint() == before.fingerprint:
+            return
+        then, now = sum(map(sum, before.counts.values())), sum(map(sum, own.counts().values()))
+        raise DataError(
+            f"the data set in {self.links} is not the one that the run was started with: {then:,} "
+            f"records of {len(before.classes)} classes then, {now:,} of {len(own.classes)} now"
+            + (", some of other names or sizes" if then == now else "")
+        )
+
+    def _reference(self) -> Reference | None:
+        """The data set of the run before: known without data here and before a generator comes."""
+        before = self.before
+        if before is None:
+            return None
+        return Reference(
+            before.classes, before.counts, before.fingerprint, [], "the run that is resumed"
         )
 
     def _bind(self) -> TrainerSockets:
@@ -167,6 +222,7 @@ class Stream:
             self.task.arrays(),
             lambda reference: self._leases(reference.counts),
             own_data=self._own,
+            reference=self._reference(),
             bad=self._bad,
         )
         self.dispatcher = Dispatcher(sockets, exchange)
@@ -178,13 +234,14 @@ class Stream:
         except BaseException:
             self.close(done=False, reason="the trainer did not start")
             raise
+        self.reference = reference
         self.classes = reference.classes
-        self.counts = reference.counts
         self.feed = Feed(
             self.dispatcher,
             self.task.arrays(),
             self.settings.batch_size,
             hashed=self.settings.hash,
+            before=self.before.audited if self.before else None,
         )
         return self
 
@@ -209,7 +266,8 @@ class Stream:
         if hasattr(self, "feed"):
             self.feed.close()
         if self._fleet is not None:
-            self._fleet.close()
+            # What a local generator holds is worth nothing now, and a person waits.
+            self._fleet.close(*([] if done else [HASTY_SECONDS]))
         if self._private is not None:
             self._private.cleanup()
 

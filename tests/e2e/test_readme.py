@@ -29,6 +29,7 @@ GENERATE = (
 )
 KEYS = ["python -m lib.wire.keys make node-1", "python -m lib.wire.keys make node-2"]
 KEYS += ["python -m lib.wire.keys list", "python -m lib.wire.keys revoke node-2"]
+RESUME = "python train_zmq.py --resume --out runs/cam1"
 SINK = (
     "python sink_zmq.py --null --task camera --links DIR --epochs 2 --generators 2 --report r.json"
 )
@@ -37,6 +38,7 @@ COVERED = {
     "make test",
     TRAIN,
     GENERATE,
+    RESUME,
     SINK,
     *KEYS,
     "python -m cfg",
@@ -105,6 +107,12 @@ def test_a_trainer_and_generators_on_two_hosts(
     assert "exactly once" in trainer.done()
     fleet.done()
     assert (out / "best.keras").is_file()
+    resumed = start(*words(RESUME, **{"runs/cam1": out}))
+    assert "is complete" in resumed.done()
+    longer = start(*words(RESUME, **{"runs/cam1": out}), "--epochs", 2)
+    fleet = start(*words(GENERATE, **{"DIR": photos, "gpu-host:12001": f"127.0.0.1:{port}"}))
+    assert "at epoch 2, batch 1 of 4" in longer.done()
+    fleet.done()
 
 
 @pytest.mark.slow

@@ -128,3 +128,14 @@ def test_the_audit_says_what_is_wrong():
 
 def test_no_epoch_no_verdict():
     assert "nothing to audit" in audit_table({"splits": {"train": []}})
+
+
+def test_the_verdict_of_a_run_that_was_interrupted():
+    part = {"splits": {"train": [audit(0, seen=500, missing=500)]}}
+    assert "NOT every sample" in audit_table(part)
+    said = audit_table(part, over=False)
+    assert said.endswith("The run is not over: what is missing comes when it is resumed.")
+    twice = {"splits": {"train": [audit(0, seen=500, missing=500, duplicate=1)]}}
+    assert "NOT every sample" in audit_table(twice, over=False)
+    whole = {"splits": {"train": [audit(0)]}}
+    assert "exactly once" in audit_table(whole, over=False)

@@ -13,7 +13,8 @@ import pytest
 from lib import files
 from lib.errors import ConfigError, OutputError
 from lib.trainer import checkpoint, outputs
-from lib.trainer.checkpoint import BEST, LAST, Checkpoints
+from lib.trainer.checkpoint import Checkpoints
+from lib.trainer.state import BEST, LAST, Best
 
 
 def tiny(units=2, start=0.0):
@@ -88,7 +89,7 @@ def test_training_accuracy_stands_in_until_there_is_validation(tmp_path):
 
 
 def test_a_resumed_run_keeps_a_better_one(tmp_path):
-    run = Run(tmp_path, best=0.7)
+    run = Run(tmp_path, before=Best(0.7, stand_in=False))
     assert run(val_accuracy=0.6) is None
     assert run(accuracy=0.9) is None
     assert run(val_accuracy=0.8) == 2

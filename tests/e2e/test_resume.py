@@ -1,0 +1,228 @@
+"""Killed at bad moments and resumed, a run ends as one that was left alone, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from lib.trainer import state
+from lib.trainer.state import LAST, State
+from tests.e2e.conftest import write_photos
+from tests.e2e.processes import Script, Starter, free_port, until
+
+pytestmark = pytest.mark.slow
+
+RUN = (
+    *("--patch", 32, "--patches-per-visit", 16, "--batch-size", 16, "--epochs", 3, "--hash"),
+    *("--val-patches-per-visit", 24, "--plateau-patience", 1, "--mix-visits", 8),
+    *("--manipulated", 0.5, "--deterministic", "--no-tensorboard", "--progress", "bar"),
+)  # fmt: skip
+TIMING = {"seconds", "patches_per_second", "stall_share"}
+
+
+def saving(out: Path) -> bool:
+    return any(out.glob(".last.keras.*"))
+
+
+def same_run(first: State, second: State) -> None:
+    for name in State.__struct_fields__:
+        if name not in ("run", "resumed_at"):
+            assert getattr(first, name) == getattr(second, name), name
+
+
+def history(out: Path) -> list[dict[str, str]]:
+    with (out / "history.csv").open(newline="") as file:
+        return [
+            {key: value for key, value in row.items() if key not in TIMING}
+            for row in csv.DictReader(file)
+        ]
+
+
+def variables(path: Path) -> Iterator[np.ndarray]:
+    from lib.trainer import checkpoint
+
+    model = checkpoint.load(path, compiled=True)
+    for variable in [*model.weights, *model.optimizer.variables]:
+        yield np.asarray(variable)
+
+
+@pytest.mark.timeout(900)  # six starts of TensorFlow and nine of Keras's loader
+def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path: Path) -> None:
+    links = write_photos(tmp_path / "links", train=16, val=4)
+    calm, wild = tmp_path / "calm", tmp_path / "wild"
+    start.trainer(links, *RUN, "--generators", 1, "--out", calm).done(seconds=240.0)
+
+    port = free_port()
+    fleet = [start.generator(links, port) for _ in range(2)]
+    chance = random.Random(3)
+    flags = ("--checkpoint-every", 5, "--bind", f"tcp://127.0.0.1:{port}", "--out", wild)
+    trainer = start.trainer(links, *RUN, *flags)
+
+    def kill_and_resume() -> Script:
+        trainer.send(signal.SIGKILL)
+        trainer.process.wait()
+        before = state.read(wild / LAST)
+        list(variables(wild / LAST))  # the previous checkpoint is whole
+        resumed = start("train_zmq.py", "--resume", "--out", wild)
+        said = resumed.wait_for(r"Resuming run \w+ at (.*)", 120.0)[1]
+        steps = 32
+        if before.step < steps:
+            assert said == f"epoch {before.epoch + 1}, batch {before.step + 1} of {steps}"
+        else:
+            assert said == f"the validation of epoch {before.epoch + 1}"
+        return resumed
+
+    assert until(lambda: (wild / LAST).exists() and saving(wild), 120.0)
+    trainer = kill_and_resume()
+    assert not saving(wild)  # what the kill had left is cleared away
+    trainer.wait_for("epoch [12]/3 validation: ", 120.0)
+    trainer = kill_and_resume()
+    for label in ("epoch [23]/3: .* loss ", "epoch 3/3: .* loss "):
+        trainer.wait_for(label, 120.0)
+        until(lambda: False, chance.uniform(0.0, 1.0))
+        if trainer.process.poll() is None:
+            trainer = kill_and_resume()
+    assert "exactly once" in trainer.done(seconds=240.0)
+    for each in fleet:  # the same processes from the beginning to the end
+        each.done()
+
+    first, second = (json.loads((out / "report.json").read_text()) for out in (calm, wild))
+    assert first["splits"] == second["splits"]
+    assert second["run"] == state.read(wild / LAST).run
+    assert first["metrics"]["resumed_at"] == []
+    assert 2 <= len(second["metrics"].pop("resumed_at")) <= 4  # those that got to a checkpoint
+    assert second["metrics"]["steps_trained"] == 3 * 32
+    assert history(calm) == history(wild)
+    for name in (LAST, "best.keras"):
+        for one, other in zip(variables(calm / name), variables(wild / name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    same_run(state.read(calm / LAST), state.read(wild / LAST))
+
+    # It is complete, says so, and can be trained on; other settings are refused.
+    assert "is complete: 3 epoch" in start("train_zmq.py", "--resume", "--out", wild).done()
+    other = start("train_zmq.py", "--resume", "--out", wild, "--patch", 64)
+    assert "error: --patch was 32 in the run in" in other.done(2)
+    fewer = start("train_zmq.py", "--resume", "--out", wild, "--epochs", 2)
+    assert "is in epoch 3 already" in fewer.done(2)
+    more = start("train_zmq.py", "--resume", "--out", wild, "--epochs", 4, "--generators", 1)
+    assert "exactly once" in more.done(seconds=120.0)
+    assert [row["epoch"] for row in history(wild)] == ["0", "1", "2", "3"]
+
+
+def test_another_trainer_at_work_and_nothing_to_resume(
+    start: Starter, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    flags = ("--patch", 32, "--epochs", 1, "--no-tensorboard", "--resume", "--out", out)
+    first = start.trainer(photos, *flags)
+    first.wait_for(f"nothing to resume in {out} yet: starting from the beginning")
+    first.wait_for("listening at")
+    second = start.trainer(photos, *flags)
+    said = second.done(2)
+    assert f"error: another trainer is at work in {out} (pid {first.pid} on " in said
+    first.send(signal.SIGKILL)  # before it had a checkpoint: the same command begins again
+    first.process.wait()
+    third = start.trainer(photos, *flags, "--generators", 1)
+    assert "nothing to resume" in third.done(seconds=120.0)
+    assert "is complete" in start.trainer(photos, *flags).done()
+
+
+# -- Ctrl-C in every state --------------------------------------------------------------------
+
+
+def importing(start: Starter, photos: Path, out: Path) -> Script:
+    trainer = start.trainer(photos, "--patch", 32, "--out", out)
+    assert until(lambda: (out / ".lock").exists())
+    return trainer
+
+
+def waiting(start: Starter, photos: Path, out: Path) -> Script:
+    flags = ("--bind", "tcp://127.0.0.1:0", "--patch", 32, "--out", out)
+    trainer = start("train_zmq.py", *flags, "--model", "smallcnn")
+    trainer.wait_for("no data on this machine", 120.0)
+    return trainer
+
+
+def training(start: Starter, photos: Path, out: Path, *flags: object) -> Script:
+    links = write_photos(out.parent / "more", train=40)
+    shape = ("--patch", 32, "--patches-per-visit", 64, "--batch-size", 16, "--no-tensorboard")
+    trainer = start.trainer(links, *shape, "--progress", "bar", "--out", out, *flags)
+    if "--generators" not in flags:
+        fleet = start.generator(links, trainer.port)
+    trainer.wait_for("epoch 1/10: .* loss ", 120.0)
+    if "--generators" not in flags:
+        fleet.send(signal.SIGKILL)
+    return trainer
+
+
+def fitting(start: Starter, photos: Path, out: Path) -> Script:
+    return training(start, photos, out, "--generators", 1)
+
+
+def stalled(start: Starter, photos: Path, out: Path) -> Script:
+    trainer = training(start, photos, out, "--buffer", "7MiB")
+    trainer.wait_for("waiting for .* no generator is connected", 120.0)
+    return trainer
+
+
+def saves(start: Starter, photos: Path, out: Path) -> Script:
+    trainer = training(start, photos, out, "--generators", 1, "--checkpoint-every", 1)
+    assert until(lambda: saving(out))
+    return trainer
+
+
+def validating(start: Starter, photos: Path, out: Path) -> Script:
+    shape = ("--patch", 32, "--val-patches-per-visit", 500, "--batch-size", 4, "--generators", 1)
+    trainer = start.trainer(photos, *shape, "--progress", "bar", "--out", out, "--no-tensorboard")
+    trainer.wait_for("epoch 1/10 validation: .* loss ", 120.0)
+    return trainer
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("state_of", [importing, waiting, fitting, stalled, saves, validating])
+def test_ctrl_c(
+    start: Starter,
+    photos: Path,
+    tmp_path: Path,
+    state_of: Callable[[Starter, Path, Path], Script],
+    number: signal.Signals,
+) -> None:
+    if number is signal.SIGTERM and state_of not in (fitting, stalled):
+        pytest.skip("the same handler: two states will do")
+    out = tmp_path / "run"
+    trainer = state_of(start, photos, out)
+    asked = time.monotonic()
+    trainer.send(number)
+    said = trainer.done(130, seconds=30.0)
+    print(f"{state_of.__name__}: ended after {time.monotonic() - asked:.2f} s")
+    assert start.no_orphans()
+    with suppress(FileNotFoundError):
+        assert not any(out.glob(".*.tmp*"))
+    if state_of in (importing, waiting):
+        assert not (out / LAST).exists()
+        return
+    if re.search("ended at once", said):  # a very busy machine: then the checkpoint before stands
+        return
+    assert "the model as it was then is kept" in said
+    assert f"To go on: python train_zmq.py --resume --out {out}" in said
+    assert "The run is not over: what is missing comes when it is resumed." in said
+    kept = state.read(out / LAST)
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    assert kept.taken == report["metrics"]["steps_trained"] > 0
+    assert kept.run == report["run"]
+    if state_of is validating:
+        assert (kept.epoch, kept.step) == (0, 32)
+        assert kept.extras.metrics
+    assert msgspec.to_builtins(kept.best)["value"] is None

@@ -1,0 +1,133 @@
+"""A stream from a position is the tail of the whole stream: batches, audit, hash and all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.plan.batches import place, start
+from lib.plan.leases import Lease, Leases
+from lib.plan.order import Plan, SplitOrder
+from lib.tasks.base import ArraySpec
+from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.exchange import Delivery
+from lib.trainer.feed import Audited, Feed
+from lib.wire.protocol import Bad
+
+SPECS = (ArraySpec("id", "int64", (3,)), ArraySpec("twice", "int64", ()))
+SAMPLE = sum(spec.nbytes for spec in SPECS)
+
+
+class Maker:
+    """Stands in for the dispatcher: makes each lease as soon as it may be cut."""
+
+    def __init__(self, plan: Plan, epoch: int = 0, step: int = 0, batch: int = 1) -> None:
+        self.plan, self.start_at = plan, start(plan, epoch, step, batch)
+        need = max((plan.window + 3) * each.visit_bytes for each in plan.segments)
+        self.leases = Leases(plan, budget=3 * need, lease_bytes=need // 5, start=self.start_at)
+        self.leases.join("one", 1, 0.0)
+        self.visits: list[tuple[int, int]] = []
+
+    def deliveries(self) -> Iterator[Delivery]:
+        left = self.leases.visits
+        while left:
+            (granted,) = self.leases.grant("one", 0.0)
+            _, ready = self.leases.receive("one", granted.id, granted.fence, 0.1, 0.0)
+            for lease in ready:
+                left -= lease.count
+                yield self.made(lease)
+        assert self.leases.exhausted
+
+    def made(self, lease: Lease) -> Delivery:
+        segment, visits = lease.segment, range(lease.start, lease.start + lease.count)
+        self.visits += [(segment.index, visit) for visit in visits]
+        ids = np.array(
+            [(segment.index, visit, patch) for visit in visits for patch in range(segment.patches)]
+        )
+        bad = [Bad(visit, 0, "", "") for visit in visits if visit % 3 == 0]
+        return Delivery(lease, (ids, 2 * ids[:, 1]), bad)
+
+    def handed(self, lease: Lease) -> None:
+        self.leases.handed(lease)
+
+    def feed(self, batch: int, before: Audited | None = None) -> Feed:
+        return Feed(cast(Dispatcher, self), SPECS, batch, hashed=True, before=before)
+
+
+@st.composite
+def plans(draw: Any) -> Plan:
+    counts = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple))
+    splits = {"train": SplitOrder(counts, draw(st.integers(1, 5)))}
+    if draw(st.booleans()):
+        splits["val"] = SplitOrder(counts, draw(st.integers(1, 2)), shuffle=False, fresh=False)
+    return Plan(draw(st.integers(0, 99)), 3, splits, SAMPLE, draw(st.integers(0, 7)))
+
+
+@settings(deadline=None)
+@given(st.data(), plans(), st.integers(1, 13))
+def test_a_stream_from_a_position_is_the_tail_of_the_whole(
+    data: st.DataObject, plan: Plan, size: int
+) -> None:
+    whole = Maker(plan).feed(size)
+    every = list(whole.all())
+    epoch = data.draw(st.integers(0, 2), "epoch")
+    step = data.draw(st.integers(0, whole.steps("train")), "step")
+    index, batch = place(plan, epoch, step, size)
+    trained = [b for b in every if (b.segment.index, b.number) < (index, batch)]
+
+    # An earlier process trained so far, and had pulled some more.
+    earlier = Maker(plan).feed(size)
+    ahead = data.draw(st.integers(0, 5), "read ahead")
+    assert len(list(islice(earlier.all(), len(trained) + ahead))) >= len(trained)
+    audited = earlier.audited(epoch, step)
+    assert earlier.audited(epoch, step) == audited
+    audited = msgspec.msgpack.decode(msgspec.msgpack.encode(audited), type=Audited)
+
+    maker = Maker(plan, epoch, step, size)
+    feed = maker.feed(size, audited)
+    rest = list(feed.all())
+    assert len(rest) == len(every) - len(trained)
+    for got, wanted in zip(rest, every[len(trained) :], strict=True):
+        assert (got.segment, got.number) == (wanted.segment, wanted.number)
+        for name in wanted.arrays:
+            np.testing.assert_array_equal(got.arrays[name], wanted.arrays[name])
+    assert feed.audit() == whole.audit()
+    assert maker.leases.charged == 0  # every lease was handed back
+    needed = {(b.segment.index, int(visit)) for b in rest for visit in b.arrays["id"][:, 1]}
+    assert len(maker.visits) == len(set(maker.visits))
+    assert len(set(maker.visits) - needed) <= plan.window
+
+    # Nothing pulled yet: what would be saved now is what was there.
+    assert Maker(plan, epoch, step, size).feed(size, audited).audited(epoch, step) == audited
+
+
+def test_the_hash_is_the_chain_that_is_documented() -> None:
+    feed = Maker(Plan(1, 1, {"train": SplitOrder((5,), 3)}, SAMPLE, 2)).feed(4)
+    chain = bytes(32)
+    for batch in feed.all():
+        content = batch.arrays["id"].tobytes() + batch.arrays["twice"].tobytes()
+        chain = hashlib.sha256(chain + hashlib.sha256(content).digest()).digest()
+    (row,) = feed.audit()["train"]
+    assert row["stream_sha256"] == chain.hex()
+    assert (row["bad"], row["missing"]) == (2, 0)  # visits 0 and 3
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 5), (0, -1), (2, 1), (3, 0), (-1, 0)])
+def test_places_that_are_not_there(epoch: int, step: int) -> None:
+    plan = Plan(0, 2, {"train": SplitOrder((4,), 1)}, SAMPLE, 0)
+    with pytest.raises(ValueError, match="of"):
+        start(plan, epoch, step, 1)
+
+
+def test_the_end_of_the_run_is_a_place() -> None:
+    plan = Plan(0, 2, {"train": SplitOrder((4,), 1)}, SAMPLE, 0)
+    assert place(plan, 2, 0, 1) == place(plan, 1, 4, 1) == (2, 0)
+    assert list(Maker(plan, 2, 0).feed(1).all()) == []
