@@ -100,7 +100,7 @@ class Leases:
         self.expiry, self.silence, self.exact = expiry, silence, exact
         self.members: dict[str, Member] = {}
         self.charged = 0  # bytes cut and not yet handed
-        self.full = False  # the last look found no room in the budget for another lease
+        self.full = False  # the latest `grant` found no room in the budget for another lease
         self._next_id = 0
         self._segment, self._visit = 0, 0  # where the next lease is cut
         self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
@@ -178,6 +178,7 @@ class Leases:
 
     def grant(self, name: str, now: float) -> list[Lease]:
         """Leases for `name` until its hand is full; each stands under its `fence`."""
+        self.full = False  # unless this look finds so: others may follow one who takes nothing
         member = self.members.get(name)
         if member is None or member.draining:
             return []
