@@ -27,7 +27,9 @@ class Event(NamedTuple):
 def draw(seed: int, seconds: float, expiry: float, network: bool) -> list[Event]:
     """The faults of a run. What is stopped stays so for longer than `expiry`."""
     rng = random.Random(seed)
-    kinds = [kind for kind, n in {**PROCESS, **(NETWORK if network else {})}.items() for _ in range(n)]
+    kinds = [
+        kind for kind, n in {**PROCESS, **(NETWORK if network else {})}.items() for _ in range(n)
+    ]
     events: list[Event] = []
     bag: list[str] = []
     at = rng.uniform(*GAP)

@@ -1,6 +1,6 @@
 """Strangers at a trainer's ports: raw bytes, nonsense in ZeroMQ's frames, connections left open.
 
-    python -m bench._strangers HOST PORT SECONDS SEED
+python -m bench._strangers HOST PORT SECONDS SEED
 """
 
 from __future__ import annotations

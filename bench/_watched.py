@@ -91,8 +91,9 @@ class _Window(logging.Handler):
         logging.getLogger("pushfit").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage().encode("unicode_escape").decode()  # one line, whatever is in it
         with self._writing:
-            self._file.write("! " + record.getMessage().replace("\n", " ") + "\n")
+            self._file.write(f"! {said}\n")
 
     def watch(self, leases: Leases) -> None:
         self._thread = threading.Thread(target=self._look, args=(leases,), daemon=True)

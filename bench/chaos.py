@@ -1,12 +1,14 @@
 """Random faults, drawn from a seed, over a live fleet: the stream must not show them.
 
-    python -m bench chaos [--minutes 10] [--seed 0] [--links DIR] [--expiry 5] [--silence 2] [--json]
+    python -m bench chaos [--minutes 10] [--seed 0] [--links DIR] [--expiry 5] [--silence 2]
 
-- First a calm run: one generator, nothing happens. Then the same run with a fleet on three hosts
-  (network namespaces, where this is root; else three groups on loopback and no network faults),
-  struck by what `_schedule` draws: kinds and lengths stand there, what each does in `_havoc`.
-- The run is a sink's, which takes batches at `--load` times the speed of one generator: so it lasts
-  for M minutes, and the calm run for a half of that.
+- First a calm run: a local generator for each core, nothing happens. Then the same run with a fleet
+  on three hosts (network namespaces, where this is root; else three groups on loopback and no
+  network faults), struck by what `_schedule` draws: kinds and lengths stand there, what each does
+  in `_havoc`.
+- The run is a sink's. While there are faults, it takes batches at `--load` times the speed that the
+  cores allow: so it lasts for M minutes, leases are always under way, and the calm run, at full
+  speed, takes about that share of M. The buffer is small, so that stock hides nothing.
 - **Recovery**, for each fault: the seconds from its strike until every visit that was granted at
   that moment had been received, without a gap before it. What struck in the meantime counts
   against it, and so does the time that this work takes on a calm day (`recovery_calm_s`, the same
@@ -28,6 +30,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 import sys
 import tempfile
@@ -39,7 +42,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import _schedule
-from bench._havoc import Fleet, Place, Strike
+from bench._havoc import PER_HOST, Fleet, Place, Strike
 from bench._watched import Progress
 from bench.generate import PHOTOS
 from lib.errors import PushFitError
@@ -49,6 +52,7 @@ from tests.faults import hosts
 
 HOSTS = ("cpu-a", "cpu-b", "cpu-c")
 BATCH, PER_VISIT = 32, 8
+WORKERS = min(os.cpu_count() or 1, len(HOSTS) * PER_HOST)  # as many as can work at a time
 PORT = 12001
 TICK = 0.05
 GRACE = 5.0  # seconds that recovery may take beyond the expiry
@@ -71,7 +75,7 @@ class Run:
             *("--links", self.links, "--seed", options.seed, "--hash", "--patch", 64),
             *("--patches-per-visit", PER_VISIT, "--batch-size", BATCH, "--mix-visits", 16),
             *("--patches-per-epoch", self.patches, "--epochs", self.epochs),
-            *("--lease-bytes", "200KB", "--buffer", "16MiB", "--progress", "lines"),
+            *("--lease-bytes", "200KB", "--buffer", "4MiB", "--progress", "lines"),
             *("--silence", options.silence, "--expiry", options.expiry),
         )
         watched = ("-m", "bench._watched", into / "progress", into / "pace", "sink_zmq.py")
@@ -83,8 +87,8 @@ class Run:
         return report
 
     def calm(self, name: str) -> dict[str, Any]:
-        """The report of a run with one generator and no faults."""
-        loopback = ("--bind", "tcp://127.0.0.1:0", "--generators", 1)
+        """The report of a run without faults."""
+        loopback = ("--bind", "tcp://127.0.0.1:0", "--generators", WORKERS)
         self.sink(name, *loopback).done(seconds=self.options.minutes * 60 + PATIENCE)
         return self.report(name)
 
@@ -93,7 +97,7 @@ class Run:
         report = self.calm("probe")
         patches = sum(row["patches"] for row in report["generators"])
         spent = sum(report["stages"][stage] for stage in ("decode", "transform", "wait"))
-        self.seconds_a_batch = BATCH * spent / patches / self.options.load
+        self.seconds_a_batch = BATCH * spent / patches / WORKERS / self.options.load
         batches = self.options.minutes * 60 / self.seconds_a_batch
         self.epochs = max(2, round(2 * self.options.minutes))
         self.patches = max(PER_VISIT, round(batches * BATCH / self.epochs))
@@ -220,7 +224,7 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--links", type=Path, help="photos; default: real ones, or simulated")
     parser.add_argument("--expiry", type=float, default=5.0)
     parser.add_argument("--silence", type=float, default=2.0)
-    parser.add_argument("--load", type=float, default=0.5, help="of one generator's speed")
+    parser.add_argument("--load", type=float, default=0.6, help="of what the cores can make")
     options = parser.parse_args(args)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushfit-chaos-")))

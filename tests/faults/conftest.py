@@ -105,9 +105,7 @@ def calm(still_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[s
 
 
 @pytest.fixture
-def field(
-    calm: list[str], still_photos: Path, tmp_path: Path
-) -> Iterator[Callable[..., Field]]:
+def field(calm: list[str], still_photos: Path, tmp_path: Path) -> Iterator[Callable[..., Field]]:
     """field(): on loopback. field("cpu-a", …): a trainer on host gpu, and those hosts beside it."""
     with ExitStack() as stack:
 

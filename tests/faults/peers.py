@@ -1,20 +1,19 @@
 """Generators that misbehave, each the real worker on the real task but for one thing.
 
-    python -m tests.faults.peers KIND ADDRESS LINKS
+python -m tests.faults.peers KIND ADDRESS LINKS
 
-    late     keeps its first lease for LATE_SECONDS, alive and answering, and then delivers it
-    stuck    keeps its first lease for ever, alive and answering
-    slow     takes ten times as long as the rest for each patch
-    foreign  delivers each lease first with another run's, then with another version's header, and
-             now and then says what belongs to another run
-    crowd    is fifty generators, all of which come at once
+late     keeps its first lease for LATE_SECONDS, alive and answering, and then delivers it
+stuck    keeps its first lease for ever, alive and answering
+slow     takes ten times as long as the rest for each patch
+foreign  delivers each lease first with another run's, then with another version's header, and
+         now and then says what belongs to another run
+crowd    is fifty generators, all of which come at once
 """
 
 from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -24,7 +23,7 @@ from typing import Any
 import msgspec
 
 from lib.entry import enter
-from lib.generator import maker, worker
+from lib.generator import maker
 from lib.generator.worker import Worker
 from lib.wire import protocol as wire
 from lib.wire.endpoint import parse

@@ -31,9 +31,7 @@ def test_killed(field: Fields, calm: list[str]) -> None:
     assert report["faults"]["generators_lost"] == 1
 
 
-def test_stopped_for_longer_than_the_expiry_and_continued(
-    field: Fields, calm: list[str]
-) -> None:
+def test_stopped_for_longer_than_the_expiry_and_continued(field: Fields, calm: list[str]) -> None:
     run = field()
     run.sink()
     stays, stopped = run.generator(), run.generator()
