@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
@@ -37,9 +37,11 @@ LOOK = 0.02
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def position(leases: Leases) -> tuple[int, int]:
-    """(visits granted, visits received without a gap), from another thread than the table's."""
-    starts = [0, *accumulate(segment.visits for segment in leases.plan.segments)]
+def position(leases: Leases, starts: Sequence[int]) -> tuple[int, int]:
+    """(visits granted, visits received without a gap), from another thread than the table's.
+
+    starts: visits before each segment.
+    """
     while (at := (leases._segment, leases._visit)) != (leases._segment, leases._visit):
         pass  # it moved on to the next segment between the two
     granted = starts[at[0]] + at[1]
@@ -100,9 +102,10 @@ class _Window(logging.Handler):
         self._thread.start()
 
     def _look(self, leases: Leases) -> None:
+        starts = [0, *accumulate(segment.visits for segment in leases.plan.segments)]
         while not self._closing.wait(LOOK):
-            with suppress(RuntimeError, IndexError):  # the table changed under our eyes
-                granted, received = position(leases)
+            with suppress(RuntimeError):  # the table changed under our eyes
+                granted, received = position(leases, starts)
                 resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
                 line = f"{time.monotonic():.3f} {granted} {received} {resident}\n"
                 with self._writing:

@@ -9,7 +9,9 @@ between all pairs of points, so that a spike counts for little), and its noise, 
 distance from that line.
 
 It fails, with exit code 1, when a process has more descriptors open at the end than after the
-warm-up, grows by more than GROWTH_MIB over the rest of the run, or logs a warning.
+warm-up, or logs a warning, or grows: by more than GROWTH_MIB over the rest of the run, or by more
+than its noise, whichever is more. Below MEASURABLE minutes growth is printed and not judged: heaps
+are still on their way to the largest photo.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from tests.e2e.processes import Script, Starter
 
 WARM_UP = 0.2
 GROWTH_MIB = 16.0  # more is a leak; heaps breathe
+MEASURABLE = 5.0
 POINTS = 120  # of a course that go into the slope
 
 Course = list[tuple[float, float, int]]  # (minutes, MiB, descriptors)
@@ -57,7 +60,8 @@ def soak(
 ) -> tuple[dict[str, Course], list[str]]:
     """({process: its course}, warnings)."""
     stream = (
-        *("--links", links, "--patch", 64, "--mix-visits", 16, "--epochs", 10**6),
+        *("--links", links, "--patch", 64, "--mix-visits", 16, "--epochs", 5000),
+        *("--patches-per-epoch", 20_000),
         *("--buffer", "64MiB", "--bind", "tcp://127.0.0.1:0", "--progress", "lines"),
     )
     watched = ("-m", "bench._watched", folder / "progress", folder / "no-pace", "sink_zmq.py")
@@ -113,7 +117,8 @@ def run(args: list[str]) -> dict[str, Any]:
         figures[f"{name}_fds_more"] = more
         if more > 0:
             failed.append(f"the {name} has {more} descriptors more open than after the warm-up")
-        if (grown := steep * (rest[-1][0] - rest[0][0])) > GROWTH_MIB:
+        grown = steep * (rest[-1][0] - rest[0][0])
+        if options.minutes >= MEASURABLE and grown > max(GROWTH_MIB, noise):
             failed.append(f"the {name} grew by {grown:.1f} MiB")
     figures["warnings"] = len(warnings)
     return {"bench": "soak", "ratios": {}, "figures": figures, "failed": failed}

@@ -73,6 +73,10 @@ class Field:
         for script in scripts:
             script.wait_for(r"lease \d+: ")
 
+    def gives_up(self, script: Script) -> None:
+        """Wait until the trainer has said of a generator that it left, was lost, was slow, …"""
+        self.trainer.wait_for(rf"\(pid {script.pid}\) (?!joined)")
+
     def finish(self, calm: list[str]) -> dict[str, Any]:
         """Let the run go at full speed, to its end. Returns its report."""
         self.pace.unlink()

@@ -4,7 +4,7 @@ python -m tests.faults.peers KIND ADDRESS LINKS
 
 late     keeps its first lease for LATE_SECONDS, alive and answering, and then delivers it
 stuck    keeps its first lease for ever, alive and answering
-slow     takes ten times as long as the rest for each patch
+slow     takes ten times as long as the rest for each lease
 foreign  delivers each lease first with another run's, then with another version's header, and
          now and then says what belongs to another run
 crowd    is fifty generators, all of which come at once
@@ -34,18 +34,17 @@ CROWD = 50
 
 
 class Holding(Worker):
-    """Holds the first lease back for `seconds`, between two patches, as a hung transform would not:
-    its control is polled all the time."""
+    """Holds the first lease back for `seconds`, but listens: not as a hung transform would."""
 
     seconds = LATE_SECONDS
 
-    def _between(self, doing: str) -> None:
-        super()._between(doing)
+    def _make(self, made: maker.Maker, grant: wire.Grant) -> None:
         until, self.seconds = time.monotonic() + self.seconds, 0.0
         if until > time.monotonic():
             logging.getLogger("pushfit").info("holding back")
         while time.monotonic() < until:
             self._poll(0.1)
+        super()._make(made, grant)
 
 
 class Stuck(Holding):
@@ -53,15 +52,12 @@ class Stuck(Holding):
 
 
 class Slow(Worker):
-    _last = 0.0
-
-    def _between(self, doing: str) -> None:
-        spent = time.monotonic() - self._last if self._last else 0.0
-        until = time.monotonic() + min((SLOWER - 1) * spent, 1.0)
+    def _make(self, made: maker.Maker, grant: wire.Grant) -> None:
+        started = time.monotonic()
+        super()._make(made, grant)
+        until = time.monotonic() + (SLOWER - 1) * (time.monotonic() - started)
         while (left := until - time.monotonic()) > 0:
             self._poll(left)
-        super()._between(doing)
-        self._last = time.monotonic()
 
 
 class Foreign(Worker):

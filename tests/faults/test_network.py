@@ -28,7 +28,7 @@ def test_cut_off_and_healed(field: Fields, calm: list[str], how: Callable[[Host]
     near, away = run.generator(run.lab["cpu-a"]), run.generator(far)
     run.working(near, away)
     how(far)
-    run.trainer.wait_for(rf"cpu-b \(pid {away.pid}\) (was|left)")
+    run.gives_up(away)
     away.wait_for("left run")  # both sides have noticed
     far.heal()
     assert until(lambda: away.output.count("found run") == 2)
@@ -85,7 +85,7 @@ def test_every_generator_of_a_host_dies_at_once(field: Fields, calm: list[str]) 
     for each in doomed:
         each.send(signal.SIGKILL)
     for each in doomed:
-        run.trainer.wait_for(rf"cpu-b \(pid {each.pid}\) left")
+        run.gives_up(each)
     assert run.finish(calm)["faults"]["generators_lost"] == len(doomed)
 
 
@@ -100,5 +100,5 @@ def test_a_host_loses_its_power(field: Fields, calm: list[str]) -> None:
     for each in doomed:
         each.send(signal.SIGKILL)
     for each in doomed:
-        run.trainer.wait_for(rf"cpu-b \(pid {each.pid}\) (was|left)")
+        run.gives_up(each)
     run.finish(calm)

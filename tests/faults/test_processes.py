@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +22,7 @@ def test_killed(field: Fields, calm: list[str]) -> None:
     stays, doomed = run.generator(), run.generator(stays=False)
     run.working(stays, doomed)
     doomed.send(signal.SIGKILL)
-    run.trainer.wait_for(rf"pid {doomed.pid}\) left \(its connection closed\)")
+    run.gives_up(doomed)
     report = run.finish(calm)
     assert report["faults"]["generators_lost"] == 1
 
@@ -37,7 +33,7 @@ def test_stopped_for_longer_than_the_expiry_and_continued(field: Fields, calm: l
     stays, stopped = run.generator(), run.generator()
     run.working(stays, stopped)
     stopped.send(signal.SIGSTOP)
-    run.trainer.wait_for(rf"pid {stopped.pid}\) (was|left)")
+    run.gives_up(stopped)
     until(lambda: False, EXPIRY + SILENCE)
     assert run.trainer.process.poll() is None
     stopped.send(signal.SIGCONT)
@@ -51,11 +47,9 @@ def test_a_late_result_is_fenced(field: Fields, calm: list[str]) -> None:
     run.sink()
     run.working(run.generator())
     late = run.peer("late")
-    run.trainer.wait_for(rf"pid {late.pid}\) was slow: lease \d+ goes to another")
     run.working(late)
     faults = run.finish(calm)["faults"]
-    assert faults["lease_slow"] >= 1
-    assert faults.get("late", 0) + faults.get("duplicate", 0) + faults.get("unknown", 0) >= 1
+    assert faults.get("late", 0) + faults.get("duplicate", 0) >= 1
 
 
 def test_a_stuck_generator_does_not_hold_the_line(field: Fields, calm: list[str]) -> None:
@@ -121,15 +115,3 @@ def test_another_runs_and_another_versions_messages(field: Fields, calm: list[st
     faults = run.finish(calm)["faults"]
     assert faults["foreign_run"] >= 1
     assert faults["protocol_errors"] >= 1
-
-
-def test_chaos_from_a_seed(tmp_path: Path) -> None:
-    """A short run of the bench itself: what it prints for ten minutes on a quiet machine."""
-    words = ("-m", "bench", "chaos", "--json", "--minutes", "0.4", "--seed", "1")
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["ratios"]["hash_equal"] == 1
-    figures = result["figures"]
-    assert figures["faults"] >= 3
-    assert (figures["missing"], figures["duplicate"]) == (0, 0)
