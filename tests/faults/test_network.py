@@ -62,7 +62,7 @@ def test_a_slow_link(field: Fields, calm: list[str]) -> None:
 
 
 def test_clocks_that_are_hours_off(field: Fields, calm: list[str]) -> None:
-    """The generator's clocks, wall and monotonic, are ten hours ahead; then the trainer's are."""
+    """One generator's clocks, wall and monotonic, are ten hours ahead of the rest of the fleet."""
     run = field("cpu-a", clocks={"cpu-a": 36_000})
     assert run.lab is not None
     look = (sys.executable, "-c", "import time; print(time.time(), time.monotonic())")
