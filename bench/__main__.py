@@ -1,7 +1,8 @@
 """`python -m bench NAME [--json] …`: one comparison, both sides in one run, printed as ratios.
 
 Each module of this folder is one comparison: its `run(args)` returns {"bench", "ratios",
-"figures"}. With --json, one line: those and the machine they were measured on.
+"figures"}. With --json, one line: those and the machine they were measured on. What it returns
+besides as "failed", sentences, goes to stderr, and makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 
 from lib.entry import enter
@@ -44,14 +46,17 @@ def main(argv: list[str]) -> int:
             f"there is no bench {name!r}{nearest(name, names())}; known: {', '.join(names())}"
         )
     result = importlib.import_module(f"bench.{name}").run(args)
+    failed = result.pop("failed", [])
+    for sentence in failed:
+        print(f"FAILED: {sentence}", file=sys.stderr)
     if as_json:
         print(json.dumps({**result, "machine": machine()}))
-        return 0
+        return int(bool(failed))
     print(f"{name}, on {machine()['cores']} cores, medians:")
     for kind in ("ratios", "figures"):
         for key, value in result[kind].items():
             print(f"  {kind[:-1]:7}{key:<44}{value:>14,.3f}")
-    return 0
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

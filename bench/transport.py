@@ -1,207 +1,32 @@
 """What leases, exact order and accounting cost, against bare pyzmq.
 
-Both sides move the same bytes between the same number of processes on loopback TCP, zero-copy:
-
-    raw    PUSH ─▶ PULL, `recv_multipart(copy=False)`, nothing on top
-    ours   peers that speak the whole protocol with ready-made samples ─▶ Dispatcher, to a consumer
-           that takes every lease in exact order and hands it back
-
-The consumer of each gets the received buffers and touches none of them. `raw_kept` is raw with the
-allocator setting that our trainer makes (`sockets.keep_receive_buffers`), so that what the
-protocol costs can be told from what that gains. `encrypted` is ours with keys (CURVE). `batched`
-adds what only ours does: mixing and copying into batches. Every measurement is a process of its
-own; rounds alternate; medians are compared, and of one and two generators the worse ratio stands
-for a size.
+The sides are those of `bench/_sides.py`: `ours` against `raw`, and against `raw_kept`, so that what
+the protocol costs can be told from what the allocator setting gains. `batched` adds what only ours
+does: mixing and copying into batches; `encrypted` has keys. Rounds alternate; the ratio of a size is
+the median over the rounds, for one or two generators, whichever is worse.
 
     python -m bench transport [--seconds 3] [--rounds 5]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import zmq
-
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
-from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.trainer.dispatcher import Dispatcher
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.feed import Feed
-from lib.trainer.roster import Reference
-from lib.wire.admission import Admission
-from lib.wire.endpoint import Endpoint
-from lib.wire.keys import KeyFolder
-from lib.wire.protocol import MAX_CONTROL_BYTES
-from lib.wire.sockets import keep_receive_buffers
-from lib.wire.transport import TrainerSockets
-
-SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
-SAMPLES = 8  # samples a lease, so that the accounting has something to count
-BUDGET = 512 * 2**20
-RECORDS = 1000
-
-
-def _peers(
-    kind: str, address: str, size: int, count: int, *key: str
-) -> list[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "bench._peer", kind, address, str(size), *key]
-    return [subprocess.Popen(command) for _ in range(count)]
-
-
-def _end(peers: list[subprocess.Popen[bytes]]) -> None:
-    for peer in peers:
-        peer.kill()
-        peer.wait()
-
-
-def raw(size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """Bytes/s of bare PUSH/PULL, and CPU seconds a GB in this process."""
-    context = zmq.Context()
-    pull = context.socket(zmq.PULL)
-    pull.set_hwm(16)
-    port = pull.bind_to_random_port("tcp://127.0.0.1")
-    processes = _peers("raw", f"tcp://127.0.0.1:{port}", size, peers)
-    try:
-        for _ in range(20 * peers):
-            pull.recv_multipart(copy=False)
-        started, cpu, got = time.perf_counter(), time.process_time(), 0
-        while time.perf_counter() - started < seconds:
-            got += len(pull.recv_multipart(copy=False)[1])
-        spent = time.perf_counter() - started
-        return got / spent, (time.process_time() - cpu) / got * 1e9
-    finally:
-        _end(processes)
-        context.destroy(linger=0)
-
-
-def ours(
-    size: int, peers: int, seconds: float, *, batched: bool = False, keys: Path | None = None
-) -> tuple[float, float]:
-    """The same over leases in exact order; `batched`: on into mixed batches. keys: a new folder."""
-    patches = SAMPLES if batched else 1
-    specs = (ArraySpec("image", "uint8", (size // patches,)),)
-    records = tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))
-    data = DataSet(("any",), {"train": records})
-    patch_counts = {"train": patches}
-    job = Job(run="bench", task="bench", params={"size": size}, seed=0, patches=patch_counts)
-
-    def leases(reference: Reference) -> Leases:
-        order = SplitOrder(tuple(reference.counts["train"]), patches, visits_per_epoch=10**6)
-        plan = Plan(0, 1, {"train": order}, specs[0].nbytes, window=8 if batched else 0)
-        return Leases(plan, budget=BUDGET, lease_bytes=size)
-
-    folder = KeyFolder(keys, make=True) if keys is not None else None
-    key = (str(folder.make("bench")),) if folder is not None else ()
-    sockets = TrainerSockets(
-        Endpoint("127.0.0.1", 0),
-        0,
-        size + 2**16,
-        MAX_CONTROL_BYTES,
-        admission=Admission(folder) if folder is not None else None,
-    )
-    dispatcher = Dispatcher(sockets, Exchange(sockets, job, specs, leases, own_data=data))
-    address = f"tcp://127.0.0.1:{sockets.control_port}"
-    dispatcher.start()
-    processes = _peers("ours", address, size // patches, peers, *key)
-    try:
-        if batched:
-            feed = Feed(dispatcher, specs, 2 * SAMPLES)
-            source = (batch.arrays["image"].nbytes for batch in feed.all())
-        else:
-            source = _taken(dispatcher)
-        warm = 0
-        while warm < 20 * peers * size:
-            warm += next(source)
-        started, cpu, got = time.perf_counter(), time.process_time(), 0
-        while time.perf_counter() - started < seconds:
-            got += next(source)
-        spent = time.perf_counter() - started
-        return got / spent, (time.process_time() - cpu) / got * 1e9
-    finally:
-        dispatcher.close(done=True, reason="the bench is over")
-        _end(processes)
-
-
-def _taken(dispatcher: Dispatcher) -> Any:
-    for delivery in dispatcher.deliveries():
-        nbytes = delivery.arrays[0].nbytes
-        dispatcher.handed(delivery.lease)
-        yield nbytes
-
-
-def encrypted(size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """`ours` with keys: every byte is encrypted and authenticated."""
-    with tempfile.TemporaryDirectory() as folder:
-        return ours(size, peers, seconds, keys=Path(folder) / "keys")
-
-
-def raw_kept(size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """`raw` with the one allocator setting that our trainer makes for itself."""
-    keep_receive_buffers()
-    return raw(size, peers, seconds)
-
-
-SIDES = {
-    "raw": raw,
-    "raw_kept": raw_kept,
-    "ours": ours,
-    "encrypted": encrypted,
-    "batched": partial(ours, batched=True),
-}
-
-
-def _fresh(side: str, size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """One measurement in a process of its own: neither side inherits the other's heap."""
-    command = [sys.executable, "-m", "bench.transport", side, str(size), str(peers), str(seconds)]
-    rate, cpu = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return rate, cpu
+from bench._sides import PEERS, SIZES, Rounds, arguments
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench transport")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args(args)
-    figures: dict[str, float] = {}
+    options = arguments("transport", args)
+    rounds = Rounds(
+        ("raw", "raw_kept", "ours", "batched", "encrypted"), options.rounds, options.seconds
+    )
     ratios: dict[str, float] = {}
-    for label, size in SIZES.items():
-        for peers in (1, 2):
-            measured: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
-            for _ in range(options.rounds):
-                for side, each in measured.items():
-                    each.append(_fresh(side, size, peers, options.seconds))
-            for side, each in measured.items():
-                rate, cpu = (statistics.median(column) for column in zip(*each, strict=True))
-                figures[f"{side}_{label}_x{peers}_gb_s"] = rate / 1e9
-                figures[f"{side}_{label}_x{peers}_cpu_s_per_gb"] = cpu
-            for bare in ("raw", "raw_kept"):
-                ratios[f"vs_{bare}_{label}_x{peers}"] = statistics.median(
-                    mine / theirs
-                    for (mine, _), (theirs, _) in zip(measured["ours"], measured[bare], strict=True)
-                )
-            ratios[f"encrypted_vs_ours_{label}_x{peers}"] = statistics.median(
-                keyed / mine
-                for (keyed, _), (mine, _) in zip(
-                    measured["encrypted"], measured["ours"], strict=True
-                )
-            )
+    for label in SIZES:
         for bare in ("raw", "raw_kept"):
-            ratios[f"vs_{bare}_{label}"] = min(
-                ratios[f"vs_{bare}_{label}_x{peers}"] for peers in (1, 2)
-            )
-    return {"bench": "transport", "ratios": ratios, "figures": figures}
-
-
-if __name__ == "__main__":
-    side, size, peers, seconds = sys.argv[1:]
-    print(json.dumps(SIDES[side](int(size), int(peers), float(seconds))))
+            each = {peers: rounds.ratio("ours", bare, label, peers) for peers in PEERS}
+            ratios |= {f"vs_{bare}_{label}_x{peers}": ratio for peers, ratio in each.items()}
+            ratios[f"vs_{bare}_{label}"] = min(each.values())
+        for peers in PEERS:
+            name = f"encrypted_vs_ours_{label}_x{peers}"
+            ratios[name] = rounds.ratio("encrypted", "ours", label, peers)
+    return {"bench": "transport", "ratios": ratios, "figures": rounds.figures}

@@ -31,6 +31,7 @@ from enum import Enum
 import msgspec
 
 from lib.plan import budget as budgets
+from lib.plan.arrival import Arrival
 from lib.plan.batches import Start
 from lib.plan.order import Plan, Segment
 from lib.plan.pace import Pace
@@ -112,26 +113,19 @@ class Leases:
     ) -> None:
         self.plan, self.budget, self.pace = plan, budget, Pace(lease_bytes)
         self.start = start or Start()
-        self.expiry, self.exact = expiry, exact
+        self.expiry = expiry
         self.members: dict[str, Member] = {}
         self.given_up = {} if given_up is None else given_up  # (split, record) → why: always bad
         self.charged = 0  # bytes cut and not yet handed
-        self.full = False  # the last look found no room in the budget for another lease
+        self.full = False  # the latest `grant` found no room in the budget for another lease
         self._next_id = 0
-        self._segment, self._visit = (
-            self.start.segment,
-            self.start.visit,
-        )  # where the next lease is cut
+        self._segment, self._visit = self.start.segment, self.start.visit  # of the next lease cut
         self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
         self.pending: list[int] = []  # heap of ids to grant again
-        self._turn = self._segment  # arrival order: the segment that is being delivered, …
-        self._undelivered = [s.visits for s in plan.segments]  # … what each still lacks, …
-        self._early: dict[int, list[Lease]] = {}  # … and what came before its segment's turn
+        self._arrival: Arrival[Lease] | None = None if exact else Arrival(plan, self.start)
         self._firsts = {
             split: [0, *itertools.accumulate(order.counts)] for split, order in plan.splits.items()
         }
-        if self._visit:
-            self._undelivered[self._segment] -= self._visit
         budgets.check(plan, budget)
 
     # -- the fleet ---------------------------------------------------------------------------
@@ -313,23 +307,11 @@ class Leases:
             member.moved = now
 
     def _deliverable(self, lease: Lease) -> list[Lease]:
-        if not self.exact:
-            return self._by_arrival(lease)
+        if self._arrival is not None:
+            return [self._open.pop(one.id) for one in self._arrival.receive(lease)]
         ready = []
         while (first := next(iter(self._open.values()), None)) is not None and first.received:
             ready.append(self._open.pop(first.id))
-        return ready
-
-    def _by_arrival(self, lease: Lease) -> list[Lease]:
-        """As they come, but never a later segment before this one is complete."""
-        self._early.setdefault(lease.segment.index, []).append(lease)
-        ready: list[Lease] = []
-        while arrived := self._early.pop(self._turn, []):
-            for one in arrived:
-                ready.append(self._open.pop(one.id))
-                self._undelivered[self._turn] -= one.count
-            if not self._undelivered[self._turn]:
-                self._turn += 1
         return ready
 
     # -- what cannot be made -------------------------------------------------------------------

@@ -50,14 +50,17 @@ def until(true: Callable[[], bool], seconds: float = LONG) -> bool:
 
 
 class Script:
-    """One process; stdout and stderr are collected together, line by line."""
+    """One process; stdout and stderr are collected together, line by line.
 
-    def __init__(self, words: tuple[object, ...], mark: str) -> None:
+    inside: words to put before the command, to run it on another host (`tests/faults/hosts.py`).
+    """
+
+    def __init__(self, words: tuple[object, ...], mark: str, inside: tuple[str, ...] = ()) -> None:
         self.words = [str(word) for word in words]
         self.lines: list[tuple[float, str]] = []  # (seconds after the start, line)
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, *WARNINGS, *self.words],
+            [*inside, sys.executable, *WARNINGS, *self.words],
             cwd=ROOT,
             env={**os.environ, MARK: mark, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -142,8 +145,8 @@ class Starter:
         self.mark = mark
         self.scripts: list[Script] = []
 
-    def __call__(self, *words: object) -> Script:
-        self.scripts.append(Script(words, self.mark))
+    def __call__(self, *words: object, inside: tuple[str, ...] = ()) -> Script:
+        self.scripts.append(Script(words, self.mark, inside))
         return self.scripts[-1]
 
     def sink(self, links: Path, *words: object) -> Script:

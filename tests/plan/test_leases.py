@@ -277,3 +277,17 @@ def test_leases_grow_to_fill_their_time_and_shrink_for_a_large_fleet() -> None:
 def test_a_budget_below_the_mixing_window_is_refused_with_the_one_needed() -> None:
     with pytest.raises(ConfigError, match=r"--buffer .* KiB is too small.*--mix-visits"):
         Leases(make_plan(window=50), budget=10 * 3 * SAMPLE, lease_bytes=300)
+
+
+def test_who_can_take_nothing_does_not_make_the_budget_look_full() -> None:
+    """Found by cutting a host off: its generators stood first in line, and nobody else got any."""
+    leases = make(make_plan(visits=40), room=8)
+    for name in ("gone", "draining", "served"):
+        leases.join(name, 2, 0.0)
+    while leases.grant("served", 0.0) or leases.grant("gone", 0.0) or leases.grant("draining", 0.0):
+        pass
+    leases.drain("draining", [])
+    leases.leave("gone")
+    for name in ("gone", "draining"):
+        assert leases.grant(name, 0.0) == []
+        assert not leases.full

@@ -1,0 +1,240 @@
+"""A live fleet around a trainer, and the hands that strike it.
+
+Each host has so many generators as it wants; one that is gone is replaced, as a supervisor would.
+`strike` does what an event says, `do_KIND` for each kind; what it has to undo it undoes in `tick`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench._schedule import Event
+from tests.e2e.processes import Script, Starter
+from tests.faults.hosts import Host
+
+PER_HOST, MOST = 2, 3  # generators of a host at the start, and with those that join
+RESTART_SECONDS = 0.5  # from the end of a generator to the start of the next
+LOSS, RATE = 0.01, "8mbit"
+PERIOD, SHARE = 0.5, 0.1  # seconds; of which a slow generator runs this share
+
+
+class Strike:
+    """A fault that struck. Recovery counts from `counted`, see `bench.chaos`."""
+
+    def __init__(self, kind: str, now: float) -> None:
+        self.kind, self.struck = kind, now
+        self.counted: float | None = now
+
+
+class Place:
+    """A host, or with `host` None this very machine, and the generators on it."""
+
+    def __init__(self, host: Host | None) -> None:
+        self.inside = host.inside if host else ()
+        self.host = host
+        self.want, self.not_before = PER_HOST, 0.0
+        self.troubled = False  # a network fault is on
+        self.scripts: list[Script] = []
+
+
+class Fleet:
+    """`at`: the trainer's address and port, as generators see them."""
+
+    def __init__(
+        self, start: Starter, places: Sequence[Place], trainer: Script, at: tuple[str, int],
+        links: Path,
+    ) -> None:  # fmt: skip
+        self.places, self.trainer, self.strikes = list(places), trainer, list[Strike]()
+        self._start, self._at, self._links = start, at, links
+        self._stopped: set[int] = set()
+        self._slow: set[int] = set()
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+
+    # -- the course of things ---------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Undo what is due, replace who is gone, let slow ones crawl."""
+        while self._later and self._later[0][0] <= now:
+            heapq.heappop(self._later)[2]()
+        for place in self.places:
+            alive = [script for script in place.scripts if script.process.poll() is None]
+            if len(alive) < len(place.scripts):
+                place.scripts = alive
+                place.not_before = max(place.not_before, now + RESTART_SECONDS)
+            while len(place.scripts) < place.want and now >= place.not_before:
+                place.scripts.append(self._generator(place))
+        for pid in list(self._slow):
+            script = self._find(pid)
+            if script is None:
+                self._slow.discard(pid)
+            elif now % PERIOD < PERIOD * SHARE:
+                script.send(signal.SIGCONT)
+            else:
+                script.send(signal.SIGSTOP)
+
+    def settle(self) -> None:
+        """No more faults: undo all that are on, and have every host's generators back."""
+        while self._later:
+            heapq.heappop(self._later)[2]()
+        for place in self.places:
+            place.not_before = 0.0
+        self.tick(time.monotonic())
+
+    def _generator(self, place: Place) -> Script:
+        host, port = self._at
+        flags = ("--connect", f"tcp://{host}:{port}", "--links", self._links)
+        words = ("generator_zmq.py", *flags, "--log", "warnings")
+        return self._start(*words, inside=place.inside)
+
+    def _find(self, pid: int) -> Script | None:
+        running = (script for place in self.places for script in place.scripts)
+        return next((s for s in running if s.pid == pid and s.process.poll() is None), None)
+
+    def _undo_in(self, seconds: float, undo: Callable[[], None]) -> None:
+        entry = time.monotonic() + seconds, next(self._numbers), undo
+        heapq.heappush(self._later, entry)
+
+    # -- faults -----------------------------------------------------------------------------------
+
+    def strike(self, event: Event) -> bool:
+        """Do what `event` says; False where nobody is there for it to strike."""
+        strike = Strike(event.kind, time.monotonic())
+        if not getattr(self, f"do_{event.kind}")(event, strike):
+            return False
+        self.strikes.append(strike)
+        return True
+
+    def _well(self) -> list[tuple[Place, Script]]:
+        """Generators that run, at their own speed, with their place."""
+        ill = self._stopped | self._slow
+        pairs = [(place, script) for place in self.places for script in place.scripts]
+        return [(p, s) for p, s in pairs if s.pid not in ill and s.process.poll() is None]
+
+    def _one(self, event: Event, least: int = 1) -> tuple[Place, Script] | None:
+        """A generator, while there are at least so many."""
+        well = self._well()
+        return well[int(event.choice * len(well))] if len(well) >= least else None
+
+    def _signalled(self, event: Event, number: signal.Signals) -> bool:
+        if chosen := self._one(event):
+            chosen[1].send(number)
+        return chosen is not None
+
+    def do_kill(self, event: Event, strike: Strike) -> bool:
+        return self._signalled(event, signal.SIGKILL)
+
+    def do_leave(self, event: Event, strike: Strike) -> bool:
+        """SIGTERM: it hands back what it has not begun. Its host wants one less, if it can."""
+        if chosen := self._one(event):
+            chosen[0].want = max(1, chosen[0].want - 1)
+            chosen[1].send(signal.SIGTERM)
+        return chosen is not None
+
+    def do_join(self, event: Event, strike: Strike) -> bool:
+        free = [place for place in self.places if place.want < MOST]
+        if free:
+            free[int(event.choice * len(free))].want += 1
+        return bool(free)
+
+    def do_kill_host(self, event: Event, strike: Strike) -> bool:
+        place = self.places[int(event.choice * len(self.places))]
+        for script in place.scripts:
+            script.send(signal.SIGKILL)
+        return bool(place.scripts)
+
+    def do_nobody(self, event: Event, strike: Strike) -> bool:
+        """All die; the next ones come when the fault is over, and from there recovery counts."""
+        strike.counted = time.monotonic() + event.lasts
+        for place in self.places:
+            place.not_before = strike.counted
+            for script in place.scripts:
+                script.send(signal.SIGKILL)
+        return True
+
+    def do_stop(self, event: Event, strike: Strike) -> bool:
+        chosen = self._one(event, least=2)
+        if chosen is None:
+            return False
+        script = chosen[1]
+        self._stopped.add(script.pid)
+        script.send(signal.SIGSTOP)
+
+        def go_on() -> None:
+            self._stopped.discard(script.pid)
+            if script.process.poll() is None:
+                script.send(signal.SIGCONT)
+
+        self._undo_in(event.lasts, go_on)
+        return True
+
+    def do_slow(self, event: Event, strike: Strike) -> bool:
+        chosen = self._one(event, least=2)
+        if chosen is None:
+            return False
+        script = chosen[1]
+        self._slow.add(script.pid)
+
+        def go_on() -> None:
+            self._slow.discard(script.pid)
+            if script.process.poll() is None:
+                script.send(signal.SIGCONT)
+
+        self._undo_in(event.lasts, go_on)
+        return True
+
+    def do_stop_trainer(self, event: Event, strike: Strike) -> bool:
+        """Nothing can recover while it stands still: recovery counts from where it goes on."""
+        if any(other.counted is None for other in self.strikes):
+            return False  # it stands still already
+        strike.counted = None
+        self.trainer.send(signal.SIGSTOP)
+
+        def go_on() -> None:
+            strike.counted = time.monotonic()
+            self.trainer.send(signal.SIGCONT)
+
+        self._undo_in(event.lasts, go_on)
+        return True
+
+    def do_garbage(self, event: Event, strike: Strike) -> bool:
+        place = self.places[int(event.choice * len(self.places))]
+        seed = int(event.choice * 2**32)
+        words = ("-m", "bench._strangers", *self._at, event.lasts, seed)
+        self._start(*words, inside=place.inside)
+        return True
+
+    def _on_network(self, event: Event, fault: Callable[[Host], None]) -> bool:
+        """One host always stays untroubled: a fleet that is cut off as a whole is `nobody`."""
+        free = [place for place in self.places if place.host and not place.troubled]
+        if len(free) < 2:
+            return False
+        place = free[int(event.choice * len(free))]
+        host = place.host
+        assert host is not None
+        place.troubled = True
+        fault(host)
+
+        def heal() -> None:
+            place.troubled = False
+            host.heal()
+
+        self._undo_in(event.lasts, heal)
+        return True
+
+    def do_cut(self, event: Event, strike: Strike) -> bool:
+        return self._on_network(event, Host.cut)
+
+    def do_partition(self, event: Event, strike: Strike) -> bool:
+        return self._on_network(event, Host.partition)
+
+    def do_loss(self, event: Event, strike: Strike) -> bool:
+        return self._on_network(event, lambda host: host.lose(LOSS))
+
+    def do_slow_link(self, event: Event, strike: Strike) -> bool:
+        return self._on_network(event, lambda host: host.slow_link(RATE))

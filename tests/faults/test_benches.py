@@ -1,0 +1,73 @@
+"""The benches of the guarantees, as short as they go: they run, and what they say holds.
+
+The figures that count are those of long runs on a quiet machine, see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import _schedule
+from bench._watched import Progress
+from tests.e2e.processes import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def bench(*words: object) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench", "--json", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_chaos() -> None:
+    """Seed 7: killed, stopped, cut off, slow, …"""
+    result = bench("chaos", "--minutes", 0.4, "--seed", 7, "--expiry", 3, "--silence", 1)
+    assert result["ratios"] == {"hash_equal": 1}
+    figures = result["figures"]
+    assert figures["faults"] >= 3
+    assert (figures["missing"], figures["duplicate"]) == (0, 0)
+    assert figures["recovery_worst_s"] >= figures["recovery_p50_s"] > 0
+
+
+def test_order() -> None:
+    ratios = bench("order", "--seconds", 0.3, "--rounds", 1)["ratios"]
+    assert min(ratios.values()) > 0
+    assert {"exact_vs_arrival", "exact_vs_bare_0.8MB", "exact_vs_bare_8MB"} <= ratios.keys()
+
+
+def test_soak() -> None:
+    figures = bench("soak", "--minutes", 0.15)["figures"]
+    assert figures["visits_per_second"] > 0
+    assert figures["warnings"] == 0
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_a_seed_fixes_the_faults_and_ten_minutes_have_a_hundred_of_every_kind(
+    network: bool,
+) -> None:
+    drawn = _schedule.draw(3, 600.0, 5.0, network)
+    assert drawn == _schedule.draw(3, 600.0, 5.0, network)
+    assert drawn != _schedule.draw(4, 600.0, 5.0, network)
+    assert len(drawn) >= 120  # now and then there is nobody to strike
+    kinds = {**_schedule.PROCESS, **(_schedule.NETWORK if network else {})}
+    assert {event.kind for event in drawn} == kinds.keys()
+    assert all(event.lasts > 5.0 for event in drawn if event.kind == "stop")
+
+
+def test_recovery_is_when_all_that_was_granted_has_come(tmp_path: Path) -> None:
+    path = tmp_path / "progress"
+    path.write_text("1.0 10 4 100\n! a warning\n2.0 12 9 100\n3.0 30 10 100\n4.0 30 20 100\n")
+    progress = Progress(path)
+    assert progress.warnings == ["a warning"]
+    assert progress.recovery(1.5, 1.5) == 1.5  # the 10 of second 1.0 are in at 3.0
+    assert progress.recovery(1.0, 2.5) == 0.5  # counted from where it could begin
+    assert progress.recovery(3.5, 3.5) is None  # 30 never came
