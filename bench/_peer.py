@@ -8,7 +8,7 @@ The samples are made once; `ours` is the real `Worker`, with a maker that return
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import zmq
 
 from lib.errors import PushFitError
 from lib.generator import worker
-from lib.generator.maker import Made
+from lib.generator.maker import Control, Made
 from lib.tasks.base import ArraySpec, DataSet, Record
 from lib.wire.endpoint import parse
 from lib.wire.keys import GeneratorKey, read_secret
@@ -37,7 +37,9 @@ def raw(address: str, size: int) -> None:
 class Ready:
     """Stands in for `Maker`: every lease is the same array, sent without a copy."""
 
-    def __init__(self, task: Any, data: Any, links: Any, seed: int, patches: dict[str, int]):
+    def __init__(
+        self, task: Any, data: Any, links: Any, seed: int, patches: dict[str, int], patience: float
+    ) -> None:
         self.patches = patches
         self.made: dict[int, Made] = {}
 
@@ -47,8 +49,8 @@ class Ready:
     def __exit__(self, *_: object) -> None:
         self.made.clear()
 
-    def make(self, grant: Grant, ahead: Iterable[Grant], pause: Callable[[str], None]) -> Made:
-        pause("")
+    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
+        control.pause()
         rows = len(grant.records) * self.patches[grant.split]
         if rows not in self.made:
             spec = ArraySpec("image", "uint8", (SIZE,))

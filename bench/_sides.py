@@ -48,6 +48,7 @@ PEERS = (1, 2)
 SAMPLES = 8  # samples a lease, so that the accounting has something to count
 BUDGET = 512 * 2**20
 RECORDS = 1000
+PATIENCE = 60.0  # seconds for a measurement beyond its own: a side whose peers died ends there
 
 
 def _peers(
@@ -172,7 +173,8 @@ SIDES = {
 def _fresh(side: str, size: int, peers: int, seconds: float) -> tuple[float, float]:
     """One measurement in a process of its own."""
     command = [sys.executable, "-m", "bench._sides", side, str(size), str(peers), str(seconds)]
-    rate, cpu = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=seconds + PATIENCE)
+    rate, cpu = json.loads(done.stdout)
     return rate, cpu
 
 

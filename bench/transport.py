@@ -2,8 +2,8 @@
 
 The sides are those of `bench/_sides.py`: `ours` against `raw`, and against `raw_kept`, so that what
 the protocol costs can be told from what the allocator setting gains. `batched` adds what only ours
-does: mixing and copying into batches; `encrypted` has keys. Rounds alternate; the ratio of a size is
-the median over the rounds, for one or two generators, whichever is worse.
+does: mixing and copying into batches; `encrypted` has keys. Rounds alternate; the ratio of a size
+is the median over the rounds, for one or two generators, whichever is worse.
 
     python -m bench transport [--seconds 3] [--rounds 5]
 """
