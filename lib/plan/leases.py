@@ -69,6 +69,7 @@ class Member(msgspec.Struct, eq=False):
     name: str
     slots: int
     moved: float
+    since: float  # when the lease that it makes now became its only business
     hand: dict[int, int] = {}  # lease id → fence
     doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
     draining: bool = False
@@ -133,7 +134,7 @@ class Leases:
     def join(self, name: str, slots: int, now: float) -> None:
         """A generator is ready for leases; `slots` is the most that it will hold."""
         self.leave(name)
-        self.members[name] = Member(name, slots, now)
+        self.members[name] = Member(name, slots, now, now)
 
     def doing(self, name: str, lease_id: int, record: int, now: float) -> None:
         """`name` is at `record` of a lease that it holds: it moves. Lease -1: it has none."""
@@ -226,7 +227,7 @@ class Leases:
         if lease.case and lease.case.careful:
             lease.careful.add(lease.fence)
         if not member.hand:
-            member.moved = now
+            member.moved = member.since = now
         member.hand[lease.id] = lease.fence
         return lease
 
@@ -294,17 +295,19 @@ class Leases:
         if lease.grants.get(fence) != name:
             return Verdict.LATE, []
         lease.received = True
+        # What the network took counts as well: a slow link holds up the line like a slow core.
+        spent = now - self.members[name].since
         for other, generator in lease.grants.items():
             self._drop(generator, lease_id, now)
             if other < fence:  # it lost against its backup
                 self.pace.overtaken(generator, lease.segment, lease.count, now - lease.granted_at)
         lease.grants = {}
-        self.pace.learn(name, lease.segment, lease.count, seconds)
+        self.pace.learn(name, lease.segment, lease.count, max(seconds, spent))
         return Verdict.ACCEPTED, self._deliverable(lease)
 
     def _drop(self, name: str, lease_id: int, now: float) -> None:
         if (member := self.members.get(name)) and member.hand.pop(lease_id, None) is not None:
-            member.moved = now
+            member.moved = member.since = now
 
     def _deliverable(self, lease: Lease) -> list[Lease]:
         if self._arrival is not None:

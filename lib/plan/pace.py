@@ -6,7 +6,8 @@
 - A generator holds two leases, so that it never waits for a round trip; more where they are both
   short and small. One that lags holds one: its second would only wait.
 
-Times are the generators' own, of work, without what the network adds.
+Times are from one result of a generator to its next: a slow link counts as a slow generator does.
+A single one counts for ten times the mean at most: the trainer itself may have stood still.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ HAND_SECONDS = 0.05  # work a generator holds beyond the lease that it is making
 LAG_FACTOR = 2.0  # a visit that takes that many times the fleet's mean: its generator lags
 BACKUP_FACTOR = 2.0  # a head later than this many times what a lease takes is late
 BACKUP_FLOOR = 0.2  # seconds; below it, jitter would look like lateness
+OUTLIER = 10.0  # times the mean; what is above counts as that
 KEEP = 0.8  # weight of what was known, against the latest lease
 
 
@@ -36,7 +38,7 @@ class Pace:
         """`name` took `seconds` for so many visits."""
         for known in (self._fleet, self._each.setdefault(name, {})):
             _learn(known, segment.split, seconds / visits)
-        self._lease = KEEP * self._lease + (1 - KEEP) * seconds
+        self._lease = KEEP * self._lease + (1 - KEEP) * min(seconds, OUTLIER * self._lease)
         self._lease_bytes = visits * segment.visit_bytes
 
     def overtaken(self, name: str, segment: Segment, visits: int, seconds: float) -> None:
@@ -85,4 +87,5 @@ class Pace:
 
 
 def _learn(known: dict[str, float], split: str, each: float) -> None:
-    known[split] = KEEP * known.get(split, each) + (1 - KEEP) * each
+    mean = known.get(split, each)
+    known[split] = KEEP * mean + (1 - KEEP) * min(each, OUTLIER * mean)

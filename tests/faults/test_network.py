@@ -50,11 +50,11 @@ def test_one_packet_in_a_hundred_is_lost(field: Fields, calm: list[str]) -> None
 
 
 def test_a_slow_link(field: Fields, calm: list[str]) -> None:
-    """A lease of 24 KB takes a twentieth of a second on it, ten times as long as to make it."""
+    """A lease of 24 KB takes a fifth of a second on it, forty times as long as to make it."""
     run = field("cpu-a", "cpu-b")
     assert run.lab is not None
     run.sink()
-    run.lab["cpu-b"].slow_link("4mbit")
+    run.lab["cpu-b"].slow_link("1mbit")
     quick, slow = run.generator(run.lab["cpu-a"]), run.generator(run.lab["cpu-b"])
     run.working(quick, slow)
     rows = {row["pid"]: row["patches"] for row in run.finish(calm)["generators"]}

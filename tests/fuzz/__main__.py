@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the trainer's two receive paths, and of every decoder.
 
-    python -m tests.fuzz [--messages 1000000] [--seed 1] [--into DIR]
+    python -m tests.fuzz [--inputs 1000000] [--seed 1] [--into DIR]
 
 Each input is a sequence of messages on both sockets (tests/fuzz/machine.py). It starts from
 tests/corpus/exchange; what it finds of interest goes to DIR, and a crash is written there as well.
@@ -27,7 +27,7 @@ LIMIT_MIB = 512
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--into", default=tempfile.mkdtemp(prefix="fuzz-"))
     options = parser.parse_args()
@@ -39,10 +39,10 @@ def main() -> None:
         nonlocal inputs, messages
         inputs += 1
         messages += machine.one_input(data)
-        if messages >= options.messages or inputs % 20_000 == 0:
+        if inputs >= options.inputs or inputs % 20_000 == 0:
             seconds = time.monotonic() - started
             print(f"{inputs:,} inputs, {messages:,} messages in {seconds:,.0f} s", flush=True)
-        if messages >= options.messages:
+        if inputs >= options.inputs:
             os._exit(0)  # libFuzzer has no other end that is a success
 
     arguments = [sys.argv[0], options.into, str(machine.CORPUS)]

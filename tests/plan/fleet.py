@@ -12,12 +12,18 @@ SAMPLE = 100  # bytes
 
 
 def run(
-    speeds: list[float], *, visit: float = 0.02, visits: int = 4000, room: int = 200
+    speeds: list[float],
+    *,
+    visit: float = 0.02,
+    visits: int = 4000,
+    room: int = 200,
+    known: float = 1.0,
 ) -> tuple[float, Leases]:
     """Seconds until `visits` visits are delivered by generators of these relative speeds.
 
-    visit: seconds that a visit takes at speed 1; room: visits that the budget holds. Results are
-    taken as they become deliverable, at once.
+    visit: seconds that a visit takes at speed 1; room: visits that the budget holds; known: share
+    of its time that a generator reports, the rest being the network's. Results are taken as they
+    become deliverable, at once.
     """
     plan = Plan(7, 1, {"train": SplitOrder((visits,), 1)}, SAMPLE, 0)
     leases = Leases(plan, budget=room * SAMPLE, lease_bytes=64 * SAMPLE)
@@ -42,7 +48,7 @@ def run(
             hands[name] = rest
             if rest:
                 heapq.heappush(events, (now + pace[name] * rest[0][0].count, name))
-            _, ready = leases.receive(name, lease.id, fence, pace[name] * lease.count, now)
+            _, ready = leases.receive(name, lease.id, fence, known * pace[name] * lease.count, now)
             for one in ready:
                 leases.handed(one)
         else:

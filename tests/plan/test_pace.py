@@ -19,6 +19,14 @@ def test_one_at_a_tenth_of_the_speed_adds_to_the_rest(visit: float) -> None:
     assert leases.pace.hand("g3") == 1 and leases.pace.hand("g0") >= 2
 
 
+def test_one_behind_a_slow_link_adds_to_the_rest() -> None:
+    """It makes its visits as fast as the others, and says so; they only arrive late."""
+    alone, _ = run([1, 1, 1], known=0.01)
+    joined, leases = run([1, 1, 1, 0.02], known=0.01)
+    assert alone / joined > 0.98
+    assert leases.pace.hand("g3") == 1
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.floats(0.05, 0.3),
