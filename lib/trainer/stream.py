@@ -197,10 +197,15 @@ class Stream:
             admission=self._admission,
         )
         self.port = sockets.control_port
-        who = "anyone" if self._admission is None else f"generators with a key in {settings.keys}"
-        who = "generators of this host" if not settings.keys and self._address.is_loopback else who
-        log.info("listening at tcp://%s:%d for %s", self._address.host, self.port, who)
         return sockets
+
+    def _listening(self) -> str:
+        keys, who = self.settings.keys, "anyone"
+        if keys:
+            who = f"generators with a key in {keys}"
+        elif self._address.is_loopback:
+            who = "generators of this host"
+        return f"listening at tcp://{self._address.host}:{self.port} for {who}"
 
     def _start_fleet(self) -> LocalFleet:
         """The local generators; with keys, they get one of their own that ends with the run."""
@@ -228,6 +233,7 @@ class Stream:
         self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()
         try:
+            log.info("%s", self._listening())
             if self.settings.generators:
                 self._fleet = self._start_fleet()
             reference = self.dispatcher.reference(say=log.info)

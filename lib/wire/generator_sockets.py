@@ -148,7 +148,8 @@ class GeneratorSockets:
             return ""  # a trainer that ends in this moment looks the same
         if key is None:
             return (
-                "it admits only generators with a key: make one at the trainer with "
+                "it takes connections and does not answer. Either it stands still, or it admits "
+                "only generators with a key: make one at the trainer with "
                 "`python -m lib.wire.keys make NAME`, copy it here, and add --key FILE"
             )
         if mismatch:

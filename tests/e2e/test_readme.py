@@ -43,7 +43,10 @@ COVERED = {
     *KEYS,
     "python -m cfg",
     "python -m bench transport",
+    "python -m bench order",
     "python -m bench generate",
+    "python -m bench chaos --minutes 10 --seed 1",  # shorter in tests/faults/test_benches.py
+    "python -m bench soak --minutes 10",
 }
 
 
@@ -110,7 +113,7 @@ def test_a_trainer_and_generators_on_two_hosts(
     resumed = start(*words(RESUME, **{"runs/cam1": out}))
     assert "is complete" in resumed.done()
     longer = start(*words(RESUME, **{"runs/cam1": out}), "--epochs", 2)
-    fleet = start(*words(GENERATE, **{"DIR": photos, "gpu-host:12001": f"127.0.0.1:{port}"}))
+    fleet = start(*words(GENERATE, **there, DIR=photos))
     assert "at epoch 2, batch 1 of 4" in longer.done()
     fleet.done()
 
