@@ -1,9 +1,10 @@
 """Coverage-guided fuzzing of the trainer's two receive paths, and of every decoder.
 
-    python -m tests.fuzz [--inputs 1000000] [--seed 1] [--into DIR]
+    python -m tests.fuzz [--inputs 1000000] [--seed 1] [--into DIR] [--keep]
 
 Each input is a sequence of messages on both sockets (tests/fuzz/machine.py). It starts from
-tests/corpus/exchange; what it finds of interest goes to DIR, and a crash is written there as well.
+corpus.msgpack; what it finds of interest goes to DIR, and a crash is written there as well. With
+--keep, what is in DIR already becomes the corpus, and nothing is fuzzed.
 Memory above LIMIT_MIB, an input of more than ten seconds and any exception end it.
 """
 
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 import atheris
+import msgspec
 
 with atheris.instrument_imports(include=["lib.trainer", "lib.plan", "lib.wire"]):
     from tests.fuzz import machine
@@ -30,9 +32,17 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--into", default=tempfile.mkdtemp(prefix="fuzz-"))
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    into = Path(options.into)
+    if options.keep:
+        found = {path.read_bytes() for path in into.rglob("*") if path.is_file()}
+        machine.CORPUS.write_bytes(msgspec.msgpack.encode(sorted(found)))
+        return
     logging.disable(logging.CRITICAL)
-    Path(options.into).mkdir(parents=True, exist_ok=True)
+    into.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(machine.corpus()):
+        (into / f"kept-{number:04}").write_bytes(data)
     started, inputs, messages = time.monotonic(), 0, 0
 
     def one(data: bytes) -> None:
@@ -45,7 +55,7 @@ def main() -> None:
         if inputs >= options.inputs:
             os._exit(0)  # libFuzzer has no other end that is a success
 
-    arguments = [sys.argv[0], options.into, str(machine.CORPUS)]
+    arguments = [sys.argv[0], options.into]
     arguments += [f"-seed={options.seed}", f"-rss_limit_mb={LIMIT_MIB}", "-max_len=400"]
     arguments += ["-timeout=10", "-print_final_stats=1", f"-artifact_prefix={options.into}/"]
     atheris.Setup(arguments, one)

@@ -191,7 +191,11 @@ class Machine:
                 counts=data.counts(), listing=reader.take(reader.byte() % 40),
             )  # fmt: skip
         if what == 7:
-            return wire.Heartbeat(run="run", doing="x")
+            lease, _ = self._held(name, reader)
+            at = reader.byte()
+            return wire.Heartbeat(
+                run="run", doing="x", lease=lease, record=at % 16 - 1, ask=at > 127
+            )
         held = self._held(name, reader)
         if what == 8:
             return wire.Fail(
@@ -278,4 +282,9 @@ def one_input(data: bytes) -> int:
 
 
 exchange_module.TICK_SECONDS = 0.0  # a tick after every message
-CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "exchange"
+CORPUS = Path(__file__).with_name("corpus.msgpack")  # a list of inputs
+
+
+def corpus() -> list[bytes]:
+    """The inputs that earlier fuzzing found worth keeping."""
+    return msgspec.msgpack.decode(CORPUS.read_bytes(), type=list[bytes])
