@@ -34,6 +34,7 @@ FORGIVEN_SECONDS = 60.0  # … unless so much time lies between two of them
 LOOKS = 256  # connections looked at a turn: a tick stays short however many there are
 FRAMING = 64  # bytes that a frame weighs on the wire beyond its content, at most
 PENDING = 2**20  # below it, what a connection holds is not worth a thought
+NOBODY = -1  # descriptor of a connection that was gone before it was known
 _INFO_BYTES, _RECEIVED = 248, 128  # of struct tcp_info: tcpi_bytes_received, since Linux 4.1
 
 log = logging.getLogger("pushfit.trainer")
@@ -42,7 +43,7 @@ Address = tuple[str, int]
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a message came from. descriptor: ZeroMQ's; user: the name of its key, "" without."""
+    """Where a message came from. descriptor: ZeroMQ's, or NOBODY; user: its key's name, or ""."""
 
     descriptor: int
     user: str

@@ -16,13 +16,14 @@ from __future__ import annotations
 import errno
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 import zmq
 
 from lib.errors import ConfigError, WireError
 from lib.wire.admission import Admission
-from lib.wire.connections import FRAMING, Connections, Origin
+from lib.wire.connections import FRAMING, NOBODY, Connections, Origin
 from lib.wire.endpoint import Endpoint
 from lib.wire.sockets import (
     CONTROL_HWM,
@@ -166,8 +167,12 @@ class TrainerSockets:
 
     def _origin(self, frame: zmq.Frame, *, data: bool) -> Origin:
         """Where a frame came from. The name of the key is what `Admission` said, not the peer."""
-        user = "" if self._admission is None else str(frame.get("User-Id"))
-        return Origin(int(frame.get(SRCFD)), user, data)
+        user, descriptor = "", NOBODY
+        with suppress(zmq.ZMQError):  # it had broken off before ZeroMQ could ask who it was
+            if self._admission is not None:
+                user = str(frame.get("User-Id"))
+            descriptor = int(frame.get(SRCFD))
+        return Origin(descriptor, user, data)
 
     def _stays(self, origin: Origin) -> bool:
         """Whether the key of a message still is admitted; if not, its connection is ended."""

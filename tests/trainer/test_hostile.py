@@ -14,13 +14,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import zmq
 
 from lib.trainer.exchange import Exchange
 from lib.trainer.roster import KEPT
 from lib.wire import protocol as wire
 from lib.wire import sockets as wire_sockets
 from lib.wire import transport
-from lib.wire.connections import STRIKES
+from lib.wire.connections import NOBODY, STRIKES
 from tests.rig import DEADLINE, Rig, Stranger, assert_clean, until
 from tests.zmtp import GREETING, MORE, connect, ended, frame
 
@@ -245,3 +246,14 @@ def test_a_generator_in_a_long_decode_stays_and_one_that_is_stopped_is_lost(
         assert ended(mute)
         assert time.monotonic() - started < DEADLINE
     works(one)
+
+
+def test_a_message_whose_sender_had_broken_off_is_from_nobody(one: Rig) -> None:
+    """ZeroMQ then knows no descriptor: found by chaos, where it ended the run."""
+    sockets = one.dispatcher._sockets
+    origin = sockets._origin(zmq.Frame(b"x"), data=True)
+    assert origin.descriptor == NOBODY
+    sockets.data_connections.took(origin, 1)
+    assert sockets.strike(origin) == ("?:0", 1)
+    sockets.refuse(origin)
+    sockets.data_connections.look(emptied=True)
