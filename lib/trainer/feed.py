@@ -265,11 +265,14 @@ class Feed:
                 audit = EpochAudit(segment, self.hashed, trained, known.bad, known.chain)
             self._audits.append(audit)
             window = _Window(deliveries, segment, self._dispatcher.handed, audit, start)
+            last = segment.batches(self.batch_size) - 1
             for number, rows in numbered:
                 arrays, places = window.take(rows, self.specs)
                 audit.count(places, arrays)
                 self.samples += len(rows)
                 self.nbytes += sum(array.nbytes for array in arrays.values())
+                if number == last:
+                    window.drain()
                 self.until = time.monotonic()
                 yield Batch(segment, number, arrays)
             audit.close()
@@ -319,6 +322,12 @@ class _Window:
         for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(rows)], strict=True):
             self._copy(int(rows[start]), start, stop, batch, places)
         return {spec.name: array for spec, array in zip(specs, batch, strict=True)}, places
+
+    def drain(self) -> None:
+        """Take in what is left of the segment. After a restart near its end there may be leases all
+        of whose samples were trained before: no batch waits for them, but the next segment must not
+        find them."""
+        self._await(self._segment.samples - 1)
 
     def _copy(
         self, row: int, start: int, stop: int, batch: list[np.ndarray], places: np.ndarray
