@@ -314,8 +314,11 @@ class _Window:
         self._taken, self._first = start.taken, start.visit  # by the batches before the start
 
     def take(self, rows: np.ndarray, specs: tuple[ArraySpec, ...]) -> tuple[Arrays, np.ndarray]:
-        """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places."""
-        self._await(int(rows.max()))
+        """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places.
+
+        A lease is waited for when its first row is due, not before: a batch may be larger than the
+        budget, and what was copied from makes room.
+        """
         batch = [np.empty((len(rows), *spec.shape), spec.dtype) for spec in specs]
         places = np.empty(len(rows), np.int64)
         cuts = np.flatnonzero(np.diff(rows) != 1) + 1  # rows that lie side by side go as one copy
@@ -334,6 +337,7 @@ class _Window:
     ) -> None:
         patches = self._segment.patches
         while start < stop:
+            self._await(row)
             index = bisect_right(self._firsts, row) - 1
             delivery = self._held[index]
             if delivery is None:

@@ -129,6 +129,13 @@ def test_a_restart_after_the_last_visits_were_trained_before_earlier_ones() -> N
     assert found  # the case is among them
 
 
+def test_a_batch_may_be_larger_than_the_budget() -> None:
+    plan = Plan(0, 1, {"train": SplitOrder((500,), 1)}, SAMPLE, 0)
+    maker = Maker(plan)
+    assert maker.leases.budget < 400 * SAMPLE
+    assert [len(b.arrays["id"]) for b in maker.feed(400).all()] == [400, 100]
+
+
 def test_the_hash_is_the_chain_that_is_documented() -> None:
     feed = Maker(Plan(1, 1, {"train": SplitOrder((5,), 3)}, SAMPLE, 2)).feed(4)
     chain = bytes(32)
