@@ -89,7 +89,8 @@ class Losses:
 
     def _give_up(self, lease: Lease, record: int, why: str, names: Iterable[str]) -> None:
         peers = [self._roster.peers[name] for name in names if name in self._roster.peers]
-        self._faults["given_up"] += 1
+        # Two leases with the record may have their third strike in the same turn.
+        self._faults["given_up"] += (lease.segment.split, record) not in self._leases.given_up
         self._hosts[lease.segment.split, record] = ", ".join(sorted({peer.host for peer in peers}))
         self._leases.give_up(lease, record, why)
 
