@@ -277,7 +277,8 @@ class Leases:
         """Visits in the next lease, which is for `member`."""
         free = self.budget // segment.visit_bytes - budgets.window(self.plan, segment)
         by_share = free // (2 * len(self.members) + 2)
-        return max(1, min(self.pace.visits(member.name, segment), by_share, free // 3))
+        by_pace = self.pace.visits(member.name, segment, len(self.members))
+        return max(1, min(by_pace, by_share, free // 3))
 
     # -- results -----------------------------------------------------------------------------
 
