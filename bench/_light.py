@@ -32,6 +32,7 @@ import zmq
 from lib.tasks import identity
 from lib.tasks.base import ArraySpec, DataSet, Record
 from lib.wire import protocol as wire
+from lib.wire.generator_sockets import NEAR_BYTES
 from lib.wire.sockets import (
     CONTROL_HWM,
     DATA_HWM,
@@ -213,6 +214,7 @@ class Light:
             )
             self._say(ready)
             self._data = self._socket(zmq.PUSH, DATA_HWM)
+            self._data.setsockopt(zmq.SNDBUF, NEAR_BYTES)
             self._data.connect(f"tcp://{fleet.host}:{message.data_port}")
             fleet.watch(self._data, self)
             self._beat()

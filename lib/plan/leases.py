@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterable
 from enum import Enum
 
@@ -33,6 +34,7 @@ import msgspec
 from lib.plan import budget as budgets
 from lib.plan.arrival import Arrival
 from lib.plan.batches import Start
+from lib.plan.members import Member, idle
 from lib.plan.order import Plan, Segment
 from lib.plan.pace import Pace
 from lib.plan.suspects import Case, to_avoid
@@ -61,23 +63,6 @@ class Lease(msgspec.Struct, eq=False):
     granted_at: float = 0.0
     received: bool = False
     case: Case | None = None  # what speaks against it, if anything does
-
-
-class Member(msgspec.Struct, eq=False):
-    """One generator as the plan sees it: what it holds and when it last moved."""
-
-    name: str
-    slots: int
-    moved: float
-    since: float  # when the lease that it makes now became its only business
-    hand: dict[int, int] = {}  # lease id → fence
-    doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
-    draining: bool = False
-    stuck: bool = False  # since `expire`, until it moves
-
-    @property
-    def able(self) -> bool:
-        return not (self.draining or self.stuck)
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -121,7 +106,9 @@ class Leases:
         self.full = False  # the latest `grant` found no room in the budget for another lease
         self._next_id = 0
         self._segment, self._visit = self.start.segment, self.start.visit  # of the next lease cut
-        self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
+        # Cut and not yet delivered, in order of their ids. (A plain dict, from whose front entries
+        # go all the time, steps over all that went before it finds the first.)
+        self._open: OrderedDict[int, Lease] = OrderedDict()
         self.pending: list[int] = []  # heap of ids to grant again
         self._arrival: Arrival[Lease] | None = None if exact else Arrival(plan, self.start)
         self._firsts = {
@@ -205,16 +192,20 @@ class Leases:
             granted.append(self._give(member, lease, now))
         return granted
 
+    def idle(self) -> list[str]:
+        """Generators that could make a lease and hold none."""
+        return idle(self.members.values())
+
     def backup(self, now: float) -> tuple[str, Lease] | None:
         """The head of the line for the fastest generator that idles, if its holder is late."""
         lease = self.waiting_for
         if lease is None or len(lease.grants) != 1 or lease.case:
             return None
-        idle = [member.name for member in self.members.values() if member.able and not member.hand]
-        if not idle:
+        idling = self.idle()
+        if not idling:
             return None
         (holder,), split = lease.grants.values(), lease.segment.split
-        best = min(idle, key=lambda name: self.pace.visit(name, split) or 0.0)
+        best = min(idling, key=lambda name: self.pace.visit(name, split) or 0.0)
         ago = now - lease.granted_at
         late = self.pace.late(holder, best, lease.segment, lease.count, ago)
         return (best, self._give(self.members[best], lease, now)) if late else None

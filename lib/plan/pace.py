@@ -27,6 +27,9 @@ OUTLIER = 10.0  # times the mean; what is above counts as that
 KEEP = 0.8  # weight of what was known, against the latest lease
 
 
+_NOTHING: dict[str, float] = {}
+
+
 class Pace:
     """Running means, of the fleet and of each generator."""
 
@@ -87,8 +90,10 @@ class Pace:
         return min(self.lease_bytes // segment.visit_bytes, by_time)
 
     def _lags(self, name: str) -> bool:
-        each = self._each.get(name, {})
-        return any(seconds > LAG_FACTOR * self._fleet[split] for split, seconds in each.items())
+        for split, seconds in self._each.get(name, _NOTHING).items():
+            if seconds > LAG_FACTOR * self._fleet[split]:
+                return True
+        return False
 
 
 def _learn(known: dict[str, float], split: str, each: float) -> None:
