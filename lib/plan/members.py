@@ -15,6 +15,7 @@ class Member(msgspec.Struct, eq=False):
     moved: float
     since: float  # when the lease that it makes now became its only business
     hand: dict[int, int] = {}  # lease id → fence
+    most: int = 1  # leases it may hold, as of its last grant
     doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
     draining: bool = False
     stuck: bool = False  # since `expire`, until it moves
