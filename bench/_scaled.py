@@ -42,14 +42,14 @@ EXPIRY = 5.0
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """generators: how many, in so many processes; work: seconds a visit takes each.
+    """generators: how many, in so many processes; rate: visits a second of them all, 0: no limit.
 
     size, patches: bytes of a sample and samples of a visit; visits: of the epoch.
     """
 
     generators: int
     processes: int = 2
-    work: float = 0.0
+    rate: float = 0.0
     size: int = 100_000
     patches: int = 1
     visits: int = 10**7
@@ -102,10 +102,11 @@ class Trainer:
         setup = self.setup
         self.dispatcher.start()
         address = f"tcp://127.0.0.1:{self.sockets.control_port}"
+        work = setup.generators / setup.rate if setup.rate else 0.0
         processes = min(setup.processes, setup.generators)
         for number in range(processes):
             count = len(range(number, setup.generators, processes))
-            words = (address, str(count), str(setup.size), str(setup.work))
+            words = (address, str(count), str(setup.size), str(work))
             self.fleet.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "bench._light", *words],
