@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -87,7 +87,8 @@ class Exchange:
         self.starved = False  # the budget is full: a lease handed on lets the next be granted
         self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
-        self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
+        # Generators with room in their hand, in turn.
+        self._hungry: OrderedDict[str, None] = OrderedDict()
         self._strangers = Strangers(sockets, self.faults)
         self._next_tick = self._next_beat = 0.0
         self._alive = wire.encode(wire.Alive(run=job.run))
@@ -312,7 +313,7 @@ class Exchange:
                 self.faults["backups"] += 1
                 message = wire.Lease(run=self.job.run, grants=[self._wire_grant(lease)])
                 self._send(self.roster.peers[name], message, now)
-            for name in self.leases.members:
+            for name in self.leases.idle():  # a lease may have come back since they were asked
                 self._hungry.setdefault(name)
         if now >= self._next_beat:
             self._next_beat = now + self.job.heartbeat
@@ -359,7 +360,8 @@ class Exchange:
     def _grant(self, now: float) -> None:
         if self.leases is None:
             return
-        for name in list(self._hungry):
+        for _ in range(len(self._hungry)):  # one that is told of is told once a turn
+            name = next(iter(self._hungry))
             granted = self.leases.grant(name, now)
             if granted:
                 grants = [self._wire_grant(lease) for lease in granted]
