@@ -13,9 +13,9 @@ def test_all_that_decides_pixels_has_a_version() -> None:
 
 def test_what_differs_is_named_with_what_mends_it() -> None:
     ours = {"numpy": "2.4.6", "pillow": "13.0.0", "cykooz-resizer": identity.NONE}
-    assert (
-        identity.compare_libraries({"numpy": "2.4.5", "cykooz-resizer": "4.0.1"}, ours)
-        == "it has numpy 2.4.5, pillow none, cykooz-resizer 4.0.1, and other versions may draw other "
+    said = identity.compare_libraries({"numpy": "2.4.5", "cykooz-resizer": "4.0.1"}, ours)
+    assert said == (
+        "it has numpy 2.4.5, pillow none, cykooz-resizer 4.0.1, and other versions may draw other "
         "pixels: run `pip install numpy==2.4.6 pillow==13.0.0` and `pip uninstall cykooz-resizer` "
         "there"
     )
