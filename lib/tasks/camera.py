@@ -196,7 +196,7 @@ class CameraTask(Task):
         if train and self.params.turns:
             image = np.rot90(image, int(rng.integers(4)))
         return {
-            "image": np.ascontiguousarray(image),
+            "image": image,
             "label": np.int32(record.label),
             "manipulation": np.uint8(chosen),
         }
