@@ -27,6 +27,7 @@ import numpy as np
 
 TRAIN = "train"
 MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
+PLAIN_BLOCK = 2**16  # samples named at once where nothing is mixed
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -197,8 +198,9 @@ def mixed(
     Patches sort by visit + window·u; ties keep their natural order. `window` 0 keeps it throughout.
     """
     carried = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
-    for start in range(0, segment.visits, MIX_BLOCK):
-        stop = min(start + MIX_BLOCK, segment.visits)
+    block = MIX_BLOCK if window else max(1, PLAIN_BLOCK // segment.patches)
+    for start in range(0, segment.visits, block):
+        stop = min(start + block, segment.visits)
         visits = np.repeat(np.arange(start, stop, dtype=np.int64), segment.patches)
         patches = np.tile(np.arange(segment.patches, dtype=np.int64), stop - start)
         if not window:
