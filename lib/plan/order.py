@@ -25,6 +25,9 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
+from lib.plan.philox import uniforms
+from lib.tasks.base import Draws
+
 TRAIN = "train"
 MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
 PLAIN_BLOCK = 2**16  # samples named at once where nothing is mixed
@@ -154,6 +157,17 @@ def patch_rng(
     return np.random.Generator(
         np.random.Philox(key=_patch_key(seed, split, epoch), counter=counter)
     )
+
+
+def patch_draws(
+    seed: int, split: str, epoch: int, visits: np.ndarray, records: np.ndarray, patches: np.ndarray
+) -> Draws:
+    """The same for many samples at once, (n,) numbers each: draws(count) → (n, count) float64.
+
+    Row i is what `patch_rng` of sample i gives by `random(count)`, when that is called first.
+    """
+    key = stream_key(seed, "patch", split, epoch)
+    return lambda count: uniforms(key, visits, records, patches, count)
 
 
 def visit_records(seed: int, split: str, epoch: int, order: SplitOrder) -> np.ndarray:
