@@ -25,8 +25,12 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
+from lib.plan.philox import uniforms
+from lib.tasks.base import Draws
+
 TRAIN = "train"
 MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
+PLAIN_BLOCK = 2**16  # samples named at once where nothing is mixed
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -155,6 +159,17 @@ def patch_rng(
     )
 
 
+def patch_draws(
+    seed: int, split: str, epoch: int, visits: np.ndarray, records: np.ndarray, patches: np.ndarray
+) -> Draws:
+    """The same for many samples at once, (n,) numbers each: draws(count) → (n, count) float64.
+
+    Row i is what `patch_rng` of sample i gives by `random(count)`, when that is called first.
+    """
+    key = stream_key(seed, "patch", split, epoch)
+    return lambda count: uniforms(key, visits, records, patches, count)
+
+
 def visit_records(seed: int, split: str, epoch: int, order: SplitOrder) -> np.ndarray:
     """(visits,) int64: the records that `epoch` visits, cut from the endless sequence of passes."""
     size = order.pass_visits
@@ -197,8 +212,9 @@ def mixed(
     Patches sort by visit + window·u; ties keep their natural order. `window` 0 keeps it throughout.
     """
     carried = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
-    for start in range(0, segment.visits, MIX_BLOCK):
-        stop = min(start + MIX_BLOCK, segment.visits)
+    block = MIX_BLOCK if window else max(1, PLAIN_BLOCK // segment.patches)
+    for start in range(0, segment.visits, block):
+        stop = min(start + block, segment.visits)
         visits = np.repeat(np.arange(start, stop, dtype=np.int64), segment.patches)
         patches = np.tile(np.arange(segment.patches, dtype=np.int64), stop - start)
         if not window:

@@ -9,6 +9,8 @@ alone, in the trainer. A visit to a record goes through four calls, in this orde
     sample(item, record, …)   one sample, K times a visit   (a pure function of its arguments)
 
 Bit-identity over any fleet rests on `sample` using no randomness but the generator it is given.
+
+A `BlockTask` can also make many samples in one call, from arrays.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +26,9 @@ import msgspec
 import numpy as np
 
 TRAIN, VAL, TEST = "train", "val", "test"
+
+# draws(count) → (n, count) float64: what `rng.random(count)` gives each of n samples.
+Draws = Callable[[int], np.ndarray]
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -130,3 +135,21 @@ class Task(ABC):
     def caption(self, batch: Mapping[str, np.ndarray], i: int, classes: tuple[str, ...]) -> str:
         """What to write under sample `i` of a batch on a contact sheet; ``""``: nothing."""
         return ""
+
+
+class BlockTask(Task):
+    """A task of samples so small that a step of Python for each would cost more than its making.
+
+    Where a lease has no record that needs care, `block` makes it; else, and where `block` raises,
+    it is made visit by visit as any other, and what is bad is found and named. So both ways must
+    give the same samples, to the bit.
+    """
+
+    @abstractmethod
+    def block(
+        self, links: Path, split: str, records: np.ndarray, draws: Draws
+    ) -> Mapping[str, np.ndarray]:
+        """One sample of each of `records`, (n,) int64 numbers within `split`: {name: (n, *shape)}.
+
+        `scan` was called before, with the same `links`. `draws` may be called once.
+        """

@@ -34,10 +34,11 @@ def libraries() -> dict[str, str]:
 
 @cache
 def source_hash() -> str:
-    """SHA-256 over the source of the tasks and of the order."""
+    """SHA-256 over the source of the tasks, of the order and of the randomness."""
     lib = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in [*sorted((lib / "tasks").glob("*.py")), lib / "plan" / "order.py"]:
+    plan = [lib / "plan" / "order.py", lib / "plan" / "philox.py"]
+    for path in [*sorted((lib / "tasks").glob("*.py")), *plan]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
