@@ -29,6 +29,7 @@ from lib.errors import StreamClosed
 from lib.plan.batches import Start, batches, place
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
+from lib.trainer.buffers import Buffers
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Delivery
 from lib.trainer.window import Arrays, Window
@@ -252,7 +253,7 @@ class Feed:
         return self.plan.segments[index].split if index < len(self.plan.segments) else None
 
     def _all_batches(self) -> Iterator[Batch]:
-        deliveries = self._timed(self._dispatcher.deliveries())
+        deliveries, buffers = self._timed(self._dispatcher.deliveries()), Buffers()
         for segment in self.plan.segments[self._start.segment :]:
             start = Start(segment.index)
             audit = EpochAudit(segment, self.hashed)
@@ -262,7 +263,7 @@ class Feed:
                 trained = (rows for _, rows in islice(numbered, start.batch))
                 audit = EpochAudit(segment, self.hashed, trained, known.bad, known.chain)
             self._audits.append(audit)
-            window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start)
+            window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start, buffers)
             last = segment.batches(self.batch_size) - 1
             for number, rows in numbered:
                 arrays, places = window.take(rows, self.specs)
