@@ -71,6 +71,7 @@ class Member(msgspec.Struct, eq=False):
     moved: float
     since: float  # when the lease that it makes now became its only business
     hand: dict[int, int] = {}  # lease id → fence
+    most: int = 1  # leases it may hold, as of its last grant
     doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
     draining: bool = False
     stuck: bool = False  # since `expire`, until it moves
@@ -195,13 +196,14 @@ class Leases:
         member = self.members.get(name)  # … must not leave the budget looking full to the next
         if member is None or not member.able:
             return []
-        most = min(member.slots, self.pace.hand(name))
         # Refilled when half empty: for short leases, one message then grants many.
-        room = most - len(member.hand) if len(member.hand) <= most // 2 else 0
-        while len(granted) < room:
-            lease = self._regrant(member) or self._cut(member)
-            if lease is None:
-                break
+        if len(member.hand) > member.most // 2:
+            return []
+        member.most = min(member.slots, self.pace.hand(name))
+        room = member.most - len(member.hand)
+        while len(granted) < room and self.pending and (lease := self._regrant(member)):
+            granted.append(self._give(member, lease, now))
+        for lease in self._cut(member, room - len(granted)):
             granted.append(self._give(member, lease, now))
         return granted
 
@@ -252,26 +254,30 @@ class Leases:
         """Whether some generator at work has not tried in vain yet."""
         return any(m.able and not case.failed(m.name) for m in self.members.values())
 
-    def _cut(self, member: Member) -> Lease | None:
-        while self._segment < len(self.plan.segments):
+    def _cut(self, member: Member, most: int) -> list[Lease]:
+        """The next leases, `most` of them or as many as fit, for `member`."""
+        cut: list[Lease] = []
+        size, sized = 0, None
+        self.full = False
+        while len(cut) < most and self._segment < len(self.plan.segments):
             segment = self.plan.segments[self._segment]
-            if self._visit < segment.visits:
+            if self._visit >= segment.visits:
+                self._segment, self._visit = self._segment + 1, 0
+                continue
+            if sized is not segment:
+                size, sized = self._size(segment, member), segment
+            count = min(size, segment.visits - self._visit)
+            nbytes = count * segment.visit_bytes
+            self.full = self.charged + nbytes > self.budget
+            if self.full:
                 break
-            self._segment, self._visit = self._segment + 1, 0
-        else:
-            self.full = False
-            return None
-        count = min(self._size(segment, member), segment.visits - self._visit)
-        nbytes = count * segment.visit_bytes
-        self.full = self.charged + nbytes > self.budget
-        if self.full:
-            return None
-        lease = Lease(self._next_id, segment, self._visit, count, nbytes)
-        self._open[lease.id] = lease
-        self.charged += nbytes
-        self._next_id += 1
-        self._visit += count
-        return lease
+            lease = Lease(self._next_id, segment, self._visit, count, nbytes)
+            self._open[lease.id] = lease
+            self.charged += nbytes
+            self._next_id += 1
+            self._visit += count
+            cut.append(lease)
+        return cut
 
     def _size(self, segment: Segment, member: Member) -> int:
         """Visits in the next lease, which is for `member`."""
@@ -286,17 +292,18 @@ class Leases:
     ) -> tuple[Verdict, list[Lease]]:
         """A result came. Returns what it counts as, and the leases that are now deliverable."""
         lease = self._open.get(lease_id)
-        if member := self.members.get(name):
+        member = self.members.get(name)
+        if member is not None:
             member.stuck = False
         if lease is None or lease.received:
             known = 0 <= lease_id < self._next_id
             self._drop(name, lease_id, now)
             return (Verdict.DUPLICATE if known else Verdict.UNKNOWN), []
-        if lease.grants.get(fence) != name:
+        if member is None or lease.grants.get(fence) != name:
             return Verdict.LATE, []
         lease.received = True
         # What the network took counts as well: a slow link holds up the line like a slow core.
-        spent = now - self.members[name].since
+        spent = now - member.since
         for other, generator in lease.grants.items():
             self._drop(generator, lease_id, now)
             if other < fence:  # it lost against its backup
@@ -312,9 +319,13 @@ class Leases:
     def _deliverable(self, lease: Lease) -> list[Lease]:
         if self._arrival is not None:
             return [self._open.pop(one.id) for one in self._arrival.receive(lease)]
-        ready = []
-        while (first := next(iter(self._open.values()), None)) is not None and first.received:
-            ready.append(self._open.pop(first.id))
+        ready: list[Lease] = []
+        for first in self._open.values():
+            if not first.received:
+                break
+            ready.append(first)
+        for one in ready:
+            del self._open[one.id]
         return ready
 
     # -- what cannot be made -------------------------------------------------------------------

@@ -36,8 +36,11 @@ class Pace:
 
     def learn(self, name: str, segment: Segment, visits: int, seconds: float) -> None:
         """`name` took `seconds` for so many visits."""
-        for known in (self._fleet, self._each.setdefault(name, {})):
-            _learn(known, segment.split, seconds / visits)
+        each = seconds / visits
+        _learn(self._fleet, segment.split, each)
+        if (own := self._each.get(name)) is None:
+            own = self._each[name] = {}
+        _learn(own, segment.split, each)
         self._lease = KEEP * self._lease + (1 - KEEP) * min(seconds, OUTLIER * self._lease)
         self._lease_bytes = visits * segment.visit_bytes
 
@@ -82,8 +85,10 @@ class Pace:
         return min(self.lease_bytes // segment.visit_bytes, by_time)
 
     def _lags(self, name: str) -> bool:
-        each = self._each.get(name, {})
-        return any(seconds > LAG_FACTOR * self._fleet[split] for split, seconds in each.items())
+        for split, seconds in self._each.get(name, {}).items():
+            if seconds > LAG_FACTOR * self._fleet[split]:
+                return True
+        return False
 
 
 def _learn(known: dict[str, float], split: str, each: float) -> None:

@@ -22,7 +22,7 @@ from lib.trainer.roster import Reference
 from lib.wire import protocol as wire
 from lib.wire.transport import TrainerSockets
 
-LEND_SECONDS = 0.002  # how long our thread leaves the sockets to the consumer
+LEND_SECONDS = 0.005  # how long our thread leaves the sockets to the consumer
 FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN, …
 HASTY_SECONDS = 0.5  # … when a person waits for the end of an interrupted run
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …

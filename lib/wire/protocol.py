@@ -334,7 +334,7 @@ class Layout:
                     f"lease {header.lease}: {spec.name} has {len(frame)} bytes, not {rows} "
                     f"samples of {nbytes}"
                 )
-            arrays.append(np.frombuffer(frame, dtype).reshape(rows, *spec.shape))
+            arrays.append(np.ndarray((rows, *spec.shape), dtype, frame))
         return tuple(arrays)
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import suppress
 from typing import Any
 
 import zmq
@@ -32,6 +31,7 @@ from lib.wire.sockets import (
     NOBLOCK,
     SRCFD,
     Monitor,
+    Waiter,
     allow_many_files,
     heartbeat,
     keep_receive_buffers,
@@ -100,9 +100,7 @@ class TrainerSockets:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._poller = zmq.Poller()
-        for source in (self._control, self._data, self._wake_read, self._zap):
-            self._poller.register(source, zmq.POLLIN)
+        self._waiter = Waiter(self._control, self._data, self._zap, self._wake_read)
 
     def _socket(self, kind: int, hwm: int, connections: Connections) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(kind)
@@ -142,12 +140,15 @@ class TrainerSockets:
 
     def poll(self, seconds: float) -> tuple[bool, bool]:
         """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
-        ready = [source for source, _ in self._poller.poll(int(seconds * 1000))]
-        if self._wake_read in ready:
-            os.read(self._wake_read, 4096)
-        if self._zap in ready:
+        data, control = readable(self._data), readable(self._control)
+        if not (data or control):
+            for number, _ in self._waiter.wait(seconds):
+                if number == self._wake_read:
+                    os.read(number, 4096)
+            data, control = readable(self._data), readable(self._control)
+        if self._admission is not None:
             self._admit()
-        return self._data in ready, self._control in ready
+        return data, control
 
     def _admit(self) -> None:
         """Answer those who knock, a few at a time."""
@@ -167,12 +168,13 @@ class TrainerSockets:
 
     def _origin(self, frame: zmq.Frame, *, data: bool) -> Origin:
         """Where a frame came from. The name of the key is what `Admission` said, not the peer."""
-        user, descriptor = "", NOBODY
-        with suppress(zmq.ZMQError):  # it had broken off before ZeroMQ could ask who it was
+        user = ""
+        try:
             if self._admission is not None:
                 user = str(frame.get("User-Id"))
-            descriptor = int(frame.get(SRCFD))
-        return Origin(descriptor, user, data)
+            return Origin(frame.get(SRCFD), user, data)
+        except zmq.ZMQError:  # it had broken off before ZeroMQ could ask who it was
+            return Origin(NOBODY, user, data)
 
     def _stays(self, origin: Origin) -> bool:
         """Whether the key of a message still is admitted; if not, its connection is ended."""
