@@ -222,8 +222,8 @@ def _trainer(view: _View) -> str:
     mixing = load.mixing / load.now
     if not load.trains:
         return (
-            f"The sink itself is the limit, at {view.delivered:,.0f} patches/s: mixing, copying and "
-            f"hashing take {mixing:.0%} of its time. More generators will not help."
+            f"The sink itself is the limit, at {view.delivered:,.0f} patches/s: mixing, copying "
+            f"and hashing take {mixing:.0%} of its time. More generators will not help."
         )
     return (
         f"The trainer itself is the limit: the model waits {view.model_waits:.0%} of the time and "
@@ -235,9 +235,7 @@ def _trainer(view: _View) -> str:
 
 def _network(view: _View) -> str:
     load = view.load
-    held = {
-        name: work for name, work in load.hosts.items() if work.share(work.sending) > BLOCKED
-    }
+    held = {name: work for name, work in load.hosts.items() if work.share(work.sending) > BLOCKED}
     rate = sum(work.sent for work in held.values()) / load.now / 1e6
     worst = max(held.values(), key=lambda work: work.sending, default=view.all)
     some = len(held) < len(load.hosts)

@@ -74,6 +74,7 @@ class Connections:
 
     def __init__(self, limit: int, total: int, mute: float = math.inf) -> None:
         self.limit, self.total, self.mute = limit, total, mute
+        self.arrival = ""  # our own address, of the connection opened last
         self.ended: list[str] = []  # who was ended here, and why; the caller empties it
         self._open: dict[int, Connection] = {}
         self._queue: list[int] = []  # still to be looked at in this round
@@ -86,6 +87,8 @@ class Connections:
         """The connection of the peer that is behind `descriptor` now."""
         with _socket(descriptor) as peer:
             address = _address(peer)
+            if peer is not None and address is not None:
+                self.arrival = _own(peer)
         connection = self._open.get(descriptor)
         if connection is None or connection.address != address:
             connection = self._open[descriptor] = Connection(
@@ -214,3 +217,10 @@ def _received(peer: socket.socket) -> int:
     if len(info) < _RECEIVED + 8:
         return 0
     return int(struct.unpack_from("=Q", info, _RECEIVED)[0])
+
+
+def _own(peer: socket.socket) -> str:
+    try:
+        return str(peer.getsockname()[0])
+    except OSError:
+        return ""  # it has just closed
