@@ -121,7 +121,9 @@ def device(regime: Regime, execution: int, watch: Stopwatch) -> None:
     import tensorflow as tf
 
     same = tf.data.Dataset.from_tensors(arrays(regime, 1)).repeat()
-    model(regime, execution).fit(same, steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=[watch])
+    model(regime, execution).fit(
+        same, steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=[watch]
+    )
 
 
 def fed(regime: Regime, execution: int, watch: Stopwatch) -> None:

@@ -1,6 +1,6 @@
 """A tf.data service on this host: a dispatcher here, N workers, each in a process of its own.
 
-    python -m bench._job_service N            prints the address; ends when it is killed
+python -m bench._job_service N            prints the address; ends when it is killed
 """
 
 from __future__ import annotations

@@ -66,6 +66,11 @@ class Dispatcher:
         return self.exchange.leases.plan
 
     @property
+    def address(self) -> str:
+        """The address of this host that samples came in by last, or ``""``."""
+        return self._sockets.data_connections.arrival
+
+    @property
     def start_at(self) -> Start:
         """Where the stream begins."""
         assert self.exchange.leases is not None

@@ -15,7 +15,7 @@ import logging
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -50,6 +50,7 @@ class Job(msgspec.Struct, frozen=True):
     heartbeat: float = 1.0
     silence: float = 5.0
     expiry: float = 30.0
+    compress: Literal["none", "auto", "zstd"] = "none"
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
@@ -176,7 +177,7 @@ class Exchange:
                 raise ProtocolError(f"lease {header.lease} does not have the visits granted")
             arrays = self._layout.arrays(header, frames, lease.segment.patches)
         stages = header.stages
-        seconds = stages.decode + stages.transform + stages.wait
+        seconds = stages.decode + stages.transform + stages.wait + stages.pack
         verdict, ready = self.leases.receive(
             header.generator, header.lease, header.fence, seconds, now
         )
@@ -185,9 +186,10 @@ class Exchange:
         if verdict is not Verdict.ACCEPTED or lease is None:
             self.faults[verdict.value] += 1
             return []
+        weight = sum(map(len, frames))
         self._results[lease.id] = Delivery(lease, arrays, header.bad)
         assert peer is not None  # its grant stood, so it is a member
-        peer.worked(header, lease.count * lease.segment.patches, lease.nbytes)
+        peer.worked(header, lease.count * lease.segment.patches, lease.nbytes, weight)
         if header.bad:
             self._losses.bad(peer, lease, header.bad)
         return [self._results.pop(one.id) for one in ready]
@@ -260,6 +262,7 @@ class Exchange:
             silence=job.silence,
             expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",
+            compress=job.compress,
         )
 
     def _on_ready(self, peer: Peer, ready: wire.Ready, now: float) -> None:

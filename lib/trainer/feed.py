@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 
 from lib.errors import StreamClosed
+from lib.observe.steps import Steps
 from lib.plan.batches import Start, batches, place
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
@@ -154,6 +155,8 @@ class Feed:
             self._pulled += int(self._ends[self._start.segment - 1])
         self._closed = False
         self._complained = 0.0
+        self.step_times = Steps()
+        self.mixing = 0.0  # seconds in which batches were made
         self.waited = 0.0  # seconds in which no delivery was there when one was wanted
         self.samples = self.nbytes = 0  # handed on so far
         self.busy_since: float | None = None  # when the first batch was asked for
@@ -166,6 +169,7 @@ class Feed:
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
         while True:
+            self.step_times.asked(split, time.monotonic())
             with self._turn:
                 while not self._closed and (turn := self._current()) is not None and turn != split:
                     self._turn.wait(1.0)
@@ -177,6 +181,8 @@ class Feed:
                 except StreamClosed:
                     return
                 self._turn.notify_all()
+            samples = len(next(iter(batch.arrays.values())))
+            self.step_times.handed(split, samples, time.monotonic())
             yield batch
 
     def all(self) -> Iterator[Batch]:
@@ -266,8 +272,10 @@ class Feed:
             window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start, buffers)
             last = segment.batches(self.batch_size) - 1
             for number, rows in numbered:
+                began, waited = time.monotonic(), self.waited
                 arrays, places = window.take(rows, self.specs)
                 audit.count(places, arrays)
+                self.mixing += time.monotonic() - began - (self.waited - waited)
                 self.samples += len(rows)
                 self.nbytes += sum(array.nbytes for array in arrays.values())
                 if number == last:

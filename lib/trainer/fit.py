@@ -96,7 +96,9 @@ class Fit:
 
     def _listed(self) -> keras.callbacks.CallbackList:
         """One list for every `fit` of the run, with the run's own numbers."""
-        used = [self.trained, self.progress]
+        stream = self.stream
+        advising = callbacks.Advising(stream.feed.step_times, stream.adviser, self.progress.live)
+        used = [self.trained, self.progress, advising]
         if self.settings.plateau_patience:
             used.append(self.plateau)
         used.append(callbacks.History(self.out / "history.csv", self.recent))
@@ -246,6 +248,7 @@ class Fit:
             last = self.trained.history.get(self.monitor, [])
             then = f" (best of {len(last)} epochs; the last: {last[-1]:.1%})" if last else ""
             lines.append(f"Best {where} accuracy: {best:.1%}{then}")
+        lines.append(self.stream.adviser.report()["advice"])
         lines.append(f"The run's files: {self.out}/ (look at samples.png first)")
         return "\n".join(lines)
 

@@ -75,6 +75,7 @@ class Connections:
 
     def __init__(self, limit: int, total: int, mute: float = math.inf) -> None:
         self.limit, self.total, self.mute = limit, total, mute
+        self.arrival = ""  # our own address, of the connection opened last
         self.ended: list[str] = []  # who was ended here, and why; the caller empties it
         self._open: dict[int, Connection] = {}
         self._queue: list[int] = []  # still to be looked at in this round
@@ -87,6 +88,8 @@ class Connections:
         """The connection of the peer that is behind `descriptor` now."""
         with _socket(descriptor) as peer:
             address = _address(peer)
+            if peer is not None and address is not None:
+                self.arrival = _own(peer)
         connection = self._open.get(descriptor)
         if connection is None or connection.address != address:
             connection = self._open[descriptor] = Connection(
@@ -227,3 +230,10 @@ def _received(descriptor: int) -> int:
         ctypes.byref(_info_size),
     )
     return 0 if failed or _info_size.value < ctypes.sizeof(_info) else int(_info.received)
+
+
+def _own(peer: socket.socket) -> str:
+    try:
+        return str(peer.getsockname()[0])
+    except OSError:
+        return ""  # it has just closed

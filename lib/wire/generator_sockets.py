@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import termios
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,6 +64,7 @@ class GeneratorSockets:
         self._look_at = 0.0
         self._data: zmq.Socket[bytes] | None = None
         self._data_monitor: Monitor | None = None
+        self._data_descriptor = -1  # the kernel's, once connected
         self._control = self._socket(zmq.DEALER, CONTROL_HWM)
         self._control_waiter = Waiter(self._control)
         heartbeat(self._control, SILENCE_SECONDS)
@@ -116,6 +119,7 @@ class GeneratorSockets:
             self._data_monitor.close()
             self._data.close(linger=linger_ms)
             self._data = self._data_monitor = None
+            self._data_descriptor = -1
 
     def look_after(self) -> None:
         """See what became of the connections, now and then; called between patches.
@@ -137,8 +141,10 @@ class GeneratorSockets:
                 self._trouble = self._explain(event, value) or self._trouble
                 if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:  # else ZeroMQ tries again itself
                     self._knock_at = time.monotonic() + REFUSED_SECONDS
-        for event, _ in self._data_monitor or ():
-            if event == zmq.EVENT_DISCONNECTED:
+        for event, value in self._data_monitor or ():
+            if event == zmq.EVENT_CONNECTED:
+                self._data_descriptor = value
+            elif event == zmq.EVENT_DISCONNECTED:
                 self.broken = True
         if self._knock_at is not None and time.monotonic() >= self._knock_at:
             self._knock_at = None
@@ -212,6 +218,20 @@ class GeneratorSockets:
             self._data.send(array, SNDMORE, copy=array.nbytes < FAST_FRAME)
         self._data.send(arrays[-1], copy=arrays[-1].nbytes < FAST_FRAME)
         return True
+
+    def leaving(self) -> bool:
+        """Whether what was pushed is still on its way: the trainer's host lacks some of its bytes.
+
+        Where the kernel does not say (not Linux), never.
+        """
+        if self._data_descriptor < 0 or not hasattr(termios, "TIOCOUTQ"):
+            return False
+        left = bytearray(4)
+        try:
+            fcntl.ioctl(self._data_descriptor, termios.TIOCOUTQ, left)
+        except OSError:
+            return False  # it has just closed: `look_after` will see it
+        return any(left)
 
     def close(self) -> None:
         """Close; what was pushed and said last has LINGER_MS to leave."""

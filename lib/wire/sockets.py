@@ -83,6 +83,7 @@ class Monitor:
 
     _EVENTS = (
         int(zmq.EVENT_ACCEPTED)
+        | int(zmq.EVENT_CONNECTED)
         | int(zmq.EVENT_DISCONNECTED)
         | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         | int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
