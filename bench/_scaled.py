@@ -236,7 +236,9 @@ def audit(setup: Setup) -> dict[str, Any]:
                 for process in trainer.fleet[::2]:
                     process.send_signal(signal.SIGKILL)
                 killed = now
-            elif killed and not recovered and next(iter(trainer.leases._open), 10**9) >= outstanding:
+            elif (
+                killed and not recovered and next(iter(trainer.leases._open), 10**9) >= outstanding
+            ):
                 recovered = now - killed
         faults = dict(trainer.dispatcher.exchange.faults)
         row = feed.audit()["train"][0]

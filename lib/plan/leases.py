@@ -106,6 +106,7 @@ class Leases:
         self.full = False  # the latest `grant` found no room in the budget for another lease
         self._next_id = 0
         self._segment, self._visit = self.start.segment, self.start.visit  # of the next lease cut
+        self._cutting = plan.segments.get(self._segment)
         # Cut and not yet delivered, in order of their ids. (A plain dict, from whose front entries
         # go all the time, steps over all that went before it finds the first.)
         self._open: OrderedDict[int, Lease] = OrderedDict()
@@ -247,15 +248,15 @@ class Leases:
     def _cut(self, member: Member, most: int) -> list[Lease]:
         """The next leases, `most` of them or as many as fit, for `member`."""
         cut: list[Lease] = []
-        size, sized = 0, None
+        size, sized = 0, -1
         self.full = False
-        while len(cut) < most and self._segment < len(self.plan.segments):
-            segment = self.plan.segments[self._segment]
+        while len(cut) < most and (segment := self._cutting) is not None:
             if self._visit >= segment.visits:
                 self._segment, self._visit = self._segment + 1, 0
+                self._cutting = self.plan.segments.get(self._segment)
                 continue
-            if sized is not segment:
-                size, sized = self._size(segment, member), segment
+            if sized != segment.index:
+                size, sized = self._size(segment, member), segment.index
             count = min(size, segment.visits - self._visit)
             nbytes = count * segment.visit_bytes
             self.full = self.charged + nbytes > self.budget
@@ -382,9 +383,7 @@ class Leases:
     @property
     def visits(self) -> int:
         """Visits of the whole stream, from its start on."""
-        return sum(segment.visits for segment in self.plan.segments[self.start.segment :]) - (
-            self.start.visit
-        )
+        return self.plan.segments.visits_since(self.start.segment) - self.start.visit
 
     @property
     def exhausted(self) -> bool:
