@@ -181,10 +181,7 @@ class Leases:
         """Leases for `name` until its hand is full; each stands under its `fence`."""
         self.full, granted = False, list[Lease]()  # before any return: who can take nothing …
         member = self.members.get(name)  # … must not leave the budget looking full to the next
-        if member is None or not member.able:
-            return []
-        # Refilled when half empty: for short leases, one message then grants many.
-        if len(member.hand) > member.most // 2:
+        if member is None or not member.wants:
             return []
         member.most = min(member.slots, self.pace.hand(name))
         room = member.most - len(member.hand)
