@@ -106,6 +106,7 @@ class Leases:
         self.full = False  # the latest `grant` found no room in the budget for another lease
         self._next_id = 0
         self._segment, self._visit = self.start.segment, self.start.visit  # of the next lease cut
+        self._cutting = plan.segments.get(self._segment)
         # Cut and not yet delivered, in order of their ids. (A plain dict, from whose front entries
         # go all the time, steps over all that went before it finds the first.)
         self._open: OrderedDict[int, Lease] = OrderedDict()
@@ -180,10 +181,7 @@ class Leases:
         """Leases for `name` until its hand is full; each stands under its `fence`."""
         self.full, granted = False, list[Lease]()  # before any return: who can take nothing …
         member = self.members.get(name)  # … must not leave the budget looking full to the next
-        if member is None or not member.able:
-            return []
-        # Refilled when half empty: for short leases, one message then grants many.
-        if len(member.hand) > member.most // 2:
+        if member is None or not member.wants:
             return []
         member.most = min(member.slots, self.pace.hand(name))
         room = member.most - len(member.hand)
@@ -247,15 +245,15 @@ class Leases:
     def _cut(self, member: Member, most: int) -> list[Lease]:
         """The next leases, `most` of them or as many as fit, for `member`."""
         cut: list[Lease] = []
-        size, sized = 0, None
+        size, sized = 0, -1
         self.full = False
-        while len(cut) < most and self._segment < len(self.plan.segments):
-            segment = self.plan.segments[self._segment]
+        while len(cut) < most and (segment := self._cutting) is not None:
             if self._visit >= segment.visits:
                 self._segment, self._visit = self._segment + 1, 0
+                self._cutting = self.plan.segments.get(self._segment)
                 continue
-            if sized is not segment:
-                size, sized = self._size(segment, member), segment
+            if sized != segment.index:
+                size, sized = self._size(segment, member), segment.index
             count = min(size, segment.visits - self._visit)
             nbytes = count * segment.visit_bytes
             self.full = self.charged + nbytes > self.budget
@@ -382,9 +380,7 @@ class Leases:
     @property
     def visits(self) -> int:
         """Visits of the whole stream, from its start on."""
-        return sum(segment.visits for segment in self.plan.segments[self.start.segment :]) - (
-            self.start.visit
-        )
+        return self.plan.segments.visits_since(self.start.segment) - self.start.visit
 
     @property
     def exhausted(self) -> bool:

@@ -24,6 +24,11 @@ class Member(msgspec.Struct, eq=False):
     def able(self) -> bool:
         return not (self.draining or self.stuck)
 
+    @property
+    def wants(self) -> bool:
+        """Half of its hand is empty: for short leases, one message then grants many."""
+        return len(self.hand) <= self.most // 2 and not (self.draining or self.stuck)
+
 
 def idle(members: Iterable[Member]) -> list[str]:
     """Names of those that could make a lease and hold none."""

@@ -181,7 +181,8 @@ class Exchange:
         verdict, ready = self.leases.receive(
             header.generator, header.lease, header.fence, seconds, now
         )
-        if header.generator in self.leases.members:
+        member = self.leases.members.get(header.generator)
+        if member is not None and member.wants:
             self._hungry.setdefault(header.generator)
         if verdict is not Verdict.ACCEPTED or lease is None:
             self.faults[verdict.value] += 1
@@ -361,7 +362,7 @@ class Exchange:
     # -- granting -------------------------------------------------------------------------------
 
     def _grant(self, now: float) -> None:
-        if self.leases is None:
+        if self.leases is None or not self._hungry:
             return
         for _ in range(len(self._hungry)):  # one that is told of is told once a turn
             name = next(iter(self._hungry))

@@ -149,10 +149,12 @@ class Feed:
         self._stream = self._all_batches()
         self._first: Batch | None = None
         self._turn = threading.Condition()
-        self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
+        each = [segment.batches(batch_size) for segment in self.plan.segments.epoch]
+        self._ends = np.cumsum(each)  # batches of an epoch up to the end of each of its segments
         self._pulled = self._start.batch  # batches of the whole run pulled so far
         if self._start.segment:
-            self._pulled += int(self._ends[self._start.segment - 1])
+            epochs, segments = divmod(self._start.segment, len(each))
+            self._pulled += epochs * sum(each) + sum(each[:segments])
         self._closed = False
         self._complained = 0.0
         self.step_times = Steps()
@@ -164,7 +166,8 @@ class Feed:
 
     def steps(self, split: str) -> int:
         """Batches in an epoch of `split`; 0 where there is no such split."""
-        return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((segment.batches(self.batch_size) for segment in same), 0)
 
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
@@ -255,12 +258,15 @@ class Feed:
         return batch
 
     def _current(self) -> str | None:
-        index = int(np.searchsorted(self._ends, self._pulled, side="right"))
-        return self.plan.segments[index].split if index < len(self.plan.segments) else None
+        epoch, batch = divmod(self._pulled, int(self._ends[-1]))
+        kinds = self.plan.segments.epoch
+        if epoch * len(kinds) >= len(self.plan.segments):
+            return None
+        return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
 
     def _all_batches(self) -> Iterator[Batch]:
         deliveries, buffers = self._timed(self._dispatcher.deliveries()), Buffers()
-        for segment in self.plan.segments[self._start.segment :]:
+        for segment in self.plan.segments.since(self._start.segment):
             start = Start(segment.index)
             audit = EpochAudit(segment, self.hashed)
             numbered = enumerate(batches(self.plan, segment, self.batch_size))

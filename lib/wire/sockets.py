@@ -137,6 +137,8 @@ class Waiter:
         """Whether `event` (POLLIN, POLLOUT) of `socket`, the only source, comes in that time."""
         if get(socket, EVENTS) & event:
             return True
+        if seconds <= 0:
+            return False
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.wait(left)

@@ -27,12 +27,15 @@ from lib.wire.endpoint import Endpoint
 from lib.wire.sockets import (
     CONTROL_HWM,
     DATA_HWM,
+    EVENTS,
     FAILED,
     NOBLOCK,
+    POLLIN,
     SRCFD,
     Monitor,
     Waiter,
     allow_many_files,
+    get,
     heartbeat,
     keep_receive_buffers,
     options,
@@ -140,7 +143,8 @@ class TrainerSockets:
 
     def poll(self, seconds: float) -> tuple[bool, bool]:
         """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
-        data, control = readable(self._data), readable(self._control)
+        data = bool(get(self._data, EVENTS) & POLLIN)
+        control = bool(get(self._control, EVENTS) & POLLIN)
         if not (data or control):
             for number, _ in self._waiter.wait(seconds):
                 if number == self._wake_read:
@@ -203,22 +207,23 @@ class TrainerSockets:
 
     def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
         """(header, array frames, origin) of one lease, or None when there is none."""
-        if not readable(self._data):
+        data = self._data
+        if not get(data, EVENTS) & POLLIN:
             self._data_emptied = True
             return None
         try:
-            part = self._data.recv(NOBLOCK, copy=False)
+            part = data.recv(NOBLOCK, False)
         except zmq.Again:
             return None  # as above
         header, origin = part.bytes, self._origin(part, data=True)
         weight = len(header) + FRAMING
         frames: list[Frame] = []
         while part.more:
-            part = self._data.recv(NOBLOCK, copy=False)
+            part = data.recv(NOBLOCK, False)
             weight += len(part) + FRAMING
             frames.append(part)
         self.data_connections.took(origin, weight)
-        if not self._stays(origin):
+        if self._admission is not None and not self._stays(origin):
             return None
         return header, frames, origin
 
