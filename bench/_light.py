@@ -75,6 +75,7 @@ class Fleet:
         allow_many_files()
         self.host, self.port = address.removeprefix("tcp://").rsplit(":", 1)
         self.size, self.work = size, work
+        self.specs = (ArraySpec("image", "uint8", (size,)),)
         self.context = zmq.Context()
         self.context.set(zmq.MAX_SOCKETS, 2 * count + 16)
         self.hello = wire.Hello(
@@ -276,7 +277,7 @@ class Light:
             fence=grant.fence,
             first=grant.first,
             count=visits,
-            arrays=(ArraySpec("image", "uint8", (fleet.size,)),),
+            arrays=fleet.specs,
             stages=wire.Stages(transform=fleet.work * visits),
         )
         payload = fleet.payload(grant.records, self.welcome.patches[grant.split])

@@ -52,7 +52,7 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: float = 0.0
     size: int = 100_000
     patches: int = 1
-    visits: int = 10**7
+    visits: int = 300_000
     lease_bytes: int = 800_000
     budget: int = 2**31
     seconds: float = 3.0

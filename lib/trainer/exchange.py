@@ -34,6 +34,7 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
+BEATS_PER_SECOND = 500  # heartbeats of the whole fleet: of a larger one, each says less
 BURST = 64  # messages taken from one socket before the other gets its turn
 
 log = logging.getLogger("pushfit.trainer")
@@ -259,7 +260,7 @@ class Exchange:
             seed=job.seed,
             patches=job.patches,
             data_port=self._sockets.data_port,
-            heartbeat=job.heartbeat,
+            heartbeat=max(job.heartbeat, min(self.generators / BEATS_PER_SECOND, job.expiry / 4)),
             silence=job.silence,
             expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",

@@ -31,7 +31,7 @@ import msgspec
 
 STRIKES = 10  # messages that the protocol does not allow, before a connection is ended, …
 FORGIVEN_SECONDS = 60.0  # … unless so much time lies between two of them
-LOOKS = 256  # connections looked at a turn: a tick stays short however many there are
+LOOKS = 128  # connections looked at a turn: a tick stays short however many there are
 FRAMING = 64  # bytes that a frame weighs on the wire beyond its content, at most
 PENDING = 2**20  # below it, what a connection holds is not worth a thought
 NOBODY = -1  # descriptor of a connection that was gone before it was known

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
 from typing import Any
@@ -49,6 +50,10 @@ ALL_CONTROL = 4  # … and as many times that in all of them
 KERNEL_BYTES = 64 * 2**20  # what a connection may hold beyond ZeroMQ's own queue: the kernel's
 BACKLOG = 1024  # connections that wait to be accepted: fifty generators start in one second
 
+SPARE_FILES = 64  # of ours that are not connections
+
+log = logging.getLogger("pushfit.trainer")
+
 Frame = Any  # zmq.Frame or bytes: both have the buffer interface
 
 
@@ -73,7 +78,7 @@ class TrainerSockets:
         admission: Admission | None = None,
     ):
         keep_receive_buffers()
-        allow_many_files()
+        self._files, self._warned = allow_many_files(), False
         self._bind, self._admission = bind, admission
         self._context = zmq.Context(1 if admission is None else DECRYPTING_THREADS)
         self._monitors: list[tuple[Monitor, Connections]] = []
@@ -250,6 +255,7 @@ class TrainerSockets:
                     connections.closed(value)
                 elif event in FAILED and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                     self.refused.append("")  # broke off, or does not speak as we do
+        self._count_files()
         self.control_connections.look(emptied=self._control_emptied)
         self.data_connections.look(emptied=self._data_emptied)
         self._data_emptied = self._control_emptied = False
@@ -259,6 +265,18 @@ class TrainerSockets:
             self.refused += self._admission.refusals
             self._admission.refusals.clear()
         return ended
+
+    def _count_files(self) -> None:
+        """Warn, once, before the limit of open files keeps generators out without a word."""
+        connections = len(self.control_connections) + len(self.data_connections)
+        if not self._warned and connections + SPARE_FILES > self._files:
+            self._warned = True
+            log.warning(
+                "%d connections stand, and this process may have %d files open: hardly another "
+                "generator can connect (each takes two). Start it under a higher limit: "
+                "`ulimit -n 65536`, LimitNOFILE= (systemd), --ulimit nofile=65536 (docker)",
+                *(connections, self._files),
+            )
 
     def revoked(self) -> list[str]:
         """Names of keys that are connected and admitted no more; their connections are ended."""
