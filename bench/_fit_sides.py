@@ -134,14 +134,15 @@ def fed(regime: Regime, execution: int, watch: Stopwatch) -> None:
             model="smallcnn", weights=str(out / "model.keras"), batch_size=regime.batch, epochs=1,
             patches_per_epoch=SAMPLES, bind="tcp://127.0.0.1:0", buffer=BUFFER, progress="lines",
         )  # fmt: skip
-        with ReadyStream(settings, CameraParams(patch=regime.patch), needs_data=True) as stream:
-            peers = ready_peers(stream.port, PEERS)
-            try:
+        peers: list[subprocess.Popen[bytes]] = []
+        try:
+            with ReadyStream(settings, CameraParams(patch=regime.patch), needs_data=True) as stream:
+                peers += ready_peers(stream.port, PEERS)
                 fit = Fit(stream, settings, out, {})
                 fit._callbacks.callbacks.append(watch)
                 fit.run()
-            finally:
-                end(peers)
+        finally:  # they heard that the run is over when the stream closed
+            end(peers)
 
 
 def _measure(side: str, regime: Regime, seconds: float, execution: int) -> dict[str, float]:

@@ -10,7 +10,9 @@
 from __future__ import annotations
 
 import io
+import os
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -124,25 +126,27 @@ def model(patch: int, classes: int) -> Any:
     return made
 
 
+def cpu_of_tree() -> float:
+    """CPU seconds of this process and all that descend from it, those that ended included."""
+    used, parents = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                used[int(entry.name)] = sum(map(int, fields[11:15]))  # its own, and its children's
+                parents[int(entry.name)] = int(fields[1])
+    total = 0
+    for process in used:
+        above: int | None = process
+        while above is not None and above != os.getpid():
+            above = parents.get(above)
+        total += used[process] if above is not None else 0
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def watch(began: float) -> Any:
     """A callback that notes (seconds since `began`, CPU of all, CPU of this process) a batch."""
     import keras
-    import psutil
-
-    this = psutil.Process()
-
-    def used(process: Any) -> float:
-        times = process.cpu_times()
-        return float(times.user + times.system + times.children_user + times.children_system)
-
-    def all_used() -> float:
-        total = used(this)
-        for child in this.children(recursive=True):
-            try:
-                total += used(child)
-            except psutil.Error:
-                continue
-        return total
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -154,6 +158,6 @@ def watch(began: float) -> Any:
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.times.append(time.time() - began)
             if batch in self.marks:
-                self.cpu[batch] = all_used(), time.process_time()
+                self.cpu[batch] = cpu_of_tree(), time.process_time()
 
     return Watch()

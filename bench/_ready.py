@@ -31,7 +31,7 @@ from lib.wire.protocol import Grant, Stages
 
 RECORDS = 1000
 CLASSES = ("even", "odd")
-PAUSE_SECONDS = 0.02  # between two looks at the control connection while it waits
+PAUSE_SECONDS = 0.05  # between two looks at the control connection while it waits
 
 
 def data_set() -> DataSet:

@@ -8,9 +8,11 @@ was set up, `bench/_job_sides.py` is how.
 
     vs_RIVAL_FORM         PushFit's samples a second ÷ the rival's, from a third of the run on
     vs_RIVAL_FORM_cpu     the rival's CPU seconds a sample ÷ PushFit's, all processes, likewise
+    vs_RIVAL_FORM_wall    the rival's whole wall time ÷ PushFit's
     SIDE_start_s          from the start of its process to the end of its first batch
-    SIDE_wall_s_per_1000  everything, start included, for 1,000 samples at its speed
-    SIDE_fit_cpu_…        of that CPU, what the process spent that runs `fit`
+    SIDE_wall_s           everything, start included, for --samples
+    SIDE_cpu_s_per_1000   CPU seconds of all its processes, from a third of the run on
+    SIDE_fit_cpu_…        of those, what the process spent that runs `fit`
 
 --check: instead, whether the sides that run our code train on PushFit's very samples.
 """
@@ -145,11 +147,12 @@ def rounds(
             if result is None:
                 failed += [why] if why not in failed else []
             else:
-                measured[side].append(steady(result, mine.samples // BATCH))
+                measured[side].append(steady(result, work.samples - mine.samples))
     return {side: each for side, each in measured.items() if each}, failed
 
 
-def steady(result: dict[str, Any], steps: int) -> dict[str, float]:
+def steady(result: dict[str, Any], fewer: int) -> dict[str, float]:
+    """fewer: samples that this side was spared; its wall time is as long as if it had made them."""
     times, cpu = result["times"], result["cpu"]
     mark, last = sorted(map(int, cpu))
     samples = (last - mark) * BATCH
@@ -158,7 +161,7 @@ def steady(result: dict[str, Any], steps: int) -> dict[str, float]:
     return {
         "samples_per_s": rate,
         "start_s": times[0],
-        "wall_s_per_1000": times[0] + (1000 - BATCH) / rate,
+        "wall_s": times[last] + fewer / rate,
         "cpu_s_per_1000": (all1 - all0) / samples * 1000,
         "fit_cpu_s_per_1000": (fit1 - fit0) / samples * 1000,
         "start_cpu_s": all0 - (all1 - all0) / (last - mark) * (mark + 1),
@@ -186,7 +189,7 @@ def compared(
             theirs["cpu_s_per_1000"] / mine["cpu_s_per_1000"] for mine, theirs in pairs
         )
         ratios[f"vs_{side}_wall"] = statistics.median(
-            theirs["wall_s_per_1000"] / mine["wall_s_per_1000"] for mine, theirs in pairs
+            theirs["wall_s"] / mine["wall_s"] for mine, theirs in pairs
         )
     return ratios, figures
 
