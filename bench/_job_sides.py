@@ -26,7 +26,6 @@ import msgspec
 import numpy as np
 
 from bench._job_work import BATCH, SEED, Work, model, pillow_sample, watch
-from lib.tasks.base import TRAIN
 
 WORKERS = 2
 MARKS = 3  # the steady part begins after one in so many batches
@@ -80,7 +79,7 @@ def _graph(work: Work) -> Any:
 
 
 def _graph_visits(work: Work) -> Any:
-    """The same operations, K patches from each photo: no Python in it, so any process can run it."""
+    """The same operations, K patches from each photo, without Python: any process can run it."""
     import tensorflow as tf
 
     sample = _native(tf, work)

@@ -226,11 +226,10 @@ def audit(setup: Setup) -> dict[str, Any]:
         gap = recovered = 0.0
         killed: float | None = None
         outstanding = -1
-        batches, last = 0, time.perf_counter()
-        for _ in feed.all():
+        last = time.perf_counter()
+        for batches, _ in enumerate(feed.all(), 1):
             now = time.perf_counter()
             gap, last = max(gap, now - last) if killed else 0.0, now
-            batches += 1
             if setup.kill and killed is None and batches * BATCH * 4 > setup.visits * setup.patches:
                 outstanding = trainer.leases._next_id  # all below it are granted, or done
                 for process in trainer.fleet[::2]:

@@ -1,6 +1,7 @@
-"""The whole job: photos on a disk to a trained model, PushFit against five other ways to feed Keras.
+"""The whole job: photos on a disk to a trained model, PushFit against five other feeders.
 
-    python -m bench job [--links DIR] [--sides a,b] [--samples N] [--rounds N] [--check] [--plot PNG]
+    python -m bench job [--links DIR] [--sides a,b] [--samples N] [--rounds N] [--check]
+                        [--plot PNG]
 
 Every side trains the same small model with the same batches on patches of the same photos, with
 two processes or threads that make them, all on this machine. docs: `bench/README.md` says how each

@@ -1,6 +1,7 @@
 """What more cores on other hosts bring: generators that wait instead of computing.
 
-    python -m bench remote [--workers 1,4,16,64] [--wait 0.05] [--seconds S] [--rounds N] [--plot PNG]
+    python -m bench remote [--workers 1,4,16,64] [--wait 0.05] [--seconds S] [--rounds N]
+                           [--plot PNG]
 
 Each worker sleeps --wait seconds a visit and then hands over 16 patches, so this machine can play
 many cores. PushFit delivers them in exact order, mixed, each once; the workers of a tf.data

@@ -148,9 +148,9 @@ class TrainerSockets:
 
     def poll(self, seconds: float) -> tuple[bool, bool]:
         """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
-        data = bool(get(self._data, EVENTS) & POLLIN)
-        control = bool(get(self._control, EVENTS) & POLLIN)
-        if not (data or control):
+        data, control = readable(self._data), readable(self._control)
+        # Who knocked and was not answered yet gives no news again: such must be asked for, too.
+        if not (data or control or (self._admission is not None and readable(self._zap))):
             for number, _ in self._waiter.wait(seconds):
                 if number == self._wake_read:
                     os.read(number, 4096)
