@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from lib.plan.leases import Lease, Leases, Verdict
 from lib.tasks import identity
 from lib.tasks.base import ArraySpec, DataSet
 from lib.trainer.badlist import BadList
+from lib.trainer.grants import Grants
 from lib.trainer.losses import Losses
 from lib.trainer.roster import Peer, Reference, Roster
 from lib.trainer.strangers import Strangers
@@ -89,8 +90,6 @@ class Exchange:
         self.starved = False  # the budget is full: a lease handed on lets the next be granted
         self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
-        # Generators with room in their hand, in turn.
-        self._hungry: OrderedDict[str, None] = OrderedDict()
         self._strangers = Strangers(sockets, self.faults)
         self._next_tick = self._next_beat = 0.0
         self._alive = wire.encode(wire.Alive(run=job.run))
@@ -110,7 +109,13 @@ class Exchange:
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
             self._tick(now)
-        self._grant(now)
+        if self.leases is not None:
+            for name, lease in self._grants.serve(now):
+                self._send(self.roster.peers[name], lease, now)
+            if self._grants.starved:
+                self.starved = True
+                if self.handed:  # handed on before that could be seen: look again
+                    self._sockets.wake()
 
     # -- what it knows --------------------------------------------------------------------------
 
@@ -184,7 +189,7 @@ class Exchange:
         )
         member = self.leases.members.get(header.generator)
         if member is not None and member.wants:
-            self._hungry.setdefault(header.generator)
+            self._grants.queue(header.generator)
         if verdict is not Verdict.ACCEPTED or lease is None:
             self.faults[verdict.value] += 1
             return []
@@ -282,11 +287,12 @@ class Exchange:
         assert self.leases is not None and peer.hello is not None
         self.leases.join(peer.name, peer.hello.slots, now)
         peer.worked_here = True
-        self._hungry.setdefault(peer.name)
+        self._grants.queue(peer.name)
         log.info("%s joined: %s now", peer.label, _count(self.generators, "generator"))
 
     def _adopt(self, reference: Reference) -> None:
         self.leases = self._make_leases(reference)
+        self._grants = Grants(self.job.run, self.leases)
         self._losses = Losses(self.leases, self.roster, self.faults, self._bad)
 
     def _on_fail(self, peer: Peer, fail: wire.Fail, now: float) -> None:
@@ -295,7 +301,7 @@ class Exchange:
             self.roster.gone(peer, now)
             return
         assert self.leases is not None
-        self._hungry.setdefault(peer.name)
+        self._grants.queue(peer.name)
         self._losses.failed(peer, fail, now)
 
     def _reject(self, peer: Peer, reason: str, now: float) -> None:
@@ -316,10 +322,9 @@ class Exchange:
             while backup := self.leases.backup(now):
                 name, lease = backup
                 self.faults["backups"] += 1
-                message = wire.Lease(run=self.job.run, grants=[self._wire_grant(lease)])
-                self._send(self.roster.peers[name], message, now)
+                self._send(self.roster.peers[name], self._grants.message([lease]), now)
             for name in self.leases.idle():  # a lease may have come back since they were asked
-                self._hungry.setdefault(name)
+                self._grants.queue(name)
         if now >= self._next_beat:
             self._next_beat = now + self.job.heartbeat
             self._disconnect_revoked(now)
@@ -349,7 +354,7 @@ class Exchange:
         if self.leases is None or peer.name not in self.leases.members:
             return
         held = self.leases.leave(peer.name, "lost" if lost else "left")
-        self._hungry.pop(peer.name, None)
+        self._grants.forget(peer.name)
         if lost and held:
             self._losses.lost(held)
         log.info(
@@ -359,44 +364,6 @@ class Exchange:
     def _send(self, peer: Peer, message: wire.Message, now: float) -> None:
         if not self._sockets.send_control(peer.name, wire.encode(message)):
             self._lose(peer.name, "it cannot be reached", now)
-
-    # -- granting -------------------------------------------------------------------------------
-
-    def _grant(self, now: float) -> None:
-        if self.leases is None or not self._hungry:
-            return
-        for _ in range(len(self._hungry)):  # one that is told of is told once a turn
-            name = next(iter(self._hungry))
-            granted = self.leases.grant(name, now)
-            if granted:
-                grants = [self._wire_grant(lease) for lease in granted]
-                message = wire.Lease(run=self.job.run, grants=grants)
-                self._send(self.roster.peers[name], message, now)
-                self._hungry.pop(name, None)  # to the end of the line, if it still wants some
-                if self.leases.full and name in self.leases.members:
-                    self._hungry[name] = None
-            elif not self.leases.full or self.leases.pending:
-                self._hungry.pop(name, None)  # who is next may make what this one cannot
-            else:
-                self.starved = True
-                if self.handed:  # handed on before `_starved` could be seen: look again
-                    self._sockets.wake()
-                break
-
-    def _wire_grant(self, lease: Lease) -> wire.Grant:
-        assert self.leases is not None
-        segment, plan = lease.segment, self.leases.plan
-        records = plan.records(segment)[lease.start : lease.start + lease.count]
-        return wire.Grant(
-            lease.id,
-            lease.fence,
-            segment.split,
-            plan.patch_epoch(segment),
-            lease.start,
-            records.tolist(),
-            self.leases.avoid(lease),
-            lease.fence in lease.careful,
-        )
 
 
 def _count(number: int, noun: str) -> str:
