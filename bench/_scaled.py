@@ -38,7 +38,7 @@ from lib.wire.transport import TrainerSockets
 PATIENCE = 60.0
 BATCH = 64
 MIX = 8
-EXPIRY = 5.0
+EXPIRY = 5.0  # where generators are killed
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +55,7 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     visits: int = 300_000
     lease_bytes: int = 800_000
     budget: int = 2**31
+    expiry: float = 30.0
     seconds: float = 3.0
     kill: bool = False
 
@@ -71,7 +72,7 @@ class Trainer:
             params={},
             seed=0,
             patches={"train": setup.patches},
-            expiry=EXPIRY,
+            expiry=setup.expiry,
         )
         self.sockets = TrainerSockets(
             Endpoint("127.0.0.1", 0),
@@ -90,7 +91,7 @@ class Trainer:
             tuple(reference.counts["train"]), setup.patches, visits_per_epoch=setup.visits
         )
         plan = Plan(0, 1, {"train": order}, self.specs[0].nbytes, window=MIX)
-        return Leases(plan, budget=setup.budget, lease_bytes=setup.lease_bytes, expiry=EXPIRY)
+        return Leases(plan, budget=setup.budget, lease_bytes=setup.lease_bytes, expiry=setup.expiry)
 
     @property
     def leases(self) -> Leases:
@@ -164,8 +165,9 @@ def flow(setup: Setup) -> dict[str, float]:
         joined = trainer.start()
         source = trainer.taken()
         warm = time.perf_counter() + max(0.5, 0.5 * setup.seconds)
-        while time.perf_counter() < warm:
-            next(source)
+        taken = 0  # until each part of the buffer was in use once: a longer run pays that no more
+        while time.perf_counter() < warm or (not setup.rate and taken < setup.budget):
+            taken += next(source)
         trainer.tell("mark")
         threads, cut = _threads(), trainer.leases._next_id
         backups = trainer.dispatcher.exchange.faults["backups"]

@@ -1,7 +1,7 @@
 """One trainer and 1 to 1,000 simulated generators (`bench/_light.py`) on this machine.
 
     python -m bench scale [--sizes 1,8,64,256,1000] [--rounds 3] [--seconds 3] [--plot FILE]
-                          [--parts flow,rate,kill]
+                          [--parts flow,rate,kill] [--buffer MIB] [--keep FILE]
 
 - flow: all deliver as fast as they can, leases of 0.8 MB, in exact order, to a consumer that hands
   each back at once. `tN_vs_8` is what the largest fleet delivers ÷ what 8 deliver.
@@ -12,7 +12,8 @@
   be clean, and the hash that of 8 generators in calm (`hash_equal`).
 
 The same number of processes (two) plays the generators at every size but 1. Sizes take turns
-within a round; medians over rounds.
+within a round; medians over rounds. With --keep, the rounds of flow and rate that the file already
+has count, too, and the new ones are added to it: so a long measurement can be made in short pieces.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ FEW = 8
 RATE = 1000.0  # leases a second
 LEASE = 800_000  # bytes, where they come as fast as they can
 SMALL_LEASE = 100_000  # bytes, where they come at a rate
-BUDGET = 2**30
-AUDITED = {"size": 4096, "patches": 4, "budget": 2**26, "lease_bytes": 2**16}
+AUDITED: dict[str, Any] = {
+    "size": 4096,
+    "patches": 4,
+    "budget": 2**26,
+    "lease_bytes": 2**16,
+    "expiry": EXPIRY,
+}
 KILL_SECONDS = 6.0  # that the epoch would take without a kill
 
 FLOW = ("gb_s", "leases_s", "cpu_s_per_gb", "peers_cpu_share", "peak_mib", "backups", "join_s")
@@ -47,16 +53,20 @@ def measure(kind: str, **setup: object) -> dict[str, Any]:
     return found
 
 
+Kept = dict[str, dict[str, list[dict[str, float]]]]  # part → size → a row a round
+
+
 class Rounds:
     """What each size came to in each round."""
 
-    def __init__(self, sizes: list[int]) -> None:
+    def __init__(self, kept: Kept, part: str, sizes: list[int]) -> None:
         self.sizes = sizes
-        self.found: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+        rows = kept.setdefault(part, {})
+        self.found = {size: rows.setdefault(str(size), []) for size in sizes}
 
-    def measure(self, turn: int, **setup: object) -> None:
+    def measure(self, **setup: object) -> None:
         """A round: each size once, another first each time."""
-        first = turn % len(self.sizes)
+        first = len(self.found[self.sizes[0]]) % len(self.sizes)
         for size in (*self.sizes[first:], *self.sizes[:first]):
             self.found[size].append(measure("flow", generators=size, **setup))
 
@@ -78,25 +88,32 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--parts", default="flow,rate,kill")
+    parser.add_argument("--buffer", type=int, default=1024, help="MiB, of flow and rate")
+    parser.add_argument("--keep", type=Path, help="JSON: rounds made before, and now")
     parser.add_argument("--plot", type=Path, help="a PNG of cost and latency by size")
     options = parser.parse_args(args)
     sizes, parts = [int(size) for size in options.sizes.split(",")], options.parts.split(",")
-    most, seconds = max(sizes), options.seconds
+    most, seconds, budget = max(sizes), options.seconds, options.buffer * 2**20
     ratios: dict[str, float] = {}
     figures: dict[str, float] = {}
     failed: list[str] = []
-    flow, rate = Rounds(sizes), Rounds(sizes)
-    for turn in range(options.rounds):
+    kept: Kept = {}
+    if options.keep and options.keep.exists():
+        kept = json.loads(options.keep.read_text())
+    flow, rate = Rounds(kept, "flow", sizes), Rounds(kept, "rate", sizes)
+    for _ in range(options.rounds):
         if "flow" in parts:
-            flow.measure(turn, seconds=seconds, size=LEASE, lease_bytes=LEASE, budget=BUDGET)
+            flow.measure(seconds=seconds, size=LEASE, lease_bytes=LEASE, budget=budget)
         if "rate" in parts:
-            small = {"size": SMALL_LEASE, "lease_bytes": SMALL_LEASE, "budget": BUDGET}
-            rate.measure(turn, seconds=seconds, rate=RATE, **small)
+            small = {"size": SMALL_LEASE, "lease_bytes": SMALL_LEASE, "budget": budget}
+            rate.measure(seconds=seconds, rate=RATE, **small)
+        if options.keep:
+            options.keep.write_text(json.dumps(kept))
     if "flow" in parts:
         figures |= flow.figures(FLOW)
         if FEW in sizes:
             ratios[f"t{most}_vs_{FEW}"] = flow.ratio(most, FEW, "gb_s")
-        over = max(flow.median(size, "peak_mib") for size in sizes) - BUDGET / 2**20
+        over = max(flow.median(size, "peak_mib") for size in sizes) - options.buffer
         figures["most_mib_over_budget"] = over
     if "rate" in parts:
         figures |= rate.figures(AT_RATE)
@@ -105,7 +122,12 @@ def run(args: list[str]) -> dict[str, Any]:
         ratios["hash_equal"] = float(more.pop("hash_equal"))
         figures |= more
     if options.plot:
-        plot(options.plot, flow if "flow" in parts else None, rate if "rate" in parts else None)
+        plot(
+            options.plot,
+            sizes,
+            flow if "flow" in parts else None,
+            rate if "rate" in parts else None,
+        )
     return {"bench": "scale", "ratios": ratios, "figures": figures, "failed": failed}
 
 
@@ -136,7 +158,7 @@ def killed(generators: int) -> tuple[dict[str, float], list[str]]:
     return figures, failed
 
 
-def plot(path: Path, flow: Rounds | None, rate: Rounds | None) -> None:
+def plot(path: Path, sizes: list[int], flow: Rounds | None, rate: Rounds | None) -> None:
     """What is delivered, what a message costs, and how long a grant takes, by fleet size."""
     import matplotlib
 
@@ -165,7 +187,7 @@ def plot(path: Path, flow: Rounds | None, rate: Rounds | None) -> None:
     for axes in (left, middle, right):
         axes.set(xscale="log", xlabel="generators", ylim=(0, None))
         axes.grid(visible=True, alpha=0.3)
-        axes.set_xticks((rate or flow or Rounds([])).sizes)
+        axes.set_xticks(sizes)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.minorticks_off()
     figure.tight_layout()

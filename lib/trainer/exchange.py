@@ -27,6 +27,7 @@ from lib.tasks.base import ArraySpec, DataSet
 from lib.trainer.badlist import BadList
 from lib.trainer.grants import Grants
 from lib.trainer.losses import Losses
+from lib.trainer.pulse import Pulse
 from lib.trainer.roster import Peer, Reference, Roster
 from lib.trainer.strangers import Strangers
 from lib.wire import protocol as wire
@@ -35,7 +36,6 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
-BEATS_PER_SECOND = 500  # heartbeats of the whole fleet: of a larger one, each says less
 BURST = 64  # messages taken from one socket before the other gets its turn
 
 log = logging.getLogger("pushfit.trainer")
@@ -91,8 +91,8 @@ class Exchange:
         self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
         self._strangers = Strangers(sockets, self.faults)
-        self._next_tick = self._next_beat = 0.0
-        self._alive = wire.encode(wire.Alive(run=job.run))
+        self._pulse = Pulse(sockets, job.run, job.heartbeat, job.expiry, TICK_SECONDS)
+        self._next_tick = self._next_look = 0.0
         self._reset = wire.encode(wire.Reset(run=job.run))
         if self.roster.reference is not None:
             self._adopt(self.roster.reference)
@@ -265,7 +265,7 @@ class Exchange:
             seed=job.seed,
             patches=job.patches,
             data_port=self._sockets.data_port,
-            heartbeat=max(job.heartbeat, min(self.generators / BEATS_PER_SECOND, job.expiry / 4)),
+            heartbeat=self._pulse.interval(self.generators),
             silence=job.silence,
             expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",
@@ -325,12 +325,11 @@ class Exchange:
                 self._send(self.roster.peers[name], self._grants.message([lease]), now)
             for name in self.leases.idle():  # a lease may have come back since they were asked
                 self._grants.queue(name)
-        if now >= self._next_beat:
-            self._next_beat = now + self.job.heartbeat
+        if now >= self._next_look:
+            self._next_look = now + self.job.heartbeat
             self._disconnect_revoked(now)
-            for name in self.connected():
-                if not self._sockets.send_control(name, self._alive):
-                    self._lose(name, "its connection closed", now)
+        for name in self._pulse.beat(self.connected, now):
+            self._lose(name, "its connection closed", now)
 
     def _lose(self, name: str, why: str, now: float) -> None:
         """The connection is gone: what the generator held goes to others at once."""

@@ -88,6 +88,8 @@ class TrainerSockets:
         in_one = WHOLE_CONTROL * max_control_bytes
         self.control_connections = Connections(in_one, ALL_CONTROL * in_one, MUTE_SECONDS)
         self._data_emptied = self._control_emptied = True
+        self._behind: dict[int, str] = {}  # descriptor of a control connection → its generator
+        self._closed: list[str] = []
         try:
             self._zap = self._context.socket(zmq.REP)
             self._zap.bind("inproc://zeromq.zap.01")
@@ -108,6 +110,7 @@ class TrainerSockets:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
+        self._asleep = self._woken = False
         self._waiter = Waiter(self._control, self._data, self._zap, self._wake_read)
 
     def _socket(self, kind: int, hwm: int, connections: Connections) -> zmq.Socket[bytes]:
@@ -151,10 +154,13 @@ class TrainerSockets:
         data, control = readable(self._data), readable(self._control)
         # Who knocked and was not answered yet gives no news again: such must be asked for, too.
         if not (data or control or (self._admission is not None and readable(self._zap))):
-            for number, _ in self._waiter.wait(seconds):
+            self._asleep = True
+            for number, _ in self._waiter.wait(0.0 if self._woken else seconds):
                 if number == self._wake_read:
                     os.read(number, 4096)
+            self._asleep = False
             data, control = readable(self._data), readable(self._control)
+        self._woken = False
         if self._admission is not None:
             self._admit()
         return data, control
@@ -169,7 +175,13 @@ class TrainerSockets:
             self._zap.send_multipart(self._admission.answer(request), NOBLOCK)
 
     def wake(self) -> None:
-        """End a poll that runs in another thread. Cheap, never blocks."""
+        """End a poll that runs in another thread, or let the next one not wait. Never blocks.
+
+        Nothing is written where nobody sleeps: with a full budget this is called for each lease.
+        """
+        self._woken = True  # before we ask who sleeps, as `poll` says that it does before it asks
+        if not self._asleep:
+            return
         try:
             os.write(self._wake_write, b"\0")
         except (BlockingIOError, OSError):
@@ -208,7 +220,9 @@ class TrainerSockets:
         self.control_connections.took(origin, weight)
         if not self._stays(origin):
             return None
-        return name.bytes.decode("latin-1"), frames[0].bytes if len(frames) == 1 else b"", origin
+        generator = name.bytes.decode("latin-1")
+        self._behind[origin.descriptor] = generator
+        return generator, frames[0].bytes if len(frames) == 1 else b"", origin
 
     def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
         """(header, array frames, origin) of one lease, or None when there is none."""
@@ -253,6 +267,8 @@ class TrainerSockets:
                     connections.opened(value)
                 elif event == zmq.EVENT_DISCONNECTED:
                     connections.closed(value)
+                    if connections is self.control_connections and value in self._behind:
+                        self._closed.append(self._behind.pop(value))
                 elif event in FAILED and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                     self.refused.append("")  # broke off, or does not speak as we do
         self._count_files()
@@ -265,6 +281,11 @@ class TrainerSockets:
             self.refused += self._admission.refusals
             self._admission.refusals.clear()
         return ended
+
+    def take_closed(self) -> list[str]:
+        """Generators of which a connection closed since the last call; they may have another."""
+        closed, self._closed = self._closed, []
+        return closed
 
     def _count_files(self) -> None:
         """Warn, once, before the limit of open files keeps generators out without a word."""

@@ -82,6 +82,9 @@ class FakeSockets:
         gone, self.gone_keys = self.gone_keys, []
         return gone
 
+    def take_closed(self) -> list[str]:
+        return sorted(self.away)
+
     def wake(self) -> None:
         return
 
