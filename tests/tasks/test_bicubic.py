@@ -51,6 +51,27 @@ def test_halves_and_doubles_are_within_a_level(name: str) -> None:
         assert worst(photo, whole(photo, name), name, new_width - side, 0, side) <= 1
 
 
+@pytest.mark.parametrize("name", ["resize0.8", "resize1.5"])
+def test_no_further_from_the_whole_photo_than_pillow_itself(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow rounds its boxes to 32 bits, so its own regions are not the whole photo's either."""
+    photo = scene(801, 1203)
+    manipulated = whole(photo, name)
+    far = []
+    for fast in (True, False):
+        monkeypatch.setattr(bicubic, "FAST", fast)
+        apart = [
+            np.abs(KNOWN[name].cut(photo, x, y, 224).astype(int) - manipulated[y:, x:][:224, :224])
+            for x in range(1, 700, 137)
+            for y in range(1, 400, 101)
+        ]
+        assert max(each.max() for each in apart) <= 2
+        far.append(sum(int((each > 1).sum()) for each in apart))
+    ours, pillows = far
+    assert ours <= max(pillows, 6), far  # of 3.6 million values
+
+
 @pytest.mark.parametrize("name", RESIZES)
 def test_pillow_alone_stays_within_two_levels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bicubic, "FAST", False)

@@ -147,6 +147,76 @@ def test_a_visit_to_a_bad_photo_says_what_is_bad() -> None:
             task.decode_for(data, RECORD, TRAIN, iter([np.random.default_rng(0)]))
 
 
+def test_a_tag_that_says_turn_me_turns_nothing() -> None:
+    photo, exif = scene(201, 303), Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    out = io.BytesIO()
+    Image.fromarray(photo).save(out, "JPEG", exif=exif)
+    whole = images.decode(out.getvalue())
+    assert whole.shape == (201, 303, 3)
+    cut = part(out.getvalue(), (40, 30, 100, 90))
+    assert cut is not None
+    assert np.array_equal(cut[30:90, 40:100], whole[30:90, 40:100])
+
+
+@pytest.mark.parametrize("size", [(1, 400), (400, 1), (17, 99), (63, 65), (65, 63)])
+def test_the_last_pixel_of_odd_sizes(size: tuple[int, int]) -> None:
+    height, width = size
+    data = jpeg(scene(height, width))
+    whole = images.decode(data)
+    corner = part(data, (width - 1, height - 1, width, height))
+    if height > 1:  # one row is all of it, or all but a few columns
+        assert corner is not None
+    assert corner is None or np.array_equal(corner[-1, -1], whole[-1, -1])
+
+
+@pytest.mark.parametrize("interval", [1, 7])
+def test_restart_markers(interval: int) -> None:
+    data = jpeg(scene(257, 390), restart_marker_blocks=interval)
+    whole, cut = images.decode(data), part(data, (100, 50, 160, 110))
+    assert cut is not None
+    assert np.array_equal(cut[50:110, 100:160], whole[50:110, 100:160])
+    last = data.rindex(b"\xff", 0, -2)  # the last marker, far below the rectangle
+    lost = data[: last + 1] + bytes([0xD0 + (data[last + 1] - 0xD0 + 3) % 8]) + data[last + 2 :]
+    with pytest.raises(BadRecord):
+        images.decode(lost)
+    assert part(lost, (100, 50, 160, 110)) is None
+
+
+class _Old:
+    """libturbojpeg 2: it loads, and has none of the functions."""
+
+
+@pytest.mark.parametrize("trouble", ["missing", "old"])
+@pytest.mark.parametrize("split", [TRAIN, VAL])
+def test_where_it_cannot_be_loaded_the_samples_are_the_same(
+    trouble: str, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = CameraTask(CameraParams(patch=40, manipulated=0.8))
+    data = jpeg(scene(640, 801))
+
+    def rng(seed: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(seed))
+
+    def visit(seed: int) -> bytes:
+        item = task.decode_for(data, RECORD, split, iter([rng(seed)]))
+        return task.sample(item, RECORD, split, 0, rng(seed))["image"].tobytes()
+
+    def load(path: str) -> _Old:
+        if trouble == "missing":
+            raise OSError(f"{path}: cannot open shared object file")
+        return _Old()
+
+    usual = [visit(seed) for seed in range(20)]
+    turbojpeg._library.cache_clear()
+    monkeypatch.setattr(turbojpeg.ctypes, "CDLL", load)
+    try:
+        assert turbojpeg._library() is None
+        assert [visit(seed) for seed in range(20)] == usual
+    finally:
+        turbojpeg._library.cache_clear()
+
+
 def test_a_host_without_the_library_decodes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turbojpeg, "_library", lambda: None)
     data = jpeg(scene(200, 300))

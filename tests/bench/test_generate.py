@@ -1,0 +1,71 @@
+"""`bench generate` as small as it goes: every side delivers, each of the three rivals twice."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import generate
+from bench._loaders import Photos
+from tests.tasks.test_manipulations import scene
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def links(tmp_path: Path) -> Path:
+    for number in range(4):
+        path = tmp_path / "train" / f"camera{number % 2}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene(320, 400, number)).save(path)
+    return tmp_path
+
+
+def test_one_core(links: Path) -> None:
+    result = generate.run(
+        ["--links", str(links), "--part", "one-core", "--sizes", "64", "--rounds", "1"]
+    )
+    assert result["failed"] == []
+    assert result["figures"]["photos"] == 4
+    ratios = result["ratios"]
+    for k in generate.VISITS:
+        assert ratios[f"vs_one_patch_64_k{k}"] > 0
+        assert 0 < ratios[f"library_share_64_k{k}"] < 1
+    assert result["figures"]["one_patch_64_patches_per_s"] > 0
+
+
+@pytest.mark.parametrize("rival", generate.RIVALS)
+def test_a_rival(rival: str, links: Path) -> None:
+    if importlib.util.find_spec(generate.RIVALS[rival]) is None:
+        pytest.skip("pip install -r bench/requirements.txt")
+    words = f"--part loaders --rivals {rival} --sizes 64 --visits 2 --rounds 1 --seconds 0.3"
+    result = generate.run([*words.split(), "--warm", "0.1", "--links", str(links)])
+    assert result["failed"] == []
+    for form in generate.FORMS:
+        assert result["ratios"][f"vs_{rival}_{form}"] > 0
+        assert result["figures"][f"loader_{rival}_{form}_64_patches_per_s"] > 0
+
+
+def test_a_rival_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(generate.RIVALS, "torch", "no_such_module")
+    found, failed = generate.installed(["torch", "keras"])
+    assert found == ["keras"]
+    assert "torch" in failed[0]
+    assert "bench/requirements.txt" in failed[0]
+
+
+def test_the_tuned_rivals_are_given_our_own_samples(links: Path) -> None:
+    """What they deliver is what a maker makes: (K, px, px, 3) of one photo."""
+    photos = Photos(links, 64, 3)
+    made = photos.visit(1, seed=5)
+    assert made.shape == (3, 64, 64, 3)
+    record = photos.records[1]
+    whole = photos.task.decode(photos.task.read(links, record), record)
+    for patch in range(3):
+        rng = np.random.Generator(np.random.Philox(key=(5, patch)))
+        sample = photos.task.sample(whole, record, "train", patch, rng)
+        assert np.array_equal(made[patch], sample["image"])
