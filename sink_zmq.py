@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
         metrics = drain(stream, console.Live(style=settings.progress))
     report = stream.report(metrics)
     print(console.audit_table(report))
+    print(report["advice"])
     if report_file is not None:
         write_json(report_file, report)
         print(f"report: {report_file}")

@@ -24,7 +24,7 @@ RUN_BEFORE = "run before"
 MAY_CHANGE = frozenset(
     {"links", "epochs", "out", "resume", "checkpoint_every", "tensorboard", "progress", "bind",
      "data_port", "generators", "buffer", "lease_bytes", "expiry", "silence", "keys", "insecure",
-     "max_bad"}
+     "max_bad", "compress"}
 )  # fmt: skip
 NEVER_KEPT = frozenset({"out", "resume"})  # they say which run
 

@@ -121,6 +121,13 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ] = 5.0
 
+    compress: Annotated[
+        Literal["none", "auto", "zstd"],
+        about(
+            "Fleet",
+            "Samples on the wire, without loss. auto: each generator packs where that is faster.",
+        ),
+    ] = "none"
     keys: Annotated[
         str,
         about(

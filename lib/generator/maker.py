@@ -14,7 +14,8 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,15 +184,12 @@ class Maker:
     ) -> Reason | None:
         """Fill `into` from record `number`, or its substitute. Returns why it is bad, if it is."""
         first_reason: Reason | None = None
+        rngs = partial(self._rngs, grant, visit, number)
         for candidate in substitutes(self._firsts[grant.split], number):
             key = grant.split, candidate
             reason = GIVEN_UP if candidate in grant.bad else self._bad.get(key)
             if reason is None:
                 control.begin(grant, candidate, self.data.splits[grant.split][candidate].path)
-                rngs = (
-                    patch_rng(self.seed, grant.split, grant.epoch, visit, number, patch)
-                    for patch in range(len(into[0]))
-                )
                 reason = self._draw(key, rngs, into, spent, control)
                 if reason is None:
                     return first_reason
@@ -203,16 +201,22 @@ class Maker:
             f"{record.path} because: {first_reason.text if first_reason else 'it is empty'}"
         )
 
+    def _rngs(self, grant: Grant, visit: int, number: int) -> Iterator[np.random.Generator]:
+        """The randomness of each sample of a visit to record `number`."""
+        for patch in range(self.patches[grant.split]):
+            yield patch_rng(self.seed, grant.split, grant.epoch, visit, number, patch)
+
     def _draw(
         self,
         key: Key,
-        rngs: Iterable[np.random.Generator],
+        rngs: Callable[[], Iterator[np.random.Generator]],
         into: list[np.ndarray],
         spent: _Spent,
         control: Control,
     ) -> Reason | None:
         """Draw a visit's samples from record `key`. Returns why it is bad, if it is.
 
+        rngs: gives the randomness of each sample, from its beginning, every time it is called.
         Whatever a file or a user's code raises, the worker lives on.
         """
         split, number = key
@@ -228,13 +232,13 @@ class Maker:
         spent.wait += fetched - started
         spent.read += seconds
         try:
-            item = self.task.decode(data, record)
+            item = self.task.decode_for(data, record, split, rngs())
         except _RAISED as error:
             return _judge(error, number, record)
         finally:
             decoded = time.perf_counter()
             spent.decode += decoded - fetched
-        for patch, rng in enumerate(rngs):
+        for patch, rng in enumerate(rngs()):
             control.pause()
             try:
                 self._store(self.task.sample(item, record, split, patch, rng), patch, into)

@@ -21,9 +21,12 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lib import tasks
 from lib.errors import DataError, ProtocolError, Rejected
 from lib.generator.maker import Control, Maker, Unmakeable, Unreadable
+from lib.generator.packer import Packer
 from lib.generator.watchdog import Watchdog
 from lib.tasks import identity
 from lib.tasks.base import DataSet, Task
@@ -35,7 +38,8 @@ from lib.wire.keys import GeneratorKey
 HELLO_SECONDS = 1.0  # between two hellos that are not answered
 CONNECT_SECONDS = 0.02  # between two looks whether the connection stands yet
 PATIENCE_SECONDS = 2.0  # before a person is told what this waits for
-WAIT_SECONDS = 0.25  # at most between two looks at the clock
+WAIT_SECONDS = 0.25  # at most between two looks at the clock, …
+LEAVING_SECONDS = 0.01  # … and while samples are on their way
 STOP_SECONDS = 1.5  # for the lease in hand when told to end; then it goes back
 SLOTS = 64  # leases in hand at most; the trainer gives two unless they are very short
 
@@ -70,6 +74,9 @@ class Worker(Control):
         self._over: str | None = None  # why the session ended
         self.finished = False  # the run that it worked for is over
         self._hand: deque[wire.Grant] = deque()
+        self._packer = Packer("none")
+        self._pushed = 0.0  # when a lease last went to the sockets
+        self._sending = self._idle = 0.0  # seconds without work since then: see `wire.Stages`
         self._heard = self._said = 0.0
         self._welcome: wire.Welcome | None = None
         self._doing = ""
@@ -150,6 +157,8 @@ class Worker(Control):
         self._welcome, self._over, self._doing = welcome, None, ""
         self._at = -1, -1
         self._hand.clear()
+        self._packer = Packer(welcome.compress)
+        self._sending = self._idle = 0.0
         self._sockets.settle()
         self._heard = time.monotonic()
         try:
@@ -188,13 +197,28 @@ class Worker(Control):
 
     def _work(self, maker: Maker) -> None:
         while True:
-            self._poll(0.0 if self._hand else WAIT_SECONDS)
+            if self._hand:
+                self._poll(0.0)
+            else:
+                self._wait()
             if self._stopping:
                 self._leave()
                 return
             if self._hand:
                 self._make(maker, self._hand.popleft())
                 self._at = -1, -1
+
+    def _wait(self) -> None:
+        """Poll with nothing to make, and count what for."""
+        began = time.monotonic()
+        just_now = began - self._pushed < LEAVING_SECONDS  # ZeroMQ's thread may not have begun yet
+        leaving = just_now or self._sockets.leaving()
+        self._poll(LEAVING_SECONDS if leaving else WAIT_SECONDS)
+        spent = time.monotonic() - began
+        if leaving and (not just_now or self._sockets.leaving()):
+            self._sending += spent
+        else:
+            self._idle += spent
 
     def _make(self, maker: Maker, grant: wire.Grant) -> None:
         assert self._welcome is not None
@@ -205,6 +229,11 @@ class Worker(Control):
             self._fail(self._welcome, grant.lease, grant.fence, error)
             return
         self._at = -1, -1  # from here on it waits for the network alone
+        began = time.monotonic()
+        frames, packed = self._packer.pack(lease.arrays)
+        stages = msgspec.structs.replace(
+            lease.stages, pack=time.monotonic() - began, send=self._sending, idle=self._idle
+        )
         header = wire.encode(
             wire.Data(
                 run=self._welcome.run,
@@ -214,13 +243,18 @@ class Worker(Control):
                 first=grant.first,
                 count=len(grant.records),
                 arrays=lease.specs,
-                stages=lease.stages,
+                stages=stages,
                 bad=lease.bad,
+                packed=packed,
             )
         )
-        while not self._sockets.push(header, lease.arrays, WAIT_SECONDS):
+        began = time.monotonic()
+        while not self._sockets.push(header, frames, WAIT_SECONDS):
             self._poll(0.0)
-        stages = lease.stages
+        self._pushed = time.monotonic()
+        nbytes = sum(array.nbytes for array in lease.arrays)
+        self._packer.sent(nbytes, stages.send, self._pushed)
+        self._sending, self._idle = self._pushed - began, 0.0
         log.debug(
             "lease %d: %d visits of %s epoch %d, decode %.3f s, transform %.3f s, %d bad",
             *(grant.lease, len(grant.records), grant.split, grant.epoch),

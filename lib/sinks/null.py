@@ -26,6 +26,9 @@ def drain(stream: Stream, live: console.Live) -> dict[str, float]:
             if batch.number == 0:
                 label = f"{segment.split} epoch {segment.epoch + 1}"
                 live.begin(label, segment.batches(feed.batch_size))
+            stream.adviser.began()
+            if news := stream.adviser.news():
+                live.say(news)
             if live.due():
                 live.update(batch.number + 1, console.fleet(recent()))
     finally:

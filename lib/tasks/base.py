@@ -5,7 +5,7 @@ alone, in the trainer. A visit to a record goes through four calls, in this orde
 
     scan(links)               once a process: the data set behind a links folder
     read(links, record)       bytes of one record           (I/O: an OSError is tried elsewhere)
-    decode(data, record)      whatever `sample` needs       (BadRecord: listed and substituted)
+    decode_for(data, …)       whatever `sample` needs       (BadRecord: listed and substituted)
     sample(item, record, …)   one sample, K times a visit   (a pure function of its arguments)
 
 Bit-identity over any fleet rests on `sample` using no randomness but the generator it is given.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,6 +101,17 @@ class Task(ABC):
     @abstractmethod
     def decode(self, data: bytes, record: Record) -> Any:
         """What `sample` draws from, e.g. an (H, W, 3) uint8 photo. Raises BadRecord."""
+
+    def decode_for(
+        self, data: bytes, record: Record, split: str, rngs: Iterator[np.random.Generator]
+    ) -> Any:
+        """`decode` for the samples of one visit and no others. Raises BadRecord.
+
+        rngs: for each sample, in order, a generator in the state in which `sample` gets its own.
+        A task that can tell from them what it needs of a record, and decode no more, overrides
+        this; samples and verdict have to be those of `decode`.
+        """
+        return self.decode(data, record)
 
     @abstractmethod
     def sample(

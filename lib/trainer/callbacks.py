@@ -22,6 +22,9 @@ import keras
 from lib.errors import ConfigError, OutputError
 from lib.observe import console
 from lib.observe.console import Live
+from lib.observe.steps import Steps
+from lib.tasks.base import TRAIN, VAL
+from lib.trainer.advising import Adviser
 from lib.trainer.outputs import write_text
 from lib.trainer.state import Waiting
 
@@ -140,7 +143,53 @@ def tensorboard(out: Path) -> keras.callbacks.Callback:
         raise ConfigError(
             "TensorBoard logs need a package that is not installed: pip install tensorboard"
         )
-    return keras.callbacks.TensorBoard(str(out), write_graph=False)
+    return _Epochs(str(out), write_graph=False)
+
+
+class _Epochs(keras.callbacks.TensorBoard):  # type: ignore[misc]
+    """Keras's, which writes once an epoch, without the work it does at each batch for nothing."""
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        pass
+
+
+class Advising(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells the adviser when steps end, and people what it says; use it after `Progress`."""
+
+    async_safe = True
+
+    def __init__(self, steps: Steps, adviser: Adviser, live: Live) -> None:
+        super().__init__()
+        self._steps, self._adviser, self._live = steps, adviser, live
+        self._done = 0  # batches of this epoch, or validation
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._begin()
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._done = 0
+        self._steps.begun(time.monotonic())
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._ended(TRAIN, batch)
+        if news := self._adviser.news():
+            self._live.say(news)
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._ended(VAL, batch)
+
+    def _ended(self, split: str, batch: int) -> None:
+        count, self._done = batch + 1 - self._done, max(self._done, batch + 1)
+        self._steps.ended(split, max(0, count), time.monotonic())
+        if split == TRAIN:
+            self._adviser.began()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if advice := self._adviser.epoch():
+            self._live.say(advice)
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

@@ -22,7 +22,7 @@ from lib.trainer.roster import Reference
 from lib.wire import protocol as wire
 from lib.wire.transport import TrainerSockets
 
-LEND_SECONDS = 0.002  # how long our thread leaves the sockets to the consumer
+LEND_SECONDS = 0.005  # how long our thread leaves the sockets to the consumer
 FAREWELL_SECONDS = 2.0  # for the fleet's answers to FIN, …
 HASTY_SECONDS = 0.5  # … when a person waits for the end of an interrupted run
 PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
@@ -66,6 +66,11 @@ class Dispatcher:
         return self.exchange.leases.plan
 
     @property
+    def address(self) -> str:
+        """The address of this host that samples came in by last, or ``""``."""
+        return self._sockets.data_connections.arrival
+
+    @property
     def start_at(self) -> Start:
         """Where the stream begins."""
         assert self.exchange.leases is not None
@@ -86,6 +91,8 @@ class Dispatcher:
         while not self.exchange.ready:
             self._raise_failure()
             self._pump()
+            if self.exchange.ready:
+                break
             waited = time.monotonic() - started
             if waited > patience:
                 log.warning("waiting for %.0f s: %s", waited, self.exchange.explain())

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -34,6 +34,7 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
+BEATS_PER_SECOND = 500  # heartbeats of the whole fleet: of a larger one, each says less
 BURST = 64  # messages taken from one socket before the other gets its turn
 
 log = logging.getLogger("pushfit.trainer")
@@ -50,6 +51,7 @@ class Job(msgspec.Struct, frozen=True):
     heartbeat: float = 1.0
     silence: float = 5.0
     expiry: float = 30.0
+    compress: Literal["none", "auto", "zstd"] = "none"
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
@@ -87,7 +89,8 @@ class Exchange:
         self.starved = False  # the budget is full: a lease handed on lets the next be granted
         self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
-        self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
+        # Generators with room in their hand, in turn.
+        self._hungry: OrderedDict[str, None] = OrderedDict()
         self._strangers = Strangers(sockets, self.faults)
         self._next_tick = self._next_beat = 0.0
         self._alive = wire.encode(wire.Alive(run=job.run))
@@ -175,18 +178,20 @@ class Exchange:
                 raise ProtocolError(f"lease {header.lease} does not have the visits granted")
             arrays = self._layout.arrays(header, frames, lease.segment.patches)
         stages = header.stages
-        seconds = stages.decode + stages.transform + stages.wait
+        seconds = stages.decode + stages.transform + stages.wait + stages.pack
         verdict, ready = self.leases.receive(
             header.generator, header.lease, header.fence, seconds, now
         )
-        if header.generator in self.leases.members:
+        member = self.leases.members.get(header.generator)
+        if member is not None and member.wants:
             self._hungry.setdefault(header.generator)
         if verdict is not Verdict.ACCEPTED or lease is None:
             self.faults[verdict.value] += 1
             return []
+        weight = sum(map(len, frames))
         self._results[lease.id] = Delivery(lease, arrays, header.bad)
         assert peer is not None  # its grant stood, so it is a member
-        peer.worked(header, lease.count * lease.segment.patches, lease.nbytes)
+        peer.worked(header, lease.count * lease.segment.patches, lease.nbytes, weight)
         if header.bad:
             self._losses.bad(peer, lease, header.bad)
         return [self._results.pop(one.id) for one in ready]
@@ -255,10 +260,11 @@ class Exchange:
             seed=job.seed,
             patches=job.patches,
             data_port=self._sockets.data_port,
-            heartbeat=job.heartbeat,
+            heartbeat=max(job.heartbeat, min(self.generators / BEATS_PER_SECOND, job.expiry / 4)),
             silence=job.silence,
             expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",
+            compress=job.compress,
         )
 
     def _on_ready(self, peer: Peer, ready: wire.Ready, now: float) -> None:
@@ -312,7 +318,7 @@ class Exchange:
                 self.faults["backups"] += 1
                 message = wire.Lease(run=self.job.run, grants=[self._wire_grant(lease)])
                 self._send(self.roster.peers[name], message, now)
-            for name in self.leases.members:
+            for name in self.leases.idle():  # a lease may have come back since they were asked
                 self._hungry.setdefault(name)
         if now >= self._next_beat:
             self._next_beat = now + self.job.heartbeat
@@ -357,9 +363,10 @@ class Exchange:
     # -- granting -------------------------------------------------------------------------------
 
     def _grant(self, now: float) -> None:
-        if self.leases is None:
+        if self.leases is None or not self._hungry:
             return
-        for name in list(self._hungry):
+        for _ in range(len(self._hungry)):  # one that is told of is told once a turn
+            name = next(iter(self._hungry))
             granted = self.leases.grant(name, now)
             if granted:
                 grants = [self._wire_grant(lease) for lease in granted]

@@ -26,9 +26,11 @@ import msgspec
 import numpy as np
 
 from lib.errors import StreamClosed
+from lib.observe.steps import Steps
 from lib.plan.batches import Start, batches, place
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
+from lib.trainer.buffers import Buffers
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Delivery
 from lib.trainer.window import Arrays, Window
@@ -147,12 +149,16 @@ class Feed:
         self._stream = self._all_batches()
         self._first: Batch | None = None
         self._turn = threading.Condition()
-        self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
+        each = [segment.batches(batch_size) for segment in self.plan.segments.epoch]
+        self._ends = np.cumsum(each)  # batches of an epoch up to the end of each of its segments
         self._pulled = self._start.batch  # batches of the whole run pulled so far
         if self._start.segment:
-            self._pulled += int(self._ends[self._start.segment - 1])
+            epochs, segments = divmod(self._start.segment, len(each))
+            self._pulled += epochs * sum(each) + sum(each[:segments])
         self._closed = False
         self._complained = 0.0
+        self.step_times = Steps()
+        self.mixing = 0.0  # seconds in which batches were made
         self.waited = 0.0  # seconds in which no delivery was there when one was wanted
         self.samples = self.nbytes = 0  # handed on so far
         self.busy_since: float | None = None  # when the first batch was asked for
@@ -160,11 +166,13 @@ class Feed:
 
     def steps(self, split: str) -> int:
         """Batches in an epoch of `split`; 0 where there is no such split."""
-        return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((segment.batches(self.batch_size) for segment in same), 0)
 
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
         while True:
+            self.step_times.asked(split, time.monotonic())
             with self._turn:
                 while not self._closed and (turn := self._current()) is not None and turn != split:
                     self._turn.wait(1.0)
@@ -176,6 +184,8 @@ class Feed:
                 except StreamClosed:
                     return
                 self._turn.notify_all()
+            samples = len(next(iter(batch.arrays.values())))
+            self.step_times.handed(split, samples, time.monotonic())
             yield batch
 
     def all(self) -> Iterator[Batch]:
@@ -248,12 +258,15 @@ class Feed:
         return batch
 
     def _current(self) -> str | None:
-        index = int(np.searchsorted(self._ends, self._pulled, side="right"))
-        return self.plan.segments[index].split if index < len(self.plan.segments) else None
+        epoch, batch = divmod(self._pulled, int(self._ends[-1]))
+        kinds = self.plan.segments.epoch
+        if epoch * len(kinds) >= len(self.plan.segments):
+            return None
+        return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
 
     def _all_batches(self) -> Iterator[Batch]:
-        deliveries = self._timed(self._dispatcher.deliveries())
-        for segment in self.plan.segments[self._start.segment :]:
+        deliveries, buffers = self._timed(self._dispatcher.deliveries()), Buffers()
+        for segment in self.plan.segments.since(self._start.segment):
             start = Start(segment.index)
             audit = EpochAudit(segment, self.hashed)
             numbered = enumerate(batches(self.plan, segment, self.batch_size))
@@ -262,11 +275,13 @@ class Feed:
                 trained = (rows for _, rows in islice(numbered, start.batch))
                 audit = EpochAudit(segment, self.hashed, trained, known.bad, known.chain)
             self._audits.append(audit)
-            window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start)
+            window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start, buffers)
             last = segment.batches(self.batch_size) - 1
             for number, rows in numbered:
+                began, waited = time.monotonic(), self.waited
                 arrays, places = window.take(rows, self.specs)
                 audit.count(places, arrays)
+                self.mixing += time.monotonic() - began - (self.waited - waited)
                 self.samples += len(rows)
                 self.nbytes += sum(array.nbytes for array in arrays.values())
                 if number == last:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from lib.trainer.state import LAST, State
 from lib.trainer.stream import Stream
 from lib.trainer.trained import Trained
 
+SWITCH_SECONDS = 0.0002  # Python's own 5 ms let the feed keep a step waiting that long, and back
 SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
 
 
@@ -96,7 +98,9 @@ class Fit:
 
     def _listed(self) -> keras.callbacks.CallbackList:
         """One list for every `fit` of the run, with the run's own numbers."""
-        used = [self.trained, self.progress]
+        stream = self.stream
+        advising = callbacks.Advising(stream.feed.step_times, stream.adviser, self.progress.live)
+        used = [self.trained, self.progress, advising]
         if self.settings.plateau_patience:
             used.append(self.plateau)
         used.append(callbacks.History(self.out / "history.csv", self.recent))
@@ -117,6 +121,7 @@ class Fit:
 
         Raises KeyboardInterrupt after Ctrl-C, once the model is saved.
         """
+        sys.setswitchinterval(SWITCH_SECONDS)
         advice = f". To go on from its last checkpoint: {self._again()}"
         with interrupts.gently(self._end_waits, advice):
             try:
@@ -246,6 +251,7 @@ class Fit:
             last = self.trained.history.get(self.monitor, [])
             then = f" (best of {len(last)} epochs; the last: {last[-1]:.1%})" if last else ""
             lines.append(f"Best {where} accuracy: {best:.1%}{then}")
+        lines.append(self.stream.adviser.report()["advice"])
         lines.append(f"The run's files: {self.out}/ (look at samples.png first)")
         return "\n".join(lines)
 

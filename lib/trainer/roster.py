@@ -33,6 +33,7 @@ class Peer(msgspec.Struct, eq=False):
     leases: int = 0
     patches: int = 0
     nbytes: int = 0
+    sent: int = 0  # bytes on the wire: fewer where they came compressed
     stages: wire.Stages = wire.Stages()
     left: float | None = None
 
@@ -40,8 +41,9 @@ class Peer(msgspec.Struct, eq=False):
     def label(self) -> str:
         return f"{self.host} (pid {self.pid})"
 
-    def worked(self, header: wire.Data, patches: int, nbytes: int) -> None:
+    def worked(self, header: wire.Data, patches: int, nbytes: int, sent: int) -> None:
         """Count one accepted lease."""
+        self.sent += sent
         self.leases += 1
         self.patches += patches
         self.nbytes += nbytes
@@ -52,17 +54,13 @@ class Peer(msgspec.Struct, eq=False):
         self.leases += other.leases
         self.patches += other.patches
         self.nbytes += other.nbytes
+        self.sent += other.sent
         self.joined -= other.seconds(0.0)
         self._add_stages(other.stages)
 
     def _add_stages(self, new: wire.Stages) -> None:
-        old = self.stages
-        self.stages = wire.Stages(
-            old.read + new.read,
-            old.decode + new.decode,
-            old.transform + new.transform,
-            old.wait + new.wait,
-        )
+        pairs = zip(*map(msgspec.structs.astuple, (self.stages, new)), strict=True)
+        self.stages = wire.Stages(*map(sum, pairs))
 
     def seconds(self, now: float) -> float:
         """How long it has been here."""
@@ -209,6 +207,7 @@ class Roster:
                     "leases": peer.leases,
                     "patches": peer.patches,
                     "bytes": peer.nbytes,
+                    "bytes_on_the_wire": peer.sent,
                     "stages_s": {stage: round(spent, 3) for stage, spent in stages.items()},
                     "state": peer.state.value,
                 }

@@ -19,14 +19,16 @@ from typing import Any
 
 import msgspec
 
-from cfg.base import StreamSettings
+from cfg.base import StreamSettings, TrainSettings
 from lib import tasks
 from lib.errors import ConfigError, DataError
 from lib.fleet.local import LocalFleet
+from lib.observe.advisor import Load
 from lib.plan.batches import Start, start
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import TRAIN, VAL, DataSet
+from lib.trainer.advising import Adviser, load
 from lib.trainer.badlist import BadList, Limit
 from lib.trainer.dispatcher import HASTY_SECONDS, Dispatcher
 from lib.trainer.exchange import Exchange, Job
@@ -65,6 +67,7 @@ class Stream:
         listed: str = "",
     ) -> None:
         self.settings = settings
+        self._trains = isinstance(settings, TrainSettings)
         self._address = endpoint.parse(settings.bind, bind=True)
         keys.check_bind(self._address, settings.keys, insecure=settings.insecure)
         self._admission: Admission | None = None
@@ -90,6 +93,7 @@ class Stream:
             heartbeat=min(1.0, settings.silence / 4, settings.expiry / 4),
             silence=settings.silence,
             expiry=settings.expiry,
+            compress=settings.compress,
         )
         self._sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
         if self._own is not None:
@@ -249,7 +253,12 @@ class Stream:
             hashed=self.settings.hash,
             before=self.before.audited if self.before else None,
         )
+        self.adviser = Adviser(self._load)
         return self
+
+    def _load(self, now: float) -> Load:
+        exchange, address = self.dispatcher.exchange, self.dispatcher.address
+        return load(self.feed, exchange, address, now, trains=self._trains)
 
     def __exit__(
         self,
@@ -291,7 +300,14 @@ class Stream:
             "classes": list(self.classes),
             "splits": self.feed.audit(),
             **{name: round(figure, 4) for name, figure in self.feed.figures().items()},
-            "stages": {**stages, "fit_waited": round(self.feed.waited, 3)},
+            "stages": {
+                **stages,
+                "mix": round(self.feed.mixing, 3),
+                "fit_waited": round(self.feed.waited, 3),
+                "step": round(self.feed.step_times.busy, 3),
+                "step_waited": round(self.feed.step_times.waited, 3),
+            },
+            **self.adviser.report(),
             "generators": rows,
             "faults": dict(sorted(self.dispatcher.exchange.faults.items())),
             "metrics": dict(metrics),

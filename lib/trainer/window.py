@@ -19,6 +19,7 @@ from lib.plan.batches import Start
 from lib.plan.leases import Lease
 from lib.plan.order import Segment
 from lib.tasks.base import ArraySpec
+from lib.trainer.buffers import Buffers
 from lib.trainer.exchange import Delivery
 
 SMALL_ROW = 8192  # bytes of a sample's array: below it, copying twice beats a step of Python a row
@@ -44,9 +45,10 @@ class Window:
         handed: Callable[[Lease], None],
         bad: list[int],
         start: Start,
+        buffers: Buffers,
     ) -> None:
         self._deliveries, self._segment = deliveries, segment
-        self._handed, self._bad = handed, bad
+        self._handed, self._bad, self._buffers = handed, bad, buffers
         self._firsts: list[int] = []  # first row of each delivery that is held
         self._held: list[_Held] = []
         self._rows = start.visit * segment.patches  # rows delivered so far
@@ -58,7 +60,7 @@ class Window:
         A lease is waited for when its first row is due, not before: a batch may be larger than the
         budget, and what was copied from makes room.
         """
-        batch = [np.empty((len(rows), *spec.shape), spec.dtype) for spec in specs]
+        batch = [self._buffers.empty((len(rows), *spec.shape), spec.dtype) for spec in specs]
         places = np.empty(len(rows), np.int64)
         start = 0
         while start < len(rows):

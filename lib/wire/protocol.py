@@ -28,13 +28,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from enum import Enum
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 
 from lib.errors import ProtocolError
 from lib.tasks.base import ArraySpec
+from lib.wire import packing
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # a READY with the listing of a million files stays under it
@@ -46,6 +47,7 @@ Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Number = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]  # -1: none
+Packed: TypeAlias = Literal["", "zstd"]  # how a frame is compressed; "": not at all
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
@@ -121,6 +123,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     """What to make. data_port: where to push; fingerprint: the run's data set, if known yet.
 
     expiry: a file or a user's code that does not come back for so long is stuck.
+    compress: whether arrays may come compressed (`lib/wire/packing.py`), and how.
     """
 
     run: Name
@@ -133,6 +136,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     silence: Seconds
     expiry: Seconds
     fingerprint: str = ""
+    compress: Literal["none", "auto", "zstd"] = "none"
 
 
 class Reject(Message, frozen=True, kw_only=True):
@@ -200,16 +204,27 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Stages(msgspec.Struct, frozen=True, array_like=True):
-    """Seconds that a lease took, by stage. `wait` is time in which the reader was not ready."""
+    """Seconds that a lease took, by stage. `wait` is time in which the reader was not ready.
+
+    send, idle: seconds since the lease before in which there was nothing to make: while what had
+    been made was still on its way, and while no lease was granted. All but `read`, which goes on
+    beside the others, add up to the time of the generator.
+    """
 
     read: Seconds = 0.0
     decode: Seconds = 0.0
     transform: Seconds = 0.0
     wait: Seconds = 0.0
+    pack: Seconds = 0.0
+    send: Seconds = 0.0
+    idle: Seconds = 0.0
 
 
 class Data(Message, frozen=True, kw_only=True):
-    """Header of a finished lease. arrays: (count·K, *shape) each, one raw frame each."""
+    """Header of a finished lease. arrays: (count·K, *shape) each, one frame each.
+
+    packed: for each array how its frame is compressed, "" where it is raw; empty: all are.
+    """
 
     run: Name
     generator: Name
@@ -220,6 +235,7 @@ class Data(Message, frozen=True, kw_only=True):
     arrays: Annotated[tuple[ArraySpec, ...], msgspec.Meta(max_length=64)]
     stages: Stages
     bad: Annotated[list[Bad], msgspec.Meta(max_length=100_000)] = []
+    packed: Annotated[tuple[Packed, ...], msgspec.Meta(max_length=64)] = ()
 
 
 FromGenerator: TypeAlias = Hello | Ready | Heartbeat | Fail | Bye
@@ -320,10 +336,11 @@ class Layout:
         self._each = [(spec, np.dtype(spec.dtype), spec.nbytes) for spec in self.specs]
 
     def arrays(self, header: Data, frames: Sequence[Any], patches: int) -> tuple[np.ndarray, ...]:
-        """The lease's arrays, (count·K, *shape) each: read-only views into `frames`, no copy.
+        """The lease's arrays, (count·K, *shape) each: views into raw `frames`, no copy.
 
         Raises ProtocolError unless names, dtypes, shapes and byte counts are exactly the run's.
         """
+        frames = self._raw(header, frames, header.count * patches)
         if header.arrays != self.specs or len(frames) != len(self.specs):
             raise ProtocolError(f"lease {header.lease}: its arrays are not those of this task")
         rows = header.count * patches
@@ -334,8 +351,22 @@ class Layout:
                     f"lease {header.lease}: {spec.name} has {len(frame)} bytes, not {rows} "
                     f"samples of {nbytes}"
                 )
-            arrays.append(np.frombuffer(frame, dtype).reshape(rows, *spec.shape))
+            arrays.append(np.ndarray((rows, *spec.shape), dtype, frame))
         return tuple(arrays)
+
+    def _raw(self, header: Data, frames: Sequence[Any], rows: int) -> Sequence[Any]:
+        if not any(header.packed):
+            return frames
+        if not len(header.packed) == len(frames) == len(self.specs):
+            raise ProtocolError(
+                f"lease {header.lease}: it says of other arrays how they are packed"
+            )
+        raw = []
+        for (spec, _, nbytes), how, frame in zip(self._each, header.packed, frames, strict=True):
+            if how:
+                frame = packing.unpack(frame, spec, rows, rows * nbytes)
+            raw.append(frame)
+        return raw
 
 
 def pack_listing(lines: Sequence[str]) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import itertools
 import resource
+import select
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,7 +22,7 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3  # seconds, secon
 # pyzmq's enums cost more than the calls they are given to: plain numbers, and the plain getter.
 NOBLOCK, EVENTS = int(zmq.NOBLOCK), int(zmq.EVENTS)
 POLLIN, POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
-SRCFD = int(zmq.SRCFD)
+SNDMORE, SRCFD = int(zmq.SNDMORE), int(zmq.SRCFD)
 FAILED = (
     int(zmq.EVENT_HANDSHAKE_FAILED_AUTH),
     int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL),
@@ -62,8 +64,8 @@ def heartbeat(socket: zmq.Socket[bytes], silence: float) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, milliseconds - milliseconds // 3)
 
 
-def allow_many_files() -> None:
-    """Raise this process's limit of open files as far as it may: one a connection.
+def allow_many_files() -> int:
+    """Raise this process's limit of open files as far as it may: one a connection. Returns it.
 
     At the limit ZeroMQ cannot accept, and spins on the connections that knock.
     """
@@ -71,6 +73,8 @@ def allow_many_files() -> None:
     if soft != hard:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return 2**31 if soft == resource.RLIM_INFINITY else soft
 
 
 _numbers = itertools.count()
@@ -81,6 +85,7 @@ class Monitor:
 
     _EVENTS = (
         int(zmq.EVENT_ACCEPTED)
+        | int(zmq.EVENT_CONNECTED)
         | int(zmq.EVENT_DISCONNECTED)
         | int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         | int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
@@ -109,3 +114,36 @@ class Monitor:
 def readable(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message waits. An exception for each look that finds none would cost more."""
     return bool(get(socket, EVENTS) & POLLIN)
+
+
+class Waiter:
+    """Sleeps until something may have happened to one of some ZeroMQ sockets or descriptors.
+
+    One system call, where ZeroMQ's own poll makes its list anew, sleeps in two steps and asks every
+    socket twice: a lease of 0.8 MB would feel that. The descriptor of a socket tells that ZeroMQ's
+    thread has *something* for it, and only once: ask for its events (`readable`) before each wait
+    and after it, and do not be surprised to find none.
+    """
+
+    def __init__(self, *sources: zmq.Socket[bytes] | int) -> None:
+        self._poll = select.poll()
+        for source in sources:
+            number = source if isinstance(source, int) else int(source.getsockopt(zmq.FD))
+            self._poll.register(number, select.POLLIN)
+
+    def wait(self, seconds: float) -> list[tuple[int, int]]:
+        """At most `seconds`. Returns (descriptor, events) of those with news."""
+        return self._poll.poll(max(0.0, seconds * 1000))
+
+    def until(self, socket: zmq.Socket[bytes], event: int, seconds: float) -> bool:
+        """Whether `event` (POLLIN, POLLOUT) of `socket`, the only source, comes in that time."""
+        if get(socket, EVENTS) & event:
+            return True
+        if seconds <= 0:
+            return False
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.wait(left)
+            if get(socket, EVENTS) & event:
+                return True
+        return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import zstandard
 
 from lib.errors import DataError, ProtocolError
 from lib.plan.leases import Leases
@@ -109,6 +110,7 @@ class Machine:
 
     def __init__(self, *, own: bool = True) -> None:
         self.sockets = FakeSockets()
+        self._how: tuple[wire.Packed, ...] = ()
         self.task, self.data_set = TASK, DATA_SET
         job = Job(
             run="run", task="number", params={}, seed=1, patches=PATCHES, heartbeat=0.0, silence=1.0
@@ -170,7 +172,9 @@ class Machine:
                 for delivery in self.exchange.ready.popleft():
                     self.exchange.handed.append(delivery.lease)
         elif what >= 10:
-            head = self._changed(self._data(name, reader), reader)
+            message = self._data(name, reader)
+            self._how = self._packed(reader) if what == 15 else ()
+            head = self._changed(msgspec.structs.replace(message, packed=self._how), reader)
             self.sockets.data.append((head, self._frames(reader), Origin(2, user, True)))
         else:
             message = self._message(what, name, reader)
@@ -225,6 +229,12 @@ class Machine:
             bad=[wire.Bad(0, reader.byte(), "p", "r")] if reader.byte() > 200 else [],
         )  # fmt: skip
 
+    def _packed(self, reader: Reader) -> tuple[wire.Packed, ...]:
+        """`_frames` packs what is said to be packed, in most cases."""
+        how = reader.byte()
+        packed: tuple[wire.Packed, ...] = ("zstd", "zstd" if how & 1 else "")
+        return packed if how < 200 else (*packed, "") if how < 230 else ()
+
     def _frames(self, reader: Reader) -> list[bytes]:
         sizes, change = list(self._shape), reader.byte()
         if change > 240:
@@ -233,7 +243,12 @@ class Machine:
             sizes.pop()
         elif change > 200:
             sizes[0] += 1
-        return [bytes(size) for size in sizes]
+        frames = [bytes(size) for size in sizes]
+        for at, how in enumerate(self._how[: len(frames)]):
+            if how:
+                packed = zstandard.compress(frames[at] if change % 3 else frames[at][1:])
+                frames[at] = packed[: len(packed) - (change % 7 == 1)]
+        return frames
 
     def _changed(self, message: wire.Message, reader: Reader) -> bytes:
         """`message` as bytes, changed as the input says: mostly not, a field, or some bytes."""

@@ -11,6 +11,7 @@ from lib.plan.batches import Start
 from lib.plan.leases import Lease
 from lib.plan.order import Segment
 from lib.tasks.base import ArraySpec
+from lib.trainer.buffers import Buffers
 from lib.trainer.exchange import Delivery
 from lib.trainer.window import SMALL_ROW, Window
 
@@ -27,7 +28,7 @@ def window(side: int, cuts: list[int], handed: list[Lease]) -> tuple[Window, np.
             lease = Lease(number, segment, start, stop - start, 0)
             yield Delivery(lease, (samples[start * PATCHES : stop * PATCHES],), [])
 
-    return Window(deliveries(), segment, handed.append, [], Start()), samples
+    return Window(deliveries(), segment, handed.append, [], Start(), Buffers()), samples
 
 
 @pytest.mark.parametrize("side", [784, SMALL_ROW, SMALL_ROW + 1])
