@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from cfg.base import SinkSettings
-from lib import tasks
+from cfg.resolve import resolve
 from lib.errors import ConfigError, PushFitError
 from lib.trainer.stream import Stream
 
@@ -28,10 +28,9 @@ HOW = "pip install -r bench/requirements.txt"
 
 
 def generator(task: str, links: str) -> float:
-    settings = SinkSettings(
-        task=task, links=links, bind="tcp://127.0.0.1:0", patches_per_visit=1, epochs=1000
-    )
-    stream = Stream(settings, tasks.load(task).Params(), needs_data=True)
+    words = ("--task", task, "--links", links, "--bind", "tcp://127.0.0.1:0", "--epochs", "1000")
+    resolved = resolve(SinkSettings, words, prog="sink_zmq.py", description="")
+    stream = Stream(resolved.settings, resolved.params, needs_data=True)
     with stream:
         address = f"tcp://127.0.0.1:{stream.port}"
         words = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -26,6 +27,11 @@ from lib.errors import PushFitError
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
+RIVALS: dict[str, Callable[[], float]] = {
+    "import_tensorflow_s": lambda: _process("-c", "import tensorflow"),
+    "tfdata_worker_s": lambda: _start("tfdata"),
+    "torch_worker_s": lambda: _start("torch"),
+}
 SCRIPTS = {"train": "train_zmq.py", "generator": "generator_zmq.py", "sink": "sink_zmq.py"}
 
 
@@ -41,11 +47,9 @@ def run(args: list[str]) -> dict[str, Any]:
     }
     sides |= {
         "python_s": lambda: _process("-c", "pass"),
-        "import_tensorflow_s": lambda: _process("-c", "import tensorflow"),
         "generator_camera_s": lambda: _start("generator", "camera", str(options.cameras)),
         "generator_digits_s": lambda: _start("generator", "digits", str(options.mnist)),
-        "tfdata_worker_s": lambda: _start("tfdata"),
-        "torch_worker_s": lambda: _start("torch"),
+        **RIVALS,
     }
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     failed = []
@@ -63,11 +67,12 @@ def run(args: list[str]) -> dict[str, Any]:
                 seconds[name].append(spent)
     figures = {name: statistics.median(each) for name, each in seconds.items()}
     ratios = {}
-    for other in ("import_tensorflow", "tfdata_worker", "torch_worker"):
-        pair = "generator_camera_s", f"{other}_s"
+    for worker, other in itertools.product(("camera", "digits"), RIVALS):
+        pair = f"generator_{worker}_s", other
         if all(name in seconds for name in pair):
             each = zip(*(seconds[name] for name in pair), strict=True)
-            ratios[f"vs_{other}"] = statistics.median(theirs / ours for ours, theirs in each)
+            name = f"{worker}_vs_{other.removesuffix('_s')}"
+            ratios[name] = statistics.median(theirs / ours for ours, theirs in each)
     return {"bench": "start", "ratios": ratios, "figures": figures, "failed": failed}
 
 
