@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from bench._apart import tie
 from bench._peer import Ready, ReadyWorker
 from lib.errors import ConfigError, PushFitError
 from lib.generator import worker
@@ -160,7 +161,8 @@ def _server() -> Iterator[Path]:
         port = _free_port()
         flags = ("--port", port, "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", folder,
                  "--save", "", "--appendonly", "no", "--loglevel", "warning")  # fmt: skip
-        server = subprocess.Popen([program, *map(str, flags)], stdout=subprocess.DEVNULL)
+        command = [program, *map(str, flags)]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=tie)
         (Path(folder) / "port").write_text(str(port))
         try:
             until = time.monotonic() + 10.0
@@ -258,7 +260,8 @@ def measure(side: str, seconds: float) -> dict[str, Any]:
 
 
 def _start(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "bench._digits", *words])
+    command = [sys.executable, "-m", "bench._digits", *words]
+    return subprocess.Popen(command, preexec_fn=tie)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -16,14 +16,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+from bench._apart import ROOT, tie
 from cfg.base import SinkSettings
 from cfg.resolve import resolve
 from lib.errors import ConfigError, PushFitError
 from lib.trainer.stream import Stream
 
-ROOT = Path(__file__).resolve().parents[1]
 HOW = "pip install -r bench/requirements.txt"
 
 
@@ -35,7 +34,7 @@ def generator(task: str, links: str) -> float:
         address = f"tcp://127.0.0.1:{stream.port}"
         words = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")
         started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *words], cwd=ROOT)
+        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, preexec_fn=tie)
         try:
             next(stream.dispatcher.deliveries())
             return time.perf_counter() - started
@@ -53,7 +52,8 @@ def tfdata() -> float:
     dispatcher = service.DispatchServer()
     _, _, address = dispatcher.target.partition("://")
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "bench._starts", "tfworker", address])
+    command = [sys.executable, "-m", "bench._starts", "tfworker", address]
+    process = subprocess.Popen(command, preexec_fn=tie)
     try:
         data = tf.data.Dataset.range(10).apply(
             service.distribute(service.ShardingPolicy.OFF, dispatcher.target)

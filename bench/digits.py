@@ -1,6 +1,6 @@
 """Small samples: how many arrive, against a Redis list, and how many a core makes.
 
-    python -m bench digits [--seconds 3] [--rounds 5] [--links DIR]
+    python -m bench digits [--seconds 2] [--rounds 3] [--parts delivered made] [--links DIR]
 
 - Delivered: the sides of `bench/_digits.py`, one producer and one consumer each, batches of 1,024
   samples of 28 x 28. `delivered_samples_s` is what reaches `fit`'s side in batches, with a sample a
@@ -16,38 +16,40 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from bench import _augmented, _digits
+from bench import _augmented
+from bench._apart import ROOT, printed
+from bench._digits import OURS, REDIS
 from lib.errors import PushFitError
 
-MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
+MNIST = ROOT.parent / "shared" / "data" / "mnist"
+PARTS = ("delivered", "made")
 PATIENCE = 120.0  # seconds for a measurement beyond its own
 
 
 def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench digits", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--links", type=Path, default=MNIST, help="folder of MNIST's files")
     options = parser.parse_args(args)
-    sides = (*_digits.OURS, *_digits.REDIS)
-    delivered = {side: ("bench._digits", side, str(options.seconds)) for side in sides}
-    made = {
-        side: ("bench._augmented", side, str(options.seconds), str(options.links))
-        for side in _augmented.SIDES
-    }
-    rates, failed = rounds(delivered | made, options.rounds)
+    seconds, sides = str(options.seconds), dict[str, tuple[str, ...]]()
+    if "delivered" in options.parts:
+        sides |= {side: ("bench._digits", side, seconds) for side in (*OURS, *REDIS)}
+    if "made" in options.parts:
+        links = str(options.links)
+        sides |= {side: ("bench._augmented", side, seconds, links) for side in _augmented.SIDES}
+    rates, failed = rounds(sides, options.rounds)
     figures = {f"{side}_samples_s": statistics.median(each) for side, each in rates.items()}
     if "batches" in rates:
         figures["delivered_samples_s"] = figures.pop("batches_samples_s")
     if "ours" in rates:
         figures["made_samples_s_a_core"] = figures.pop("ours_samples_s")
     ratios = {}
-    for ours, others in (("batches", _digits.REDIS), ("ours", [*_augmented.SIDES][1:])):
+    for ours, others in (("batches", REDIS), ("ours", [*_augmented.SIDES][1:])):
         for other in others:
             if ours in rates and other in rates:
                 pairs = zip(rates[ours], rates[other], strict=True)
@@ -80,13 +82,6 @@ def rounds(
 
 def measured(module: str, *words: str) -> dict[str, Any]:
     """What a measurement in a process of its own prints. Raises PushFitError."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *words],
-        capture_output=True,
-        timeout=float(words[1]) + PATIENCE,
-        text=True,
-    )
-    if done.returncode:
-        raise PushFitError((done.stderr.strip().splitlines() or ["it ended without a word"])[-1])
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    said = printed("-m", module, *words, seconds=float(words[1]) + PATIENCE)
+    result: dict[str, Any] = json.loads(said.splitlines()[-1])
     return result

@@ -16,16 +16,15 @@ import argparse
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench._apart import ROOT, printed
 from lib.errors import PushFitError
 
-ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 120.0  # seconds for a measurement
 DATA = ROOT.parent / "shared" / "data"
 RIVALS: dict[str, Callable[[], float]] = {
     "import_tensorflow_s": lambda: _process("-c", "import tensorflow"),
@@ -78,20 +77,10 @@ def run(args: list[str]) -> dict[str, Any]:
 
 def _process(*words: str) -> float:
     started = time.perf_counter()
-    _done(*words)
+    printed(*words, seconds=PATIENCE)
     return time.perf_counter() - started
 
 
 def _start(*words: str) -> float:
-    result = json.loads(_done("-m", "bench._starts", *words).splitlines()[-1])
-    return float(result["seconds"])
-
-
-def _done(*words: str) -> str:
-    """What a Python process prints. Raises PushFitError where it fails."""
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-    if done.returncode:
-        raise PushFitError((done.stderr.strip().splitlines() or ["it ended without a word"])[-1])
-    return done.stdout
+    said = printed("-m", "bench._starts", *words, seconds=PATIENCE)
+    return float(json.loads(said.splitlines()[-1])["seconds"])
