@@ -1,6 +1,6 @@
 """Small samples: how many arrive, against a Redis list, and how many a core makes.
 
-    python -m bench digits [--seconds 2] [--rounds 3] [--parts delivered made] [--links DIR]
+    python -m bench digits [--seconds 1] [--rounds 3] [--parts delivered made] [--links DIR]
 
 - Delivered: the sides of `bench/_digits.py`, one producer and one consumer each, batches of 1,024
   samples of 28 x 28. `delivered_samples_s` is what reaches `fit`'s side in batches, with a sample a
@@ -31,7 +31,7 @@ PATIENCE = 120.0  # seconds for a measurement beyond its own
 
 def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench digits", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--links", type=Path, default=MNIST, help="folder of MNIST's files")
