@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.e2e.processes import ROOT, Starter
+from tests.e2e.processes import LONG, ROOT, Starter
 from tests.e2e.test_stream import hashes, report_of
 from tests.tasks.idx_files import write_digits, write_idx
 
@@ -32,11 +32,12 @@ def test_the_stream_is_the_same_for_any_fleet(start: Starter, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.skipif(not MNIST.is_dir(), reason=f"no MNIST at {MNIST}")
 def test_a_small_network_reads_mnist(start: Starter, tmp_path: Path) -> None:
-    flags = ("--task", "digits", "--epochs", 1, "--generators", 2, "--out", tmp_path / "out")
-    start.trainer(MNIST, *flags).done(seconds=400.0)
+    short = ("--epochs", 1, "--patches-per-epoch", 20_000)  # a third of an epoch
+    flags = ("--task", "digits", *short, "--generators", 2, "--out", tmp_path / "out")
+    start.trainer(MNIST, *flags).done(seconds=2 * LONG)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["splits"]["train"][0]["seen"] == 54_000
-    assert report["metrics"]["best"]["val_accuracy"] > 0.95
+    assert report["splits"]["train"][0]["seen"] == 20_000
+    assert report["metrics"]["val_accuracy"] > 0.9
 
 
 def other_magic(links: Path) -> None:
