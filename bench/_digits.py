@@ -5,7 +5,7 @@
     batches           the same, on through the feed into batches of BATCH, as `fit` gets them
     mixed             the same with MIXED samples a visit, so that rows are mixed over a window
     redis_documented  a list on loopback TCP: RPUSH a batch, BLPOP a batch
-    redis_tuned       a Unix socket, hiredis, several batches a command, nothing but data in a value
+    redis_tuned       the same over a Unix socket, with the C parser and larger reads
     redis_each        a sample a command, as queues of single items are written
 
 Producer and consumer are a process each, one of each; Redis has its server besides. A sample's
@@ -54,7 +54,7 @@ SAMPLE = sum(spec.nbytes for spec in SPECS)
 LEASE_BYTES, BUDGET = 8 * 2**20, 512 * 2**20  # --lease-bytes by default; --buffer, rather small
 MOST = LEASE_BYTES // SAMPLE  # samples in a lease
 WARM = 200_000  # samples before the clock starts; all of them are checked
-AT_ONCE, READ = 2, 2**20  # tuned: batches a command; bytes that the client reads at a time
+READ = 2**20  # bytes that the tuned client reads at a time
 AHEAD = 64  # batches that a Redis list may hold: its producer waits then
 KEY = "batches"
 HOW = "pip install -r bench/requirements.txt, and redis-server: apt install redis-server"
@@ -207,9 +207,8 @@ def producer(side: str, socket: str) -> None:
     images, labels = (array[:count] for array in ready())
     value = images.tobytes() + labels.tobytes()
     most = AHEAD * (BATCH if count == 1 else 1)
-    at_once = [value] * (AT_ONCE if tuned else 1)
     while True:
-        length = client.rpush(KEY, *at_once)
+        length = client.rpush(KEY, value)
         while length > most:
             time.sleep(0.0005)
             length = client.llen(KEY)
@@ -221,17 +220,11 @@ def from_redis(side: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         peer = _start("producer", side, str(socket))
         try:
             while True:
-                if side == "redis_tuned":
-                    values = client.lpop(KEY, AT_ONCE)
-                    if not values:  # it was empty
-                        values = [client.blpop(KEY)[1]]
-                else:
-                    values = [client.blpop(KEY)[1]]
-                for value in values:
-                    count = len(value) // SAMPLE
-                    pixels = count * SPECS[0].nbytes
-                    image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
-                    yield image, np.frombuffer(value, np.int32, count, pixels)
+                value = client.blpop(KEY)[1]
+                count = len(value) // SAMPLE
+                pixels = count * SPECS[0].nbytes
+                image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
+                yield image, np.frombuffer(value, np.int32, count, pixels)
         finally:
             _end(peer)
             client.close()
