@@ -3,8 +3,9 @@
     leases            one generator that speaks the whole protocol ─▶ Dispatcher: every lease, in
                       exact order, counted, to a consumer that hands it back
     batches           the same, on through the feed into batches of BATCH, as `fit` gets them
+    mixed             the same with MIXED samples a visit, so that rows are mixed over a window
     redis_documented  a list on loopback TCP: RPUSH a batch, BLPOP a batch
-    redis_tuned       a Unix socket, hiredis, several batches a command, nothing but data in a value
+    redis_tuned       the same over a Unix socket, with the C parser and larger reads
     redis_each        a sample a command, as queues of single items are written
 
 Producer and consumer are a process each, one of each; Redis has its server besides. A sample's
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from bench._apart import tie
 from bench._peer import Ready, ReadyWorker
 from lib.errors import ConfigError, PushFitError
 from lib.generator import worker
@@ -46,13 +48,14 @@ from lib.wire.transport import TrainerSockets
 
 RECORDS = 60_000  # of an epoch, as MNIST has
 BATCH = 1024
+MIXED = 4  # samples a visit where they are mixed
 SPECS = (ArraySpec("image", "uint8", (28, 28, 1)), ArraySpec("label", "int32", ()))
 SAMPLE = sum(spec.nbytes for spec in SPECS)
 LEASE_BYTES, BUDGET = 8 * 2**20, 512 * 2**20  # --lease-bytes by default; --buffer, rather small
 MOST = LEASE_BYTES // SAMPLE  # samples in a lease
 WARM = 200_000  # samples before the clock starts; all of them are checked
+READ = 2**20  # bytes that the tuned client reads at a time
 AHEAD = 64  # batches that a Redis list may hold: its producer waits then
-AT_ONCE = 8  # batches a command, tuned
 KEY = "batches"
 HOW = "pip install -r bench/requirements.txt, and redis-server: apt install redis-server"
 
@@ -87,7 +90,7 @@ class _Maker(Ready):
 
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         control.pause()
-        rows = len(grant.records)
+        rows = len(grant.records) * self.patches[grant.split]
         return Made(SPECS, [array[:rows] for array in self._arrays], [], Stages())
 
 
@@ -106,12 +109,11 @@ def generator(address: str) -> None:
 
 
 @contextmanager
-def _trainer() -> Iterator[Dispatcher]:
-    patches = {"train": 1}
-    job = Job(run="bench", task="bench", params={}, seed=0, patches=patches)
+def _trainer(patches: int) -> Iterator[Dispatcher]:
+    job = Job(run="bench", task="bench", params={}, seed=0, patches={"train": patches})
 
     def leases(reference: Reference) -> Leases:
-        order = SplitOrder(tuple(reference.counts["train"]), 1)
+        order = SplitOrder(tuple(reference.counts["train"]), patches)
         plan = Plan(0, 10_000, {"train": order}, SAMPLE, window=32)
         return Leases(plan, budget=BUDGET, lease_bytes=LEASE_BYTES)
 
@@ -127,14 +129,14 @@ def _trainer() -> Iterator[Dispatcher]:
 
 
 def leases() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    with _trainer() as dispatcher:
+    with _trainer(1) as dispatcher:
         for delivery in dispatcher.deliveries():
             yield delivery.arrays[0], delivery.arrays[1]
             dispatcher.handed(delivery.lease)
 
 
-def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    with _trainer() as dispatcher:
+def batches(patches: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    with _trainer(patches) as dispatcher:
         feed = Feed(dispatcher, SPECS, BATCH)
         try:
             for batch in feed.all():
@@ -159,7 +161,8 @@ def _server() -> Iterator[Path]:
         port = _free_port()
         flags = ("--port", port, "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", folder,
                  "--save", "", "--appendonly", "no", "--loglevel", "warning")  # fmt: skip
-        server = subprocess.Popen([program, *map(str, flags)], stdout=subprocess.DEVNULL)
+        command = [program, *map(str, flags)]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=tie)
         (Path(folder) / "port").write_text(str(port))
         try:
             until = time.monotonic() + 10.0
@@ -187,7 +190,12 @@ def _client(socket: Path, *, tuned: bool) -> Any:
     except ImportError:
         raise ConfigError(f"the redis client is not installed: {HOW}") from None
     if tuned:
-        return redis.Redis(unix_socket_path=str(socket))
+        pool = redis.ConnectionPool(
+            connection_class=redis.UnixDomainSocketConnection,
+            path=str(socket),
+            socket_read_size=READ,
+        )
+        return redis.Redis(connection_pool=pool)
     return redis.Redis(host="127.0.0.1", port=int((socket.parent / "port").read_text()))
 
 
@@ -199,9 +207,8 @@ def producer(side: str, socket: str) -> None:
     images, labels = (array[:count] for array in ready())
     value = images.tobytes() + labels.tobytes()
     most = AHEAD * (BATCH if count == 1 else 1)
-    at_once = [value] * (AT_ONCE if tuned else 1)
     while True:
-        length = client.rpush(KEY, *at_once)
+        length = client.rpush(KEY, value)
         while length > most:
             time.sleep(0.0005)
             length = client.llen(KEY)
@@ -213,29 +220,23 @@ def from_redis(side: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         peer = _start("producer", side, str(socket))
         try:
             while True:
-                if side == "redis_tuned":
-                    values = client.lpop(KEY, AT_ONCE)
-                    if not values:  # it was empty
-                        values = [client.blpop(KEY)[1]]
-                else:
-                    values = [client.blpop(KEY)[1]]
-                for value in values:
-                    count = len(value) // SAMPLE
-                    pixels = count * SPECS[0].nbytes
-                    image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
-                    yield image, np.frombuffer(value, np.int32, count, pixels)
+                value = client.blpop(KEY)[1]
+                count = len(value) // SAMPLE
+                pixels = count * SPECS[0].nbytes
+                image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
+                yield image, np.frombuffer(value, np.int32, count, pixels)
         finally:
             _end(peer)
             client.close()
 
 
-SIDES = ("leases", "batches", "redis_documented", "redis_tuned", "redis_each")
+OURS = {"leases": leases, "batches": batches, "mixed": lambda: batches(MIXED)}
+REDIS = ("redis_documented", "redis_tuned", "redis_each")
 
 
 def measure(side: str, seconds: float) -> dict[str, Any]:
     """{"samples_s", "right"} of a consumer in this process."""
-    sources = {"leases": leases, "batches": batches}
-    source = sources[side]() if side in sources else from_redis(side)
+    source = OURS[side]() if side in OURS else from_redis(side)
     check, got = Check(), 0
     warm = WARM if side != "redis_each" else 2000
     try:
@@ -252,7 +253,8 @@ def measure(side: str, seconds: float) -> dict[str, Any]:
 
 
 def _start(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "bench._digits", *words])
+    command = [sys.executable, "-m", "bench._digits", *words]
+    return subprocess.Popen(command, preexec_fn=tie)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

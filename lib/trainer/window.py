@@ -148,10 +148,14 @@ class Window:
 def _copy_rows(array: np.ndarray, low: np.ndarray, into: np.ndarray, where: np.ndarray) -> None:
     """into[where] = array[low]; `where` ascends."""
     first, start, count = int(low[0]), int(where[0]), len(low)
-    if where[-1] - start == count - 1 and (np.diff(low) == 1).all():
+    side_by_side = where[-1] - start == count - 1
+    if side_by_side and low[-1] - first == count - 1 and (np.diff(low) == 1).all():
         into[start : start + count] = array[first : first + count]
     elif array.nbytes <= SMALL_ROW * len(array):
-        into[where] = array[low]
+        if side_by_side:  # straight into place; "raise" would go by a buffer
+            np.take(array, low, axis=0, out=into[start : start + count], mode="clip")
+        else:
+            into[where] = array[low]
     else:
         for row, here in zip(low.tolist(), where.tolist(), strict=True):
             into[here] = array[row]

@@ -15,6 +15,7 @@ import pytest
 import simplejpeg
 
 from tests.e2e.processes import LONG, ROOT, WARNINGS, Script, Starter, free_port
+from tests.tasks.idx_files import write_digits
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INLINE = ("pip install -r requirements-generator.txt",)
@@ -27,6 +28,7 @@ GENERATE = (
     "python generator_zmq.py --connect tcp://gpu-host:12001 --key node-1.key --links DIR "
     "--processes auto"
 )
+DIGITS = "python train_zmq.py --task digits --links DIR --model smallcnn --epochs 3 --generators 2"
 KEYS = ["python -m lib.wire.keys make node-1", "python -m lib.wire.keys make node-2"]
 KEYS += ["python -m lib.wire.keys list", "python -m lib.wire.keys revoke node-2"]
 RESUME = "python train_zmq.py --resume --out runs/cam1"
@@ -40,6 +42,7 @@ COVERED = {
     GENERATE,
     RESUME,
     SINK,
+    DIGITS,
     *KEYS,
     "python -m cfg",
     "python -m bench transport",
@@ -124,6 +127,14 @@ def test_a_sink(start: Starter, photos: Path, tmp_path: Path) -> None:
     sink = start(*named, "--patch", 32, "--bind", "tcp://127.0.0.1:0")
     assert "exactly once" in sink.done()
     assert (tmp_path / "r.json").is_file()
+
+
+@pytest.mark.slow
+def test_digits(start: Starter, tmp_path: Path) -> None:
+    named = words(DIGITS, DIR=write_digits(tmp_path / "links", 600))
+    trainer = start(*named, "--bind", "tcp://127.0.0.1:0", "--out", tmp_path / "out")
+    assert "exactly once" in trainer.done()
+    assert (tmp_path / "out" / "best.keras").is_file()
 
 
 def test_the_report_on_this_host(start: Starter) -> None:

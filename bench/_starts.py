@@ -1,0 +1,117 @@
+"""How long a worker takes, from the start of its process to the first sample from it.
+
+    generator TASK LINKS   generator_zmq.py, until its first lease is in the trainer's hands
+    tfdata                 a tf.data service worker, until its first element is
+    torch                  a DataLoader worker, by spawn, until its first batch is
+
+In each the side that consumes is up before the clock starts: only the worker is timed.
+
+    python -m bench._starts SIDE …       prints JSON
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from bench._apart import ROOT, tie
+from cfg.base import SinkSettings
+from cfg.resolve import resolve
+from lib.errors import ConfigError, PushFitError
+from lib.trainer.stream import Stream
+
+HOW = "pip install -r bench/requirements.txt"
+
+
+def generator(task: str, links: str) -> float:
+    words = ("--task", task, "--links", links, "--bind", "tcp://127.0.0.1:0", "--epochs", "1000")
+    resolved = resolve(SinkSettings, words, prog="sink_zmq.py", description="")
+    stream = Stream(resolved.settings, resolved.params, needs_data=True)
+    with stream:
+        address = f"tcp://127.0.0.1:{stream.port}"
+        words = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")
+        started = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, preexec_fn=tie)
+        try:
+            next(stream.dispatcher.deliveries())
+            return time.perf_counter() - started
+        finally:
+            process.kill()
+            process.wait()
+
+
+def tfdata() -> float:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise ConfigError(f"TensorFlow is not installed: {HOW}") from None
+    service = tf.data.experimental.service
+    dispatcher = service.DispatchServer()
+    _, _, address = dispatcher.target.partition("://")
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "bench._starts", "tfworker", address]
+    process = subprocess.Popen(command, preexec_fn=tie)
+    try:
+        data = tf.data.Dataset.range(10).apply(
+            service.distribute(service.ShardingPolicy.OFF, dispatcher.target)
+        )
+        next(iter(data))
+        return time.perf_counter() - started
+    finally:
+        process.kill()
+        process.wait()
+
+
+def tfworker(address: str) -> None:
+    import tensorflow as tf
+
+    service = tf.data.experimental.service
+    service.WorkerServer(service.WorkerConfig(dispatcher_address=address)).join()
+
+
+class Numbers:
+    """A data set that costs nothing."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def torch() -> float:
+    try:
+        from torch.utils.data import DataLoader
+    except ImportError:
+        raise ConfigError(f"torch is not installed: {HOW}") from None
+    from bench._starts import Numbers as Importable  # a spawned worker imports it by this name
+
+    loader = DataLoader(
+        Importable(),  # type: ignore[arg-type]
+        batch_size=8,
+        num_workers=1,
+        multiprocessing_context="spawn",
+    )
+    started = time.perf_counter()
+    batches = iter(loader)
+    next(batches)
+    return time.perf_counter() - started
+
+
+def main(side: str, *words: str) -> None:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if side == "tfworker":
+        tfworker(*words)
+        return
+    sides = {"generator": generator, "tfdata": tfdata, "torch": torch}
+    print(json.dumps({"seconds": sides[side](*words)}), flush=True)  # type: ignore[operator]
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except PushFitError as error:
+        sys.exit(str(error))
