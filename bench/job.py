@@ -1,7 +1,6 @@
 """The whole job: photos on a disk to a trained model, PushFit against five other feeders.
 
     python -m bench job [--links DIR] [--sides a,b] [--samples N] [--rounds N] [--check]
-                        [--plot PNG]
 
 Every side trains the same small model with the same batches on patches of the same photos, with
 two processes or threads that make them, all on this machine. docs: `bench/README.md` says how each
@@ -59,7 +58,6 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--patch", type=int, default=PATCH)
     parser.add_argument("--check", action="store_true", help="compare samples, train nothing")
-    parser.add_argument("--plot", type=Path, help="PNG to draw")
     options = parser.parse_args(args)
     sides = options.sides.split(",")
     for side in sides:
@@ -72,10 +70,6 @@ def run(args: list[str]) -> dict[str, Any]:
             return checked([side for side in sides if side in OURS], work)
         measured, failed = rounds(sides, work, options.rounds)
     ratios, figures = compared(measured)
-    if options.plot:
-        from bench._job_plot import draw
-
-        draw(figures, options.plot)
     return {"bench": "job", "ratios": ratios, "figures": figures, "failed": failed}
 
 
