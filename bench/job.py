@@ -44,7 +44,7 @@ SIDES = ("pushfit", *(f"{r}_{form}" for r in RIVALS for form in ("documented", "
          "tfdata_native")  # fmt: skip
 OURS = ("pushfit", "tfdata_tuned", "torch_tuned", "pydataset_tuned", "ray_tuned")  # our code
 NEEDS = {"torch": "torch", "ray": "ray", "service": "tensorflow", "tfdata": "tensorflow"}
-SLOWER = 4  # the documented ways do a quarter of the samples: a photo each takes them long
+SLOWER = 8  # the documented ways do an eighth of the samples: a photo each takes them long
 LIMIT = 600.0  # seconds for a side
 PATCH, PATCHES = 224, 16
 
@@ -141,8 +141,10 @@ def rounds(
             result, why = measure(side, mine, "fit")
             if result is None:
                 failed += [why] if why not in failed else []
-            else:
-                measured[side].append(steady(result, work.samples - mine.samples))
+                continue
+            measured[side].append(steady(result, work.samples - mine.samples))
+            row = ", ".join(f"{name} {value:.3f}" for name, value in measured[side][-1].items())
+            print(f"{side}: {row}", file=sys.stderr, flush=True)  # it takes minutes in all
     return {side: each for side, each in measured.items() if each}, failed
 
 

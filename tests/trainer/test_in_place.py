@@ -71,7 +71,7 @@ for value, tensor in enumerate(tensors):
 
 if keras.backend.backend() != "jax":  # whose train_step is compiled: it sees no batch
     keeper = Keeper(image, extremes)
-    keeper.compile("sgd", "mse", run_eagerly=True)
+    keeper.compile("sgd", run_eagerly=True)
     keeper.fit(dataset(feed, task, TRAIN, BATCHES), steps_per_epoch=BATCHES, verbose=0)
     assert len(keeper.kept) == BATCHES
     for value, tensor in enumerate(keeper.kept):
