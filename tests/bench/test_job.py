@@ -36,9 +36,9 @@ def test_sides_are_compared(photos: Path) -> None:
 
 def test_the_samples_are_the_same(photos: Path) -> None:
     sides = "pushfit,pydataset_tuned,torch_tuned,tfdata_tuned"
-    words = f"--check --samples 256 --patch 32 --sides {sides}"
+    words = f"--check --samples 512 --patch 32 --sides {sides}"
     result = job.run(["--links", str(photos), *words.split()])
     assert result["failed"] == []
     assert set(result["ratios"].values()) == {1.0}
     assert len(result["ratios"]) == 3
-    assert set(result["figures"].values()) == {256.0}
+    assert set(result["figures"].values()) == {512.0}
