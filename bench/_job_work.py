@@ -164,4 +164,10 @@ def watch(began: float) -> Any:
             if batch in self.marks:
                 self.cpu[batch] = cpu_of_tree(), time.process_time()
 
+        def on_train_end(self, logs: Any = None) -> None:
+            # Workers of tf.data service drop what does not fill a batch, each: some may be missing.
+            last = len(self.times) - 1
+            if last not in self.cpu:
+                self.cpu[last] = cpu_of_tree(), time.process_time()
+
     return Watch()

@@ -142,25 +142,25 @@ def rounds(
             if result is None:
                 failed += [why] if why not in failed else []
                 continue
-            measured[side].append(steady(result, work.samples - mine.samples))
+            measured[side].append(steady(result, work.samples))
             row = ", ".join(f"{name} {value:.3f}" for name, value in measured[side][-1].items())
             print(f"{side}: {row}", file=sys.stderr, flush=True)  # it takes minutes in all
     return {side: each for side, each in measured.items() if each}, failed
 
 
-def steady(result: dict[str, Any], fewer: int) -> dict[str, float]:
-    """fewer: samples that this side was spared; its wall time is as long as if it had made them."""
+def steady(result: dict[str, Any], samples: int) -> dict[str, float]:
+    """samples: of the whole job; wall time is as if this side had made as many."""
     times, cpu = result["times"], result["cpu"]
     mark, last = sorted(map(int, cpu))
-    samples = (last - mark) * BATCH
+    steadily = (last - mark) * BATCH
     (all0, fit0), (all1, fit1) = cpu[str(mark)], cpu[str(last)]
-    rate = samples / (times[last] - times[mark])
+    rate = steadily / (times[last] - times[mark])
     return {
         "samples_per_s": rate,
         "start_s": times[0],
-        "wall_s": times[last] + fewer / rate,
-        "cpu_s_per_1000": (all1 - all0) / samples * 1000,
-        "fit_cpu_s_per_1000": (fit1 - fit0) / samples * 1000,
+        "wall_s": times[last] + (samples - (last + 1) * BATCH) / rate,
+        "cpu_s_per_1000": (all1 - all0) / steadily * 1000,
+        "fit_cpu_s_per_1000": (fit1 - fit0) / steadily * 1000,
         "start_cpu_s": all0 - (all1 - all0) / (last - mark) * (mark + 1),
     }
 
