@@ -1,15 +1,13 @@
 """One measurement of `fit`, in a process of its own.
 
-    python -m bench._fit_sides SIDE REGIME SECONDS EXECUTION BYTES-A-SECOND
+    python -m bench._fit_sides SIDE REGIME SECONDS BYTES-A-SECOND
 
     memory   `fit(x, y)` on numpy arrays, as Keras documents it
     beside   memory, while the same bytes a second cross a loopback connection of this machine
-    device   one batch that lies on the device already, trained on again and again: no input at all
     fed      ready-made generators ─▶ Stream ─▶ Feed ─▶ `Fit`, all of train_zmq.py's callbacks
 
-Model, batch, steps a execution and the samples' values are the same on each. Steps are counted
-between the ends of batches, from WARM seconds on; what happens between two epochs of `memory` is
-left out of its time.
+Model, batch and the samples' values are the same on each. Steps are counted between the ends of
+batches, from WARM seconds on; what happens between two epochs of `memory` is left out of its time.
 """
 
 from __future__ import annotations
@@ -21,12 +19,13 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import zmq
 
+from bench._fit_regimes import REGIMES, Regime
 from bench._ready import ReadyStream, child, end, noise, ready_peers
 from cfg.base import MiB, TrainSettings
 from lib.fleet.local import die_with_parent
@@ -40,22 +39,6 @@ BUFFER = 128 * MiB  # small: what was received during start-up is used up within
 SAMPLES = 2_000_000  # an epoch of `fed`: none ends within a measurement
 PEERS = 2
 LOAD_BYTES = 8_000_000  # of a message: as large as a lease
-
-
-class Regime(NamedTuple):
-    patch: int
-    batch: int
-    filters: int  # of a small convolutional network; 0: it looks at one corner and no further
-    stride: int  # of its first layer
-
-
-REGIMES = {
-    "64px": Regime(64, 32, 16, 2),
-    "224px": Regime(224, 32, 8, 4),
-    "28px": Regime(28, 128, 8, 1),
-    "trivial": Regime(256, 32, 0, 1),  # 6 MB batches: the feed's own ceiling
-}
-SIDES = ("memory", "beside", "device", "fed")
 
 
 class Enough(Exception):
@@ -87,7 +70,7 @@ class Stopwatch(keras.callbacks.Callback):
             raise Enough
 
 
-def model(regime: Regime, execution: int) -> keras.Model:
+def model(regime: Regime) -> keras.Model:
     """By the names that `train_zmq.py --weights FILE` wants to find."""
     image = keras.Input((regime.patch, regime.patch, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 128, offset=-1.0)(image if regime.filters else image[:, :8, :8])
@@ -96,7 +79,7 @@ def model(regime: Regime, execution: int) -> keras.Model:
     x = keras.layers.GlobalAveragePooling2D()(x)
     made = keras.Model(image, keras.layers.Dense(2, "softmax", name="class")(x), name="smallcnn")
     loss = "sparse_categorical_crossentropy"
-    made.compile("adam", loss, metrics=["accuracy"], steps_per_execution=execution)
+    made.compile("adam", loss, metrics=["accuracy"])
     return made
 
 
@@ -109,27 +92,16 @@ def arrays(regime: Regime, batches: int) -> tuple[np.ndarray, np.ndarray]:
     return image, label
 
 
-def memory(regime: Regime, execution: int, watch: Stopwatch) -> None:
+def memory(regime: Regime, watch: Stopwatch) -> None:
     each = regime.batch * regime.patch**2 * 3
-    x, y = arrays(regime, max(8, MEMORY // each) // execution * execution)
-    model(regime, execution).fit(
-        x, y, regime.batch, epochs=10**6, shuffle=False, verbose=0, callbacks=[watch]
-    )
+    x, y = arrays(regime, max(8, MEMORY // each))
+    model(regime).fit(x, y, regime.batch, epochs=10**6, shuffle=False, verbose=0, callbacks=[watch])
 
 
-def device(regime: Regime, execution: int, watch: Stopwatch) -> None:
-    import tensorflow as tf
-
-    same = tf.data.Dataset.from_tensors(arrays(regime, 1)).repeat()
-    model(regime, execution).fit(
-        same, steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=[watch]
-    )
-
-
-def fed(regime: Regime, execution: int, watch: Stopwatch) -> None:
+def fed(regime: Regime, watch: Stopwatch) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        model(regime, 1).save(out / "model.keras")
+        model(regime).save(out / "model.keras")
         settings = TrainSettings(
             model="smallcnn", weights=str(out / "model.keras"), batch_size=regime.batch, epochs=1,
             patches_per_epoch=SAMPLES, bind="tcp://127.0.0.1:0", buffer=BUFFER, progress="lines",
@@ -145,12 +117,11 @@ def fed(regime: Regime, execution: int, watch: Stopwatch) -> None:
             end(peers)
 
 
-def _measure(side: str, regime: Regime, seconds: float, execution: int) -> dict[str, float]:
+def _measure(side: str, regime: Regime, seconds: float) -> dict[str, float]:
     keras.utils.set_random_seed(0)
     watch = Stopwatch(seconds)
-    start = {"memory": memory, "beside": memory, "device": device, "fed": fed}[side]
     with suppress(Enough):
-        start(regime, execution, watch)
+        (fed if side == "fed" else memory)(regime, watch)
     return {"step_s": watch.spent / watch.steps, "cpu_s": watch.used / watch.steps}
 
 
@@ -169,19 +140,19 @@ def load(rate: float) -> None:
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-def main(side: str, regime: str, seconds: float, execution: int, rate: float) -> None:
+def main(side: str, regime: str, seconds: float, rate: float) -> None:
     backend.start()
     others: list[subprocess.Popen[bytes]] = []
     if side == "beside":
-        others = [child("bench._fit_sides", "load", regime, "0", "1", str(rate))]
+        others = [child("bench._fit_sides", "load", regime, "0", str(rate))]
     try:
-        print(json.dumps(_measure(side, REGIMES[regime], seconds, execution)))
+        print(json.dumps(_measure(side, REGIMES[regime], seconds)))
     finally:
         end(others)
 
 
 if __name__ == "__main__":
-    SIDE, REGIME, SECONDS, EXECUTION, RATE = sys.argv[1:]
+    SIDE, REGIME, SECONDS, RATE = sys.argv[1:]
     if SIDE == "load":
         load(float(RATE))
-    main(SIDE, REGIME, float(SECONDS), int(EXECUTION), float(RATE))
+    main(SIDE, REGIME, float(SECONDS), float(RATE))

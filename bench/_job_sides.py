@@ -28,6 +28,7 @@ import numpy as np
 from bench._job_work import BATCH, SEED, Work, model, pillow_sample, watch
 
 WORKERS = 2
+BUFFER = 128  # MiB: little more than mixing needs, so what start-up made is soon used up
 MARKS = 3  # the steady part begins after one in so many batches
 
 
@@ -295,7 +296,7 @@ def pushfit(work: Work, stack: ExitStack) -> Any:
         model="smallcnn", weights=str(out / "model.keras"), out=str(out), links=work.links,
         epochs=1, batch_size=BATCH, patches_per_visit=work.patches, seed=SEED,
         patches_per_epoch=work.samples, bind="tcp://127.0.0.1:0", generators=WORKERS,
-        buffer=256 * MiB, progress="lines",
+        buffer=BUFFER * MiB, progress="lines",
     )  # fmt: skip
     return settings, out, stack.enter_context(Stream(settings, work.task.params, needs_data=True))
 

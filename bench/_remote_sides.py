@@ -41,10 +41,11 @@ def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]
     try:
         with ReadyStream(settings, CameraParams(patch=patch), needs_data=True) as stream:
             peers += ready_peers(stream.port, workers, wait)
-            while stream.dispatcher.exchange.generators < workers:
-                time.sleep(0.05)
-            for batch in stream.feed.all():
-                yield len(batch.arrays["label"])
+            joined = False
+            for batch in stream.feed.all():  # taken from the start: no stock may count later
+                joined = joined or stream.dispatcher.exchange.generators == workers
+                if joined:
+                    yield len(batch.arrays["label"])
     finally:  # they heard that the run is over when the stream closed
         end(peers)
 

@@ -1,11 +1,13 @@
 """What more cores on other hosts bring: generators that wait instead of computing.
 
     python -m bench remote [--workers 1,4,16,64] [--wait 0.05] [--seconds S] [--rounds N]
-                           [--plot PNG]
+                           [--keep FILE] [--plot PNG]
 
 Each worker sleeps --wait seconds a visit and then hands over 16 patches, so this machine can play
 many cores. PushFit delivers them in exact order, mixed, each once; the workers of a tf.data
-service, which sleep as long, deliver them as they come. Starting workers is not counted.
+service, which sleep as long, deliver them as they come. Starting workers is not counted. With
+--keep, what was measured is added to FILE, and all that is in there counts: so a long comparison
+can be made in short pieces.
 
     ideal_N          samples a second of N generators ÷ (N times those of one)
     service_ideal_N  the same of the tf.data service
@@ -32,6 +34,8 @@ PATIENCE = 90.0  # seconds for workers to start
 FIXED = 100_000  # samples
 MIB = 2**20
 
+Measured = dict[tuple[str, int], list[dict[str, float]]]  # (side, workers) → rounds
+
 
 def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench remote", description=__doc__)
@@ -42,23 +46,36 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--patch", type=int, default=64, help="pixels: 64 is 197 kB a visit")
     parser.add_argument("--buffer", type=int, default=1024, help="MiB, of the trainer")
     parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--keep", type=Path, help="JSON: go on from it, and add to it")
     parser.add_argument("--plot", type=Path, help="PNG to draw")
     options = parser.parse_args(args)
-    fleets = [int(word) for word in options.workers.split(",")]
+    fleets = [int(word) for word in options.workers.split(",") if word]
     sides, failed = options.sides.split(","), []
     if "service" in sides and not _installed("tensorflow"):
         sides.remove("service")
         failed.append("service was left out: pip install -r bench/requirements.txt")
-    measured: dict[tuple[str, int], list[dict[str, float]]] = {}
+    measured = kept(options.keep)
     for turn in range(options.rounds):
         for fleet in fleets:
             for side in sides if turn % 2 == 0 else reversed(sides):
                 each = measured.setdefault((side, fleet), [])
                 each.append(measure(side, fleet, options))
+    if options.keep:
+        rows = [[side, fleet, each] for (side, fleet), each in measured.items()]
+        options.keep.write_text(json.dumps(rows), encoding="utf-8")
+    fleets = sorted({fleet for _, fleet in measured})
     result = compared(measured, fleets)
     if options.plot:
         draw(measured, fleets, options)
     return {"bench": "remote", **result, "failed": failed}
+
+
+def kept(file: Path | None) -> Measured:
+    """What earlier pieces measured."""
+    if file is None or not file.exists():
+        return {}
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return {(side, fleet): each for side, fleet, each in rows}
 
 
 def measure(side: str, fleet: int, options: argparse.Namespace) -> dict[str, float]:
@@ -72,9 +89,7 @@ def measure(side: str, fleet: int, options: argparse.Namespace) -> dict[str, flo
     return figures
 
 
-def compared(
-    measured: dict[tuple[str, int], list[dict[str, float]]], fleets: list[int]
-) -> dict[str, Any]:
+def compared(measured: Measured, fleets: list[int]) -> dict[str, Any]:
     figures: dict[str, float] = {}
     for (side, fleet), rows in measured.items():
         for name in rows[0]:
@@ -87,13 +102,10 @@ def compared(
         for side in SIDES:
             name = ("" if side == "pushfit" else "service_") + f"ideal_{fleet}"
             if fleet != fleets[0] and (side, fleet) in measured:
-                pairs = zip(measured[side, fleet], measured[side, fleets[0]], strict=True)
-                ratios[name] = statistics.median(
-                    many["samples_per_s"] / one["samples_per_s"] / fleet * fleets[0]
-                    for many, one in pairs
-                )
+                one = figures[f"{side}_{fleets[0]}_samples_per_s"] / fleets[0]
+                ratios[name] = figures[f"{side}_{fleet}_samples_per_s"] / fleet / one
         if all((side, fleet) in measured for side in SIDES):
-            pairs = zip(measured["pushfit", fleet], measured["service", fleet], strict=True)
+            pairs = zip(measured["pushfit", fleet], measured["service", fleet], strict=False)
             ratios[f"vs_service_{fleet}"] = statistics.median(
                 ours["samples_per_s"] / theirs["samples_per_s"] for ours, theirs in pairs
             )
@@ -101,7 +113,7 @@ def compared(
 
 
 def draw(
-    measured: dict[tuple[str, int], list[dict[str, float]]],
+    measured: Measured,
     fleets: list[int],
     options: argparse.Namespace,
 ) -> None:

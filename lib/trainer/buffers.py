@@ -18,7 +18,24 @@ import sys
 import numpy as np
 
 ALIGNMENT = 64  # bytes
-_FREE = 3  # references to a buffer that nobody else holds: the list's, the loop's, the argument's
+
+
+def _first(owners: list[np.ndarray], nbytes: int, references: int) -> np.ndarray | None:
+    """The first owner of a suitable size to which there are only so many references."""
+    for owner in owners:
+        # Not much larger either: an epoch's last, small batch must not hold a large buffer.
+        if nbytes <= len(owner) <= 2 * nbytes and sys.getrefcount(owner) == references:
+            return owner
+    return None
+
+
+def _unheld() -> int:
+    """References that the list above and the search itself make: Python's versions differ in it."""
+    owners = [np.empty(1, np.uint8)]
+    return next(count for count in range(1, 9) if _first(owners, 1, count) is not None)
+
+
+_UNHELD = _unheld()
 
 
 class Buffers:
@@ -36,10 +53,8 @@ class Buffers:
         return owner[start : start + nbytes].view(dtype).reshape(shape)
 
     def _free(self, nbytes: int) -> np.ndarray:
-        for owner in self._owners:
-            # Not much larger either: an epoch's last, small batch must not hold a large buffer.
-            if nbytes <= len(owner) <= 2 * nbytes and sys.getrefcount(owner) == _FREE:
-                return owner
+        if (free := _first(self._owners, nbytes, _UNHELD)) is not None:
+            return free
         owner = np.empty(nbytes, np.uint8)
         self._owners.append(owner)
         return owner

@@ -8,6 +8,10 @@ the training split goes on over all epochs, one of another split ends with its e
 epoch of a resumed run is shorter: it gets a `fit` and an iterator of its own, which must end with
 it as well, since Keras drops it.
 
+Copies of each byte on its way to the model: one, by `Window`, from the receive buffer into the
+batch; and one to the device, where that is not the CPU. Back ends on a CPU read the batch in place
+(see `buffers`).
+
 Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for. There
 Keras pulls a batch to build the metrics from and drops it; `prepare` builds them before.
 """

@@ -1,0 +1,50 @@
+"""`bench fit` as short as it goes; what is pushed there is what `memory` trains on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bench._ready import ReadyStream, end, noise, ready_peers
+from cfg.base import MiB, StreamSettings
+from lib.tasks.camera import CameraParams
+from tests.e2e.processes import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def test_fit() -> None:
+    words = "fit --json --seconds 0.3 --rounds 1 --regimes 28px"
+    command = [sys.executable, "-m", "bench", *words.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    for name in ("vs_memory_28px_one", "vs_memory_28px_all", "vs_beside_28px_all"):
+        assert result["ratios"][name] > 0
+    for side in ("memory", "fed"):
+        assert result["figures"][f"{side}_28px_one_cpu_ms"] > 0
+
+
+def test_fed_is_what_is_in_memory() -> None:
+    settings = StreamSettings(
+        batch_size=64, epochs=1, patches_per_epoch=1600, patches_per_visit=16,
+        bind="tcp://127.0.0.1:0", buffer=64 * MiB,
+    )  # fmt: skip
+    peers: list[subprocess.Popen[bytes]] = []
+    fed = []
+    try:
+        with ReadyStream(settings, CameraParams(patch=28), needs_data=True) as stream:
+            peers += ready_peers(stream.port, 2)
+            for batch in stream.feed.all():
+                image = batch.arrays["image"]
+                fed += [row.tobytes() for row in image]
+            rows = noise(stream.feed.specs, 1600)[0]
+    finally:
+        end(peers)
+    assert len(fed) == 1600
+    assert set(fed) <= {row.tobytes() for row in rows}
+    assert np.frombuffer(fed[0], np.uint8).std() > 50  # noise, not a blank
