@@ -11,7 +11,7 @@ demo: $(VENV)/.user sample  ## train on simulated cameras with two local generat
 		--batch-size 64 --val-patches-per-visit 4 --epochs 8 \
 		--generators 2 --hash --out $(OUT) $(DEMO)
 
-test: check  ## every check and every test, the slow ones too
+test: check $(VENV)/.rivals  ## every check and every test, the slow ones too
 	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.dev  ## what must pass before a commit: format, lint, types, layers, quick tests
@@ -33,6 +33,10 @@ $(VENV)/.user: requirements.txt requirements-generator.txt
 
 $(VENV)/.dev: $(VENV)/.user requirements-dev.txt
 	$(BIN)/pip install --quiet -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.rivals: $(VENV)/.dev bench/requirements.txt
+	$(BIN)/pip install --quiet -r bench/requirements.txt
 	touch $@
 
 clean:

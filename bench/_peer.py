@@ -1,6 +1,7 @@
 """A light generator for benches: `raw` pushes for ever; `ours` speaks the protocol.
 
-    python -m bench._peer raw|ours ADDRESS BYTES [KEY-FILE]
+    python -m bench._peer raw ADDRESS BYTES SEND-BUFFER
+    python -m bench._peer ours ADDRESS BYTES [KEY-FILE]
 
 The samples are made once; `ours` is the real `Worker`, with a maker that returns them.
 """
@@ -24,11 +25,18 @@ from lib.wire.keys import GeneratorKey, read_secret
 from lib.wire.protocol import Grant, Stages
 
 
-def raw(address: str, size: int) -> None:
+def noise(size: int) -> np.ndarray:
+    """(size,) uint8, the same for all that ask; nothing can compress it."""
+    return np.random.default_rng(0).integers(0, 256, size, np.uint8)
+
+
+def raw(address: str, size: int, send_buffer: int) -> None:
     push = zmq.Context().socket(zmq.PUSH)
     push.set_hwm(16)
+    if send_buffer:
+        push.setsockopt(zmq.SNDBUF, send_buffer)
     push.connect(address)
-    header, payload = bytes(200), np.full(size, 7, np.uint8)
+    header, payload = bytes(200), noise(size)
     while True:
         push.send(header, zmq.SNDMORE)
         push.send(payload, copy=False)
@@ -54,7 +62,7 @@ class Ready:
         rows = len(grant.records) * self.patches[grant.split]
         if rows not in self.made:
             spec = ArraySpec("image", "uint8", (SIZE,))
-            array = np.full((rows, SIZE), 7, np.uint8)
+            array = noise(rows * SIZE).reshape(rows, SIZE)
             self.made[rows] = Made((spec,), [array], [], Stages())
         return self.made[rows]
 
@@ -69,10 +77,10 @@ class ReadyWorker(worker.Worker):
 
 if __name__ == "__main__":
     KIND, ADDRESS, SIZE = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    KEY = read_secret(Path(sys.argv[4]), GeneratorKey) if sys.argv[4:] else None
     if KIND == "raw":
-        raw(ADDRESS, SIZE)
+        raw(ADDRESS, SIZE, int(sys.argv[4]))
     else:
+        KEY = read_secret(Path(sys.argv[4]), GeneratorKey) if sys.argv[4:] else None
         worker.Maker = Ready  # type: ignore[misc,assignment]
         try:
             ReadyWorker(parse(ADDRESS), Path(), key=KEY).run()

@@ -1,15 +1,17 @@
 """The same bytes between processes on loopback TCP, zero-copy, with more or less on top.
 
     raw      PUSH ─▶ PULL, `recv_multipart(copy=False)`, nothing on top
-    raw_kept raw with the allocator setting that our trainer makes (`keep_receive_buffers`)
+    raw_kept raw with what our own sockets set within a host: the allocator keeps receive buffers,
+             the send buffer in the kernel is small
     ours     peers that speak the whole protocol with ready-made samples ─▶ Dispatcher, to a
              consumer that takes every lease in exact order and hands it back
     arrival  ours, with the leases in the order in which they come
     batched  ours, on into mixed batches
     encrypted  ours with keys (CURVE)
+    tf_…     tf.data service in the forms of `bench/_tf_service.py`, so many workers as generators
 
-The consumer of each gets the received buffers and touches none of them, but for `batched`. Every
-measurement is a process of its own: no side inherits another's heap.
+The payload is noise. The consumer of each gets the received buffers and touches none of them, but
+for `batched`. Every measurement is a process of its own: no side inherits another's heap.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zmq
 
+from bench._peer import noise
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import ArraySpec, DataSet, Record
@@ -38,11 +43,14 @@ from lib.trainer.feed import Feed
 from lib.trainer.roster import Reference
 from lib.wire.admission import Admission
 from lib.wire.endpoint import Endpoint
+from lib.wire.generator_sockets import NEAR_BYTES
 from lib.wire.keys import KeyFolder
 from lib.wire.protocol import MAX_CONTROL_BYTES
 from lib.wire.sockets import keep_receive_buffers
 from lib.wire.transport import TrainerSockets
 
+TF = "tf_service"
+TF_FORMS = ("compressed", "compressed_tuned", "uncompressed", "uncompressed_tuned")
 SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
 PEERS = (1, 2)
 SAMPLES = 8  # samples a lease, so that the accounting has something to count
@@ -52,9 +60,9 @@ PATIENCE = 60.0  # seconds for a measurement beyond its own: a side whose peers 
 
 
 def _peers(
-    kind: str, address: str, size: int, count: int, *key: str
+    kind: str, address: str, size: int, count: int, *more: str
 ) -> list[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "bench._peer", kind, address, str(size), *key]
+    command = [sys.executable, "-m", "bench._peer", kind, address, str(size), *more]
     return [subprocess.Popen(command) for _ in range(count)]
 
 
@@ -64,13 +72,16 @@ def _end(peers: list[subprocess.Popen[bytes]]) -> None:
         peer.wait()
 
 
-def raw(size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """Bytes/s of bare PUSH/PULL, and CPU seconds a GB in this process."""
+def raw(size: int, peers: int, seconds: float, *, send_buffer: int = 0) -> tuple[float, float]:
+    """Bytes/s of bare PUSH/PULL, and CPU seconds a GB in this process.
+
+    send_buffer: of the senders, in the kernel; 0 for what the kernel thinks best.
+    """
     context = zmq.Context()
     pull = context.socket(zmq.PULL)
     pull.set_hwm(16)
     port = pull.bind_to_random_port("tcp://127.0.0.1")
-    processes = _peers("raw", f"tcp://127.0.0.1:{port}", size, peers)
+    processes = _peers("raw", f"tcp://127.0.0.1:{port}", size, peers, str(send_buffer))
     try:
         for _ in range(20 * peers):
             pull.recv_multipart(copy=False)
@@ -142,7 +153,11 @@ def ours(
 
 
 def _taken(dispatcher: Dispatcher) -> Any:
-    for delivery in dispatcher.deliveries():
+    for number, delivery in enumerate(dispatcher.deliveries()):
+        if not number and not np.array_equal(
+            delivery.arrays[0].ravel(), noise(delivery.lease.nbytes)
+        ):
+            raise RuntimeError("delivered is something else than what was made")
         nbytes = delivery.arrays[0].nbytes
         dispatcher.handed(delivery.lease)
         yield nbytes
@@ -155,9 +170,9 @@ def encrypted(size: int, peers: int, seconds: float) -> tuple[float, float]:
 
 
 def raw_kept(size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """`raw` with the one allocator setting that our trainer makes for itself."""
+    """`raw` with the settings that our own sockets make."""
     keep_receive_buffers()
-    return raw(size, peers, seconds)
+    return raw(size, peers, seconds, send_buffer=NEAR_BYTES)
 
 
 SIDES = {
@@ -178,21 +193,36 @@ def _fresh(side: str, size: int, peers: int, seconds: float) -> tuple[float, flo
     return rate, cpu
 
 
+def tf_service(size: int, peers: int, seconds: float) -> dict[str, tuple[float, float]]:
+    """{"tf_FORM": …} of tf.data service, one after the other."""
+    command = [sys.executable, "-m", "bench._tf_service", str(size), str(peers), str(seconds)]
+    limit = len(TF_FORMS) * (seconds + PATIENCE)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=limit)
+    each: dict[str, tuple[float, float]] = json.loads(done.stdout)
+    return {f"tf_{form}": (rate, cpu) for form, (rate, cpu) in each.items()}
+
+
 class Rounds:
-    """Several sides measured in turn, for each size and for one and two generators.
+    """Several sides measured in turn, for each size and number of generators.
 
     figures: medians, {SIDE_SIZE_xPEERS_gb_s, …_cpu_s_per_gb}.
     """
 
-    def __init__(self, sides: Sequence[str], rounds: int, seconds: float) -> None:
+    def __init__(self, sides: Sequence[str], options: argparse.Namespace) -> None:
         self.figures: dict[str, float] = {}
+        self.sizes = {label: SIZES[label] for label in options.sizes}
+        self.peers: list[int] = options.peers
         self._rates: dict[tuple[str, str, int], list[float]] = {}
-        for (label, size), peers in itertools.product(SIZES.items(), PEERS):
-            measured: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
-            for turn in range(rounds):
+        for (label, size), peers in itertools.product(self.sizes.items(), self.peers):
+            measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
+            for turn in range(options.rounds):
                 first = turn % len(sides)  # whoever follows whom, nobody gains by it
                 for side in (*sides[first:], *sides[:first]):
-                    measured[side].append(_fresh(side, size, peers, seconds))
+                    if side == TF:
+                        for form, got in tf_service(size, peers, options.seconds).items():
+                            measured[form].append(got)
+                    else:
+                        measured[side].append(_fresh(side, size, peers, options.seconds))
             for side, each in measured.items():
                 rates, cpu = zip(*each, strict=True)
                 self._rates[side, label, peers] = list(rates)
@@ -204,12 +234,26 @@ class Rounds:
         pairs = zip(self._rates[side, label, peers], self._rates[other, label, peers], strict=True)
         return statistics.median(mine / theirs for mine, theirs in pairs)
 
+    def against(self, name: str, side: str, others: Sequence[str]) -> dict[str, float]:
+        """{NAME_SIZE_xPEERS: `side` ÷ the fastest of `others`, NAME_SIZE: the worst of those}."""
+        ratios: dict[str, float] = {}
+        for label in self.sizes:
+            each = {
+                peers: min(self.ratio(side, other, label, peers) for other in others)
+                for peers in self.peers
+            }
+            ratios |= {f"{name}_{label}_x{peers}": ratio for peers, ratio in each.items()}
+            ratios[f"{name}_{label}"] = min(each.values())
+        return ratios
+
 
 def arguments(name: str, args: list[str]) -> argparse.Namespace:
-    """--seconds and --rounds of the bench `name`."""
+    """--seconds, --rounds, --sizes and --peers of the bench `name`."""
     parser = argparse.ArgumentParser(prog=f"python -m bench {name}")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), type=int, help="generators")
     return parser.parse_args(args)
 
 

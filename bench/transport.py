@@ -1,32 +1,29 @@
-"""What leases, exact order and accounting cost, against bare pyzmq.
+"""What leases, exact order and accounting cost, against bare pyzmq; and tf.data service.
 
 The sides are those of `bench/_sides.py`: `ours` against `raw`, and against `raw_kept`, so that what
-the protocol costs can be told from what the allocator setting gains. `batched` adds what only ours
-does: mixing and copying into batches; `encrypted` has keys. Rounds alternate; the ratio of a size
-is the median over the rounds, for one or two generators, whichever is worse.
+the protocol costs can be told from what the settings of the sockets gain. `batched` adds what only
+ours does: mixing and copying into batches; `encrypted` has keys. tf.data service runs as documented
+and tuned, with its default compression and without; the faster of the two counts. Rounds alternate;
+the ratio of a size is the median over the rounds, for one or two generators, whichever is worse.
 
-    python -m bench transport [--seconds 3] [--rounds 5]
+    python -m bench transport [--seconds 3] [--rounds 5] [--sizes 0.8MB 8MB] [--peers 1 2]
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from bench._sides import PEERS, SIZES, Rounds, arguments
+from bench._sides import TF, TF_FORMS, Rounds, arguments
 
 
 def run(args: list[str]) -> dict[str, Any]:
     options = arguments("transport", args)
-    rounds = Rounds(
-        ("raw", "raw_kept", "ours", "batched", "encrypted"), options.rounds, options.seconds
-    )
+    rounds = Rounds(("raw", "raw_kept", "ours", "batched", "encrypted", TF), options)
     ratios: dict[str, float] = {}
-    for label in SIZES:
-        for bare in ("raw", "raw_kept"):
-            each = {peers: rounds.ratio("ours", bare, label, peers) for peers in PEERS}
-            ratios |= {f"vs_{bare}_{label}_x{peers}": ratio for peers, ratio in each.items()}
-            ratios[f"vs_{bare}_{label}"] = min(each.values())
-        for peers in PEERS:
-            name = f"encrypted_vs_ours_{label}_x{peers}"
-            ratios[name] = rounds.ratio("encrypted", "ours", label, peers)
+    for bare in ("raw", "raw_kept"):
+        ratios |= rounds.against(f"vs_{bare}", "ours", (bare,))
+    for name, kind in (("", "uncompressed"), ("_compressed", "compressed")):
+        forms = [f"tf_{form}" for form in TF_FORMS if form.startswith(kind)]
+        ratios |= rounds.against(f"vs_tfdata_service{name}", "ours", forms)
+    ratios |= rounds.against("encrypted_vs_ours", "encrypted", ("ours",))
     return {"bench": "transport", "ratios": ratios, "figures": rounds.figures}

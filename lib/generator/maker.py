@@ -11,9 +11,11 @@ many open files) in the task's code. All that is **unreadable** here, and anothe
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +24,15 @@ import numpy as np
 
 from lib.errors import BadRecord
 from lib.generator.reader import Key, Reader, ReadFailed
-from lib.plan.order import patch_rng, substitutes
-from lib.tasks.base import ArraySpec, DataSet, Record, Task
+from lib.plan.order import patch_draws, patch_rng, substitutes
+from lib.tasks.base import ArraySpec, BlockTask, DataSet, Record, Task
 from lib.wire.protocol import Bad, Grant, Stages
 
 READ_AHEAD = 2  # files read on a thread while one is decoded
 REASON_CHARS, TRACEBACK_CHARS = 1000, 4000  # kept of each; the wire takes 4096
+BLOCK = 1024  # samples that a `BlockTask` makes between two pauses: some ten milliseconds
+
+log = logging.getLogger("pushfit.generator")
 
 
 class Reason(NamedTuple):
@@ -121,6 +126,8 @@ class Maker:
         arrays = [np.empty((rows, *spec.shape), spec.dtype) for spec in self.specs]
         bad: list[Bad] = []
         spent = _Spent()
+        if self._blocks(grant, arrays, spent, control):
+            return Made(self.specs, arrays, bad, Stages(transform=spent.transform))
         upcoming = [(g, record) for g in (grant, *ahead) for record in g.records]
         self._reader.keep({(g.split, record) for g, record in upcoming})
         for offset, number in enumerate(grant.records):
@@ -136,6 +143,36 @@ class Maker:
         stages = Stages(spent.read, spent.decode, spent.transform, spent.wait)
         return Made(self.specs, arrays, bad, stages)
 
+    def _blocks(
+        self, grant: Grant, arrays: list[np.ndarray], spent: _Spent, control: Control
+    ) -> bool:
+        """Fill `arrays` block by block. False where the lease must be made visit by visit."""
+        split, patches = grant.split, self.patches[grant.split]
+        if not isinstance(self.task, BlockTask) or grant.careful or grant.bad:
+            return False
+        if self._bad and any((split, number) in self._bad for number in grant.records):
+            return False
+        started = time.perf_counter()
+        control.begin(grant, grant.records[0], self.data.splits[split][grant.records[0]].path)
+        records = np.repeat(np.array(grant.records, np.int64), patches)
+        visits = grant.first + np.arange(len(records)) // patches
+        numbers = np.arange(len(records)) % patches
+        for start in range(0, len(records), BLOCK):
+            control.pause()
+            rows = slice(start, start + BLOCK)
+            draws = patch_draws(
+                self.seed, split, grant.epoch, visits[rows], records[rows], numbers[rows]
+            )
+            try:
+                made = self.task.block(self.links, split, records[rows], draws)
+                for spec, array in zip(self.specs, arrays, strict=True):
+                    array[rows] = _checked(made, spec, array[rows].shape, "block")
+            except _RAISED as error:
+                log.warning("lease %d, visit by visit: %s", grant.lease, _line(repr(error)))
+                return False
+        spent.transform += time.perf_counter() - started
+        return True
+
     def _visit(
         self,
         grant: Grant,
@@ -147,15 +184,12 @@ class Maker:
     ) -> Reason | None:
         """Fill `into` from record `number`, or its substitute. Returns why it is bad, if it is."""
         first_reason: Reason | None = None
+        rngs = partial(self._rngs, grant, visit, number)
         for candidate in substitutes(self._firsts[grant.split], number):
             key = grant.split, candidate
             reason = GIVEN_UP if candidate in grant.bad else self._bad.get(key)
             if reason is None:
                 control.begin(grant, candidate, self.data.splits[grant.split][candidate].path)
-                rngs = (
-                    patch_rng(self.seed, grant.split, grant.epoch, visit, number, patch)
-                    for patch in range(len(into[0]))
-                )
                 reason = self._draw(key, rngs, into, spent, control)
                 if reason is None:
                     return first_reason
@@ -167,16 +201,22 @@ class Maker:
             f"{record.path} because: {first_reason.text if first_reason else 'it is empty'}"
         )
 
+    def _rngs(self, grant: Grant, visit: int, number: int) -> Iterator[np.random.Generator]:
+        """The randomness of each sample of a visit to record `number`."""
+        for patch in range(self.patches[grant.split]):
+            yield patch_rng(self.seed, grant.split, grant.epoch, visit, number, patch)
+
     def _draw(
         self,
         key: Key,
-        rngs: Iterable[np.random.Generator],
+        rngs: Callable[[], Iterator[np.random.Generator]],
         into: list[np.ndarray],
         spent: _Spent,
         control: Control,
     ) -> Reason | None:
         """Draw a visit's samples from record `key`. Returns why it is bad, if it is.
 
+        rngs: gives the randomness of each sample, from its beginning, every time it is called.
         Whatever a file or a user's code raises, the worker lives on.
         """
         split, number = key
@@ -192,13 +232,13 @@ class Maker:
         spent.wait += fetched - started
         spent.read += seconds
         try:
-            item = self.task.decode(data, record)
+            item = self.task.decode_for(data, record, split, rngs())
         except _RAISED as error:
             return _judge(error, number, record)
         finally:
             decoded = time.perf_counter()
             spent.decode += decoded - fetched
-        for patch, rng in enumerate(rngs):
+        for patch, rng in enumerate(rngs()):
             control.pause()
             try:
                 self._store(self.task.sample(item, record, split, patch, rng), patch, into)
@@ -209,18 +249,21 @@ class Maker:
 
     def _store(self, sample: Mapping[str, Any], patch: int, into: list[np.ndarray]) -> None:
         for spec, rows in zip(self.specs, into, strict=True):
-            try:
-                value = sample[spec.name]
-            except KeyError:
-                raise ValueError(f"sample() returned no {spec.name!r}") from None
-            if isinstance(value, np.ndarray) and (
-                value.dtype != rows.dtype or value.shape != spec.shape
-            ):
-                raise ValueError(
-                    f"sample() returned {spec.name!r} as {value.dtype}{list(value.shape)}, "
-                    f"not {spec.dtype}{list(spec.shape)}"
-                )
-            rows[patch] = value
+            rows[patch] = _checked(sample, spec, spec.shape, "sample")
+
+
+def _checked(made: Mapping[str, Any], spec: ArraySpec, shape: tuple[int, ...], how: str) -> Any:
+    """The value that the task's method `how` made for `spec`. Raises ValueError."""
+    try:
+        value = made[spec.name]
+    except KeyError:
+        raise ValueError(f"{how}() returned no {spec.name!r}") from None
+    if isinstance(value, np.ndarray) and (value.dtype != spec.dtype or value.shape != shape):
+        raise ValueError(
+            f"{how}() returned {spec.name!r} as {value.dtype}{list(value.shape)}, "
+            f"not {spec.dtype}{list(shape)}"
+        )
+    return value
 
 
 _RAISED = (Exception, SystemExit)  # what code of a user's may raise, and its worker lives on

@@ -22,13 +22,12 @@ L = TypeVar("L", bound=Arrived)
 
 
 class Arrival(Generic[L]):
-    """Which segment is being delivered, what each still lacks, and what came before its turn."""
+    """Which segment is being delivered, what it still lacks, and what came before its turn."""
 
     def __init__(self, plan: Plan, start: Start) -> None:
         self._turn = start.segment
-        self._lacking = [segment.visits for segment in plan.segments]
-        if start.visit:
-            self._lacking[start.segment] -= start.visit
+        self._segments = plan.segments
+        self._lacking = self._visits() - start.visit
         self._early: dict[int, list[L]] = {}
 
     def receive(self, lease: L) -> list[L]:
@@ -37,7 +36,12 @@ class Arrival(Generic[L]):
         ready: list[L] = []
         while arrived := self._early.pop(self._turn, []):
             ready += arrived
-            self._lacking[self._turn] -= sum(one.count for one in arrived)
-            if not self._lacking[self._turn]:
+            self._lacking -= sum(one.count for one in arrived)
+            if not self._lacking:
                 self._turn += 1
+                self._lacking = self._visits()
         return ready
+
+    def _visits(self) -> int:
+        segment = self._segments.get(self._turn)
+        return segment.visits if segment else 0

@@ -49,15 +49,17 @@ def place(plan: Plan, epoch: int, step: int, batch_size: int) -> tuple[int, int]
 
     Raises ValueError for a position that the plan does not have.
     """
-    for segment in plan.segments:
-        if (segment.split, segment.epoch) == (TRAIN, epoch):
-            steps = segment.batches(batch_size)
+    segments = plan.segments
+    epochs = len(segments) // max(1, len(segments.epoch))
+    for segment in segments.epoch if 0 <= epoch < epochs else ():
+        if segment.split == TRAIN:
+            steps, index = segment.batches(batch_size), epoch * len(segments.epoch) + segment.index
             if not 0 <= step <= steps:
                 raise ValueError(f"batch {step} of an epoch of {steps}")
-            return (segment.index + 1, 0) if step == steps else (segment.index, step)
-    if step or epoch != plan.segments[-1].epoch + 1:
-        raise ValueError(f"epoch {epoch} of {plan.segments[-1].epoch + 1}")
-    return len(plan.segments), 0
+            return (index + 1, 0) if step == steps else (index, step)
+    if step or epoch != epochs:
+        raise ValueError(f"epoch {epoch} of {epochs}")
+    return len(segments), 0
 
 
 def start(plan: Plan, epoch: int, step: int, batch_size: int) -> Start:

@@ -13,7 +13,7 @@ def window(plan: Plan, segment: Segment) -> int:
 
 def check(plan: Plan, budget: int) -> None:
     """Raise ConfigError where `budget` bytes cannot hold the window and what is to move in it."""
-    for segment in plan.segments:
+    for segment in plan.segments.epoch:
         need = (window(plan, segment) + 3) * segment.visit_bytes
         if need > budget:
             kib = 2**10

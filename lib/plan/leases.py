@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterable
 from enum import Enum
 
@@ -33,6 +34,7 @@ import msgspec
 from lib.plan import budget as budgets
 from lib.plan.arrival import Arrival
 from lib.plan.batches import Start
+from lib.plan.members import Member, idle
 from lib.plan.order import Plan, Segment
 from lib.plan.pace import Pace
 from lib.plan.suspects import Case, to_avoid
@@ -61,24 +63,6 @@ class Lease(msgspec.Struct, eq=False):
     granted_at: float = 0.0
     received: bool = False
     case: Case | None = None  # what speaks against it, if anything does
-
-
-class Member(msgspec.Struct, eq=False):
-    """One generator as the plan sees it: what it holds and when it last moved."""
-
-    name: str
-    slots: int
-    moved: float
-    since: float  # when the lease that it makes now became its only business
-    hand: dict[int, int] = {}  # lease id → fence
-    most: int = 1  # leases it may hold, as of its last grant
-    doing: tuple[int, int] | None = None  # (lease id, record) that it is at, by its own word
-    draining: bool = False
-    stuck: bool = False  # since `expire`, until it moves
-
-    @property
-    def able(self) -> bool:
-        return not (self.draining or self.stuck)
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -122,7 +106,10 @@ class Leases:
         self.full = False  # the latest `grant` found no room in the budget for another lease
         self._next_id = 0
         self._segment, self._visit = self.start.segment, self.start.visit  # of the next lease cut
-        self._open: dict[int, Lease] = {}  # cut and not yet delivered, in order of their ids
+        self._cutting = plan.segments.get(self._segment)
+        # Cut and not yet delivered, in order of their ids. (A plain dict, from whose front entries
+        # go all the time, steps over all that went before it finds the first.)
+        self._open: OrderedDict[int, Lease] = OrderedDict()
         self.pending: list[int] = []  # heap of ids to grant again
         self._arrival: Arrival[Lease] | None = None if exact else Arrival(plan, self.start)
         self._firsts = {
@@ -194,10 +181,7 @@ class Leases:
         """Leases for `name` until its hand is full; each stands under its `fence`."""
         self.full, granted = False, list[Lease]()  # before any return: who can take nothing …
         member = self.members.get(name)  # … must not leave the budget looking full to the next
-        if member is None or not member.able:
-            return []
-        # Refilled when half empty: for short leases, one message then grants many.
-        if len(member.hand) > member.most // 2:
+        if member is None or not member.wants:
             return []
         member.most = min(member.slots, self.pace.hand(name))
         room = member.most - len(member.hand)
@@ -207,16 +191,20 @@ class Leases:
             granted.append(self._give(member, lease, now))
         return granted
 
+    def idle(self) -> list[str]:
+        """Generators that could make a lease and hold none."""
+        return idle(self.members.values())
+
     def backup(self, now: float) -> tuple[str, Lease] | None:
         """The head of the line for the fastest generator that idles, if its holder is late."""
         lease = self.waiting_for
         if lease is None or len(lease.grants) != 1 or lease.case:
             return None
-        idle = [member.name for member in self.members.values() if member.able and not member.hand]
-        if not idle:
+        idling = self.idle()
+        if not idling:
             return None
         (holder,), split = lease.grants.values(), lease.segment.split
-        best = min(idle, key=lambda name: self.pace.visit(name, split) or 0.0)
+        best = min(idling, key=lambda name: self.pace.visit(name, split) or 0.0)
         ago = now - lease.granted_at
         late = self.pace.late(holder, best, lease.segment, lease.count, ago)
         return (best, self._give(self.members[best], lease, now)) if late else None
@@ -257,15 +245,15 @@ class Leases:
     def _cut(self, member: Member, most: int) -> list[Lease]:
         """The next leases, `most` of them or as many as fit, for `member`."""
         cut: list[Lease] = []
-        size, sized = 0, None
+        size, sized = 0, -1
         self.full = False
-        while len(cut) < most and self._segment < len(self.plan.segments):
-            segment = self.plan.segments[self._segment]
+        while len(cut) < most and (segment := self._cutting) is not None:
             if self._visit >= segment.visits:
                 self._segment, self._visit = self._segment + 1, 0
+                self._cutting = self.plan.segments.get(self._segment)
                 continue
-            if sized is not segment:
-                size, sized = self._size(segment, member), segment
+            if sized != segment.index:
+                size, sized = self._size(segment, member), segment.index
             count = min(size, segment.visits - self._visit)
             nbytes = count * segment.visit_bytes
             self.full = self.charged + nbytes > self.budget
@@ -283,7 +271,8 @@ class Leases:
         """Visits in the next lease, which is for `member`."""
         free = self.budget // segment.visit_bytes - budgets.window(self.plan, segment)
         by_share = free // (2 * len(self.members) + 2)
-        return max(1, min(self.pace.visits(member.name, segment), by_share, free // 3))
+        by_pace = self.pace.visits(member.name, segment, len(self.members))
+        return max(1, min(by_pace, by_share, free // 3))
 
     # -- results -----------------------------------------------------------------------------
 
@@ -391,9 +380,7 @@ class Leases:
     @property
     def visits(self) -> int:
         """Visits of the whole stream, from its start on."""
-        return sum(segment.visits for segment in self.plan.segments[self.start.segment :]) - (
-            self.start.visit
-        )
+        return self.plan.segments.visits_since(self.start.segment) - self.start.visit
 
     @property
     def exhausted(self) -> bool:

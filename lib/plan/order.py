@@ -19,14 +19,19 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
+
+from lib.plan.philox import uniforms
+from lib.tasks.base import Draws
 
 TRAIN = "train"
 MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
+PLAIN_BLOCK = 2**16  # samples named at once where nothing is mixed
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -87,6 +92,50 @@ class SplitOrder(msgspec.Struct, frozen=True):
         return self.visits_per_epoch or self.pass_visits
 
 
+class Segments:
+    """The segments of a run, in order; each is made when asked for, so a long run costs no more.
+
+    epoch: those of epoch 0; all later ones are like them.
+    """
+
+    def __init__(self, epochs: int, splits: Mapping[str, SplitOrder], sample_bytes: int) -> None:
+        self.epoch = [
+            Segment(index, name, 0, order.visits, order.patches, sample_bytes)
+            for index, (name, order) in enumerate(splits.items() if epochs else ())
+        ]
+        self._epochs = epochs
+
+    def __len__(self) -> int:
+        return self._epochs * len(self.epoch)
+
+    def __getitem__(self, index: int) -> Segment:
+        """Number `index`, from the end where that is negative. Raises IndexError beyond."""
+        index += len(self) if index < 0 else 0
+        if not 0 <= index < len(self):
+            raise IndexError(f"segment {index} of {len(self)}")
+        epoch, kind = divmod(index, len(self.epoch))
+        return replace(self.epoch[kind], index=index, epoch=epoch) if epoch else self.epoch[kind]
+
+    def get(self, index: int) -> Segment | None:
+        """Number `index`, or None where the run has ended before it."""
+        return self[index] if index < len(self) else None
+
+    def __iter__(self) -> Iterator[Segment]:
+        return self.since(0)
+
+    def since(self, index: int) -> Iterator[Segment]:
+        """Those from number `index` on."""
+        return (self[number] for number in range(index, len(self)))
+
+    def visits_since(self, index: int) -> int:
+        """How many visits those have together."""
+        if index >= len(self):
+            return 0
+        epoch, kind = divmod(index, len(self.epoch))
+        whole = sum(segment.visits for segment in self.epoch)
+        return (self._epochs - epoch) * whole - sum(each.visits for each in self.epoch[:kind])
+
+
 class Plan:
     """The whole run: which segments there are, which record a visit uses, how patches are mixed."""
 
@@ -100,13 +149,7 @@ class Plan:
     ) -> None:
         self.seed, self.window = seed, window
         self.splits = {name: order for name, order in splits.items() if order.visits}
-        self.segments: list[Segment] = []
-        for epoch in range(epochs):
-            for name, order in self.splits.items():
-                index = len(self.segments)
-                self.segments.append(
-                    Segment(index, name, epoch, order.visits, order.patches, sample_bytes)
-                )
+        self.segments = Segments(epochs, self.splits, sample_bytes)
         self._cached: tuple[int, np.ndarray] | None = None
 
     def records(self, segment: Segment) -> np.ndarray:
@@ -155,6 +198,17 @@ def patch_rng(
     )
 
 
+def patch_draws(
+    seed: int, split: str, epoch: int, visits: np.ndarray, records: np.ndarray, patches: np.ndarray
+) -> Draws:
+    """The same for many samples at once, (n,) numbers each: draws(count) → (n, count) float64.
+
+    Row i is what `patch_rng` of sample i gives by `random(count)`, when that is called first.
+    """
+    key = stream_key(seed, "patch", split, epoch)
+    return lambda count: uniforms(key, visits, records, patches, count)
+
+
 def visit_records(seed: int, split: str, epoch: int, order: SplitOrder) -> np.ndarray:
     """(visits,) int64: the records that `epoch` visits, cut from the endless sequence of passes."""
     size = order.pass_visits
@@ -197,8 +251,9 @@ def mixed(
     Patches sort by visit + window·u; ties keep their natural order. `window` 0 keeps it throughout.
     """
     carried = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
-    for start in range(0, segment.visits, MIX_BLOCK):
-        stop = min(start + MIX_BLOCK, segment.visits)
+    block = MIX_BLOCK if window else max(1, PLAIN_BLOCK // segment.patches)
+    for start in range(0, segment.visits, block):
+        stop = min(start + block, segment.visits)
         visits = np.repeat(np.arange(start, stop, dtype=np.int64), segment.patches)
         patches = np.tile(np.arange(segment.patches, dtype=np.int64), stop - start)
         if not window:

@@ -2,7 +2,8 @@
 
 - A lease should take its generator LEASE_SECONDS: long enough to hide a round trip, short enough to
   lose. So a generator at a tenth of the speed gets leases of a tenth of the visits, which hold up
-  the line no longer than anybody else's.
+  the line no longer than anybody else's. A large fleet gets longer ones, so that the trainer has
+  no more than LEASES_PER_SECOND to see to: each costs it as much, however little is in it.
 - A generator holds two leases, so that it never waits for a round trip; more where they are both
   short and small. One that lags holds one: its second would only wait.
 
@@ -14,7 +15,9 @@ from __future__ import annotations
 
 from lib.plan.order import Segment
 
-LEASE_SECONDS = 0.25  # aimed at, for a lease
+LEASE_SECONDS = 0.25  # aimed at, for a lease, …
+LEASES_PER_SECOND = 1000  # … unless there were more than so many in all; …
+LONGEST_SECONDS = 2.0  # … even then not longer
 HAND_BYTES = 16 * 2**20  # a few milliseconds of a fast network
 HAND_SECONDS = 0.05  # work a generator holds beyond the lease that it is making
 LAG_FACTOR = 2.0  # a visit that takes that many times the fleet's mean: its generator lags
@@ -75,12 +78,14 @@ class Pace:
         by_time = int(HAND_SECONDS / max(self._lease, 0.001))
         return 2 + min(by_time, HAND_BYTES // self._lease_bytes)
 
-    def visits(self, name: str, segment: Segment) -> int:
-        """Visits in a lease for `name`, as far as bytes and time go; may be 0."""
+    def visits(self, name: str, segment: Segment, generators: int) -> int:
+        """Visits in a lease for `name`, one of so many, as far as bytes and time go; may be 0."""
         seconds = self.visit(name, segment.split)
         if seconds is None:
             return 1
-        aim = min(LEASE_SECONDS, self._lease) if self._lags(name) else LEASE_SECONDS
+        aim = max(LEASE_SECONDS, min(generators / LEASES_PER_SECOND, LONGEST_SECONDS))
+        if self._lags(name):
+            aim = min(aim, self._lease)
         by_time = int(aim / max(seconds, 1e-9))
         return min(self.lease_bytes // segment.visit_bytes, by_time)
 

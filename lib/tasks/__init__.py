@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TASKS = {
     "camera": "lib.tasks.camera:CameraTask",
+    "digits": "lib.tasks.digits:DigitsTask",
 }
 
 

@@ -5,10 +5,12 @@ alone, in the trainer. A visit to a record goes through four calls, in this orde
 
     scan(links)               once a process: the data set behind a links folder
     read(links, record)       bytes of one record           (I/O: an OSError is tried elsewhere)
-    decode(data, record)      whatever `sample` needs       (BadRecord: listed and substituted)
+    decode_for(data, …)       whatever `sample` needs       (BadRecord: listed and substituted)
     sample(item, record, …)   one sample, K times a visit   (a pure function of its arguments)
 
 Bit-identity over any fleet rests on `sample` using no randomness but the generator it is given.
+
+A `BlockTask` can also make many samples in one call, from arrays.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +26,9 @@ import msgspec
 import numpy as np
 
 TRAIN, VAL, TEST = "train", "val", "test"
+
+# draws(count) → (n, count) float64: what `rng.random(count)` gives each of n samples.
+Draws = Callable[[int], np.ndarray]
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +102,17 @@ class Task(ABC):
     def decode(self, data: bytes, record: Record) -> Any:
         """What `sample` draws from, e.g. an (H, W, 3) uint8 photo. Raises BadRecord."""
 
+    def decode_for(
+        self, data: bytes, record: Record, split: str, rngs: Iterator[np.random.Generator]
+    ) -> Any:
+        """`decode` for the samples of one visit and no others. Raises BadRecord.
+
+        rngs: for each sample, in order, a generator in the state in which `sample` gets its own.
+        A task that can tell from them what it needs of a record, and decode no more, overrides
+        this; samples and verdict have to be those of `decode`.
+        """
+        return self.decode(data, record)
+
     @abstractmethod
     def sample(
         self, item: Any, record: Record, split: str, patch: int, rng: np.random.Generator
@@ -119,3 +135,21 @@ class Task(ABC):
     def caption(self, batch: Mapping[str, np.ndarray], i: int, classes: tuple[str, ...]) -> str:
         """What to write under sample `i` of a batch on a contact sheet; ``""``: nothing."""
         return ""
+
+
+class BlockTask(Task):
+    """A task of samples so small that a step of Python for each would cost more than its making.
+
+    Where a lease has no record that needs care, `block` makes it; else, and where `block` raises,
+    it is made visit by visit as any other, and what is bad is found and named. So both ways must
+    give the same samples, to the bit.
+    """
+
+    @abstractmethod
+    def block(
+        self, links: Path, split: str, records: np.ndarray, draws: Draws
+    ) -> Mapping[str, np.ndarray]:
+        """One sample of each of `records`, (n,) int64 numbers within `split`: {name: (n, *shape)}.
+
+        `scan` was called before, with the same `links`. `draws` may be called once.
+        """

@@ -6,33 +6,39 @@ Generator and trainer both compute these; the dispatcher compares them and rejec
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lib.tasks.base import DataSet
 
 # Whoever changes a sample's bytes when its version changes. simplejpeg and Pillow each bring their
-# own libjpeg-turbo.
-LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "simplejpeg": "simplejpeg"}
+# own libjpeg-turbo; where cykooz-resizer is not there, Pillow resizes.
+LIBRARIES = ("numpy", "pillow", "simplejpeg", "cykooz-resizer")
+NONE = "none"
 SHOWN = 3  # differences named in a message
 
 
 @cache
 def libraries() -> dict[str, str]:
-    """{distribution: version} of every library that decides pixels."""
-    return {
-        name: str(importlib.import_module(module).__version__) for name, module in LIBRARIES.items()
-    }
+    """{distribution: version, or "none"} of every library that decides pixels."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = NONE
+    return found
 
 
 @cache
 def source_hash() -> str:
-    """SHA-256 over the source of the tasks and of the order."""
+    """SHA-256 over the source of the tasks, of the order and of the randomness."""
     lib = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in [*sorted((lib / "tasks").glob("*.py")), lib / "plan" / "order.py"]:
+    plan = [lib / "plan" / "order.py", lib / "plan" / "philox.py"]
+    for path in [*sorted((lib / "tasks").glob("*.py")), *plan]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -47,10 +53,17 @@ def compare_libraries(theirs: dict[str, str], ours: dict[str, str]) -> str:
     differ = [name for name in ours if theirs.get(name) != ours[name]]
     if not differ:
         return ""
-    wrong = ", ".join(f"{name} {theirs.get(name, 'none')}" for name in differ)
-    right = " ".join(f"{name}=={ours[name]}" for name in differ)
+    wrong = ", ".join(f"{name} {theirs.get(name, NONE)}" for name in differ)
+    right = [f"{name}=={ours[name]}" for name in differ if ours[name] != NONE]
+    extra = [name for name in differ if ours[name] == NONE]
+    commands = [
+        f"`pip {verb} {' '.join(names)}`"
+        for verb, names in (("install", right), ("uninstall", extra))
+        if names
+    ]
     return (
-        f"it has {wrong}, and other versions may draw other pixels: run `pip install {right}` there"
+        f"it has {wrong}, and other versions may draw other pixels: run "
+        f"{' and '.join(commands)} there"
     )
 
 

@@ -21,8 +21,9 @@ What a file holds is read from its first bytes, never from its ending. What each
 Broken pixels must not train. simplejpeg in strict mode turns every libjpeg *warning* into an error;
 in 12,000 damaged headers and 1,770 cuts and overwrites it refused everything that Pillow refuses,
 and much that Pillow lets pass (an early end inside a scan, bytes before a marker). So a JPEG is
-decoded once. A PNG has the CRC of every chunk checked first, since Pillow skips that of the pixels.
-A warning from Pillow counts as an error.
+decoded once. Decoding a part (`turbojpeg`) reads the file to its end all the same, and at the least
+doubt the photo is decoded whole. A PNG has the CRC of every chunk checked first, since Pillow skips
+that of the pixels. A warning from Pillow counts as an error.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from __future__ import annotations
 import io
 import warnings
 import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +39,8 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from lib.errors import BadRecord
+from lib.tasks import turbojpeg
+from lib.tasks.turbojpeg import Box
 
 if TYPE_CHECKING:  # Pillow is loaded for the first file that needs it: a JPEG does not
     from PIL.Image import Image
@@ -72,6 +76,21 @@ def decode(data: bytes) -> Photo:
     elif not data.startswith(_TIFF):
         raise BadRecord(_what(data))
     return _decode_pillow(data)
+
+
+def decode_part(data: bytes, choose: Callable[[int, int], Box | None]) -> Photo | None:
+    """The photo in `data` with the pixels that are needed alone, or None: `decode` it whole.
+
+    choose: (width, height) -> the rectangle that is needed, or None. What is broken anywhere in the
+    file makes it None, too.
+    """
+    if not data.startswith(_JPEG):
+        return None
+
+    def bounded(width: int, height: int) -> Box | None:
+        return choose(width, height) if width * height <= MAX_PIXELS else None
+
+    return turbojpeg.decode_part(data, bounded)
 
 
 def _decode_jpeg(data: bytes) -> Photo:

@@ -1,18 +1,19 @@
 """The eight manipulations of the camera task, each cut straight from the unmanipulated photo.
 
-A manipulation answers three questions about a photo: how large the manipulated photo would be
-(`size`), on which multiples a patch may start there (`step`), and what one patch of it holds
-(`cut`). Only the region that the patch depends on is ever computed; the pixels are those of
-manipulating the WHOLE photo and then cutting:
+A manipulation answers four questions about a photo: how large the manipulated photo would be
+(`size`), on which multiples a patch may start there (`step`), which pixels of the photo one patch
+depends on (`reads`), and what that patch holds (`cut`). Only that region is ever computed; the
+pixels are those of manipulating the WHOLE photo and then cutting:
 
     none      the photo
     jpegQ     JPEG at quality Q, 4:2:0 chroma, standard tables (the default of Pillow, OpenCV and
               libjpeg), on the grid of the whole photo: the region is cut on multiples of 16 (two
               8x8 chroma blocks' worth of pixels) with at least 1 px around the patch, which the
               smooth chroma upsampling reads. Exactly what Pillow makes of the whole photo.
-    resizeF   Pillow's BICUBIC (antialiased) to round(W x F) by round(H x F). The region carries
-              the kernel's support; the box is in fractions of a pixel, so that the sampling grid
-              is the whole photo's. Within 2 levels of it: Pillow keeps boxes as 32-bit floats.
+    resizeF   Pillow's BICUBIC (`bicubic`: antialiased) to round(W x F) by round(H x F). The region
+              carries the kernel's support; the box is in fractions of a pixel, so that the
+              sampling grid is the whole photo's. Within 2 levels of it; all but a few values in a
+              million within 1.
     gammaG    255 (v / 255) ** G, from a table of 256
 
 All arithmetic on pixels is integer (tables, libjpeg-turbo's accurate DCT, Pillow's fixed point), so
@@ -27,7 +28,10 @@ from abc import ABC, abstractmethod
 import numpy as np
 import simplejpeg
 
+from lib.tasks import bicubic
 from lib.tasks.images import Photo
+
+Region = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the photo
 
 
 class Manipulation(ABC):
@@ -43,6 +47,10 @@ class Manipulation(ABC):
     def step(self, step: int) -> int:
         """The multiple, in the manipulated photo, for starts on multiples of `step` px before."""
         return step
+
+    def reads(self, width: int, height: int, x: int, y: int, patch: int) -> Region:
+        """All that `cut` reads of a photo of that size for a patch at (x, y)."""
+        return x, y, x + patch, y + patch
 
     @abstractmethod
     def cut(self, photo: Photo, x: int, y: int, patch: int) -> Photo:
@@ -61,12 +69,16 @@ class Jpeg(Manipulation):
         super().__init__(f"jpeg{quality}")
         self.quality = quality
 
+    def reads(self, width: int, height: int, x: int, y: int, patch: int) -> Region:
+        left, right = self._around(x, patch, width)
+        top, bottom = self._around(y, patch, height)
+        return left, top, right, bottom
+
     def cut(self, photo: Photo, x: int, y: int, patch: int) -> Photo:
         from PIL import Image
 
         height, width, _ = photo.shape
-        left, right = self._around(x, patch, width)
-        top, bottom = self._around(y, patch, height)
+        left, top, right, bottom = self.reads(width, height, x, y, patch)
         packed = io.BytesIO()  # Pillow, as simplejpeg encodes below 96 with the inaccurate DCT
         Image.fromarray(photo[top:bottom, left:right]).save(
             packed, "JPEG", quality=self.quality, subsampling="4:2:0"
@@ -95,27 +107,31 @@ class Resize(Manipulation):
         """x0.8 puts 40 px on 32, so multiples of 8 before are whole only every 32 px after."""
         return step if step == 1 else step * self.up
 
-    def cut(self, photo: Photo, x: int, y: int, patch: int) -> Photo:
-        from PIL import Image
-
-        height, width, _ = photo.shape
+    def reads(self, width: int, height: int, x: int, y: int, patch: int) -> Region:
         new_width, new_height = self.size(width, height)
-        left, right, x0, x1 = self._around(x, patch, width, width / new_width)
-        top, bottom, y0, y1 = self._around(y, patch, height, height / new_height)
-        region = Image.fromarray(photo[top:bottom, left:right])
-        # Rows, then columns, in two calls: in one, Pillow picks the order by the shape of the
-        # region, and with the order the rounding and clipping between the passes.
-        bicubic, rows = Image.Resampling.BICUBIC, bottom - top
-        wide = region.resize((patch, rows), bicubic, box=(x0, 0, x1, rows))
-        return np.asarray(wide.resize((patch, patch), bicubic, box=(0, y0, patch, y1)))
+        left, right = self._around(x, patch, width, width / new_width)
+        top, bottom = self._around(y, patch, height, height / new_height)
+        return left, top, right, bottom
+
+    def cut(self, photo: Photo, x: int, y: int, patch: int) -> Photo:
+        height, width, _ = photo.shape
+        left, top, right, bottom = self.reads(width, height, x, y, patch)
+        new_width, new_height = self.size(width, height)
+        across, down = width / new_width, height / new_height
+        box = (
+            x * across - left,
+            y * down - top,
+            min((x + patch) * across, width) - left,
+            min((y + patch) * down, height) - top,
+        )
+        return bicubic.resize(photo[top:bottom, left:right], patch, box)
 
     @staticmethod
-    def _around(start: int, patch: int, end: int, scale: float) -> tuple[int, int, float, float]:
-        """(from, to) of the pixels to cut, and the box inside them that becomes the patch."""
+    def _around(start: int, patch: int, end: int, scale: float) -> tuple[int, int]:
+        """From and to of the pixels that the kernel reads, inside the photo."""
         support = 2 * max(scale, 1) + 1  # bicubic reads 2 px each side, stretched when it shrinks
         first, last = start * scale, (start + patch) * scale
-        low, high = max(int(first - support), 0), min(int(last + support) + 1, end)
-        return low, high, first - low, min(last, high) - low
+        return max(int(first - support), 0), min(int(last + support) + 1, end)
 
 
 class Gamma(Manipulation):

@@ -143,7 +143,14 @@ def tensorboard(out: Path) -> keras.callbacks.Callback:
         raise ConfigError(
             "TensorBoard logs need a package that is not installed: pip install tensorboard"
         )
-    return keras.callbacks.TensorBoard(str(out), write_graph=False)
+    return _Epochs(str(out), write_graph=False)
+
+
+class _Epochs(keras.callbacks.TensorBoard):  # type: ignore[misc]
+    """Keras's, which writes once an epoch, without the work it does at each batch for nothing."""
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        pass
 
 
 class Advising(keras.callbacks.Callback):  # type: ignore[misc]

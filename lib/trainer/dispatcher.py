@@ -91,6 +91,8 @@ class Dispatcher:
         while not self.exchange.ready:
             self._raise_failure()
             self._pump()
+            if self.exchange.ready:
+                break
             waited = time.monotonic() - started
             if waited > patience:
                 log.warning("waiting for %.0f s: %s", waited, self.exchange.explain())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ from lib.wire.protocol import State
 from lib.wire.transport import TrainerSockets
 
 TICK_SECONDS = 0.1
+BEATS_PER_SECOND = 500  # heartbeats of the whole fleet: of a larger one, each says less
 BURST = 64  # messages taken from one socket before the other gets its turn
 
 log = logging.getLogger("pushfit.trainer")
@@ -88,7 +89,8 @@ class Exchange:
         self.starved = False  # the budget is full: a lease handed on lets the next be granted
         self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
-        self._hungry: dict[str, None] = {}  # generators with room in their hand, in turn
+        # Generators with room in their hand, in turn.
+        self._hungry: OrderedDict[str, None] = OrderedDict()
         self._strangers = Strangers(sockets, self.faults)
         self._next_tick = self._next_beat = 0.0
         self._alive = wire.encode(wire.Alive(run=job.run))
@@ -180,7 +182,8 @@ class Exchange:
         verdict, ready = self.leases.receive(
             header.generator, header.lease, header.fence, seconds, now
         )
-        if header.generator in self.leases.members:
+        member = self.leases.members.get(header.generator)
+        if member is not None and member.wants:
             self._hungry.setdefault(header.generator)
         if verdict is not Verdict.ACCEPTED or lease is None:
             self.faults[verdict.value] += 1
@@ -257,7 +260,7 @@ class Exchange:
             seed=job.seed,
             patches=job.patches,
             data_port=self._sockets.data_port,
-            heartbeat=job.heartbeat,
+            heartbeat=max(job.heartbeat, min(self.generators / BEATS_PER_SECOND, job.expiry / 4)),
             silence=job.silence,
             expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",
@@ -315,7 +318,7 @@ class Exchange:
                 self.faults["backups"] += 1
                 message = wire.Lease(run=self.job.run, grants=[self._wire_grant(lease)])
                 self._send(self.roster.peers[name], message, now)
-            for name in self.leases.members:
+            for name in self.leases.idle():  # a lease may have come back since they were asked
                 self._hungry.setdefault(name)
         if now >= self._next_beat:
             self._next_beat = now + self.job.heartbeat
@@ -360,9 +363,10 @@ class Exchange:
     # -- granting -------------------------------------------------------------------------------
 
     def _grant(self, now: float) -> None:
-        if self.leases is None:
+        if self.leases is None or not self._hungry:
             return
-        for name in list(self._hungry):
+        for _ in range(len(self._hungry)):  # one that is told of is told once a turn
+            name = next(iter(self._hungry))
             granted = self.leases.grant(name, now)
             if granted:
                 grants = [self._wire_grant(lease) for lease in granted]

@@ -5,8 +5,7 @@
 - The stream is one sequence over all segments (train 0, val 0, train 1, …). Keras pulls training
   and validation by two iterators and reads ahead in threads of its own; each waits here until the
   sequence has come to its split. So nothing is read ahead over the end of an epoch, nor lost.
-- One copy is made: from ZeroMQ's receive buffer into the batch. A lease's buffer is let go with
-  its last sample.
+- `Window` makes the one copy there is: from ZeroMQ's receive buffer into the batch.
 - The audit counts samples by their place in the epoch, not leases: what it says does not rest on
   the bookkeeping that it checks.
 - A stream may begin anywhere (`plan.batches.Start`). Keras reads ahead, so what was fed is not yet
@@ -19,8 +18,7 @@ import hashlib
 import logging
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -30,17 +28,18 @@ import numpy as np
 from lib.errors import StreamClosed
 from lib.observe.steps import Steps
 from lib.plan.batches import Start, batches, place
-from lib.plan.leases import Lease
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
+from lib.trainer.buffers import Buffers
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Delivery
+from lib.trainer.window import Arrays, Window
 
 PATIENCE_SECONDS = 60.0  # without a batch pulled, before a likely deadlock is named
 
-log = logging.getLogger("pushfit.trainer")
+ONE = np.uint8(1)  # of the counts' own type: `np.add.at` with a Python int is forty times slower
 
-Arrays = dict[str, np.ndarray]
+log = logging.getLogger("pushfit.trainer")
 
 
 class Batch(msgspec.Struct, frozen=True, eq=False):
@@ -91,7 +90,7 @@ class EpochAudit:
 
     def count(self, places: np.ndarray, arrays: Arrays) -> None:
         """A batch was made of the samples at `places` (visit · K + patch) of this segment."""
-        np.add.at(self._seen, places, 1)
+        np.add.at(self._seen, places, ONE)
         if self._chain:
             batch = hashlib.sha256()
             for array in arrays.values():
@@ -150,10 +149,12 @@ class Feed:
         self._stream = self._all_batches()
         self._first: Batch | None = None
         self._turn = threading.Condition()
-        self._ends = np.cumsum([s.batches(batch_size) for s in self.plan.segments])
+        each = [segment.batches(batch_size) for segment in self.plan.segments.epoch]
+        self._ends = np.cumsum(each)  # batches of an epoch up to the end of each of its segments
         self._pulled = self._start.batch  # batches of the whole run pulled so far
         if self._start.segment:
-            self._pulled += int(self._ends[self._start.segment - 1])
+            epochs, segments = divmod(self._start.segment, len(each))
+            self._pulled += epochs * sum(each) + sum(each[:segments])
         self._closed = False
         self._complained = 0.0
         self.step_times = Steps()
@@ -165,7 +166,8 @@ class Feed:
 
     def steps(self, split: str) -> int:
         """Batches in an epoch of `split`; 0 where there is no such split."""
-        return next((s.batches(self.batch_size) for s in self.plan.segments if s.split == split), 0)
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((segment.batches(self.batch_size) for segment in same), 0)
 
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
@@ -256,12 +258,15 @@ class Feed:
         return batch
 
     def _current(self) -> str | None:
-        index = int(np.searchsorted(self._ends, self._pulled, side="right"))
-        return self.plan.segments[index].split if index < len(self.plan.segments) else None
+        epoch, batch = divmod(self._pulled, int(self._ends[-1]))
+        kinds = self.plan.segments.epoch
+        if epoch * len(kinds) >= len(self.plan.segments):
+            return None
+        return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
 
     def _all_batches(self) -> Iterator[Batch]:
-        deliveries = self._timed(self._dispatcher.deliveries())
-        for segment in self.plan.segments[self._start.segment :]:
+        deliveries, buffers = self._timed(self._dispatcher.deliveries()), Buffers()
+        for segment in self.plan.segments.since(self._start.segment):
             start = Start(segment.index)
             audit = EpochAudit(segment, self.hashed)
             numbered = enumerate(batches(self.plan, segment, self.batch_size))
@@ -270,7 +275,7 @@ class Feed:
                 trained = (rows for _, rows in islice(numbered, start.batch))
                 audit = EpochAudit(segment, self.hashed, trained, known.bad, known.chain)
             self._audits.append(audit)
-            window = _Window(deliveries, segment, self._dispatcher.handed, audit, start)
+            window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start, buffers)
             last = segment.batches(self.batch_size) - 1
             for number, rows in numbered:
                 began, waited = time.monotonic(), self.waited
@@ -296,84 +301,3 @@ class Feed:
             if delivery is None:
                 return
             yield delivery
-
-
-class _Window:
-    """The leases of one segment that still have samples to give.
-
-    Rows are numbered visit · K + patch, visits in the order of delivery. In exact order that is the
-    order of the epoch; in arrival order it is not, so `take` also tells each row's true place.
-    """
-
-    def __init__(
-        self,
-        deliveries: Iterator[Delivery],
-        segment: Segment,
-        handed: Callable[[Lease], None],
-        audit: EpochAudit,
-        start: Start,
-    ) -> None:
-        self._deliveries, self._segment = deliveries, segment
-        self._handed, self._audit = handed, audit
-        self._firsts: list[int] = []  # first row of each delivery
-        self._held: list[Delivery | None] = []  # None once its last sample is taken
-        self._left: list[int] = []  # samples still to take from each
-        self._rows = start.visit * segment.patches  # rows delivered so far
-        self._taken, self._first = start.taken, start.visit  # by the batches before the start
-
-    def take(self, rows: np.ndarray, specs: tuple[ArraySpec, ...]) -> tuple[Arrays, np.ndarray]:
-        """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places.
-
-        A lease is waited for when its first row is due, not before: a batch may be larger than the
-        budget, and what was copied from makes room.
-        """
-        batch = [np.empty((len(rows), *spec.shape), spec.dtype) for spec in specs]
-        places = np.empty(len(rows), np.int64)
-        cuts = np.flatnonzero(np.diff(rows) != 1) + 1  # rows that lie side by side go as one copy
-        for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(rows)], strict=True):
-            self._copy(int(rows[start]), start, stop, batch, places)
-        return {spec.name: array for spec, array in zip(specs, batch, strict=True)}, places
-
-    def drain(self) -> None:
-        """Take in what is left of the segment. After a restart near its end there may be leases all
-        of whose samples were trained before: no batch waits for them, but the next segment must not
-        find them."""
-        self._await(self._segment.samples - 1)
-
-    def _copy(
-        self, row: int, start: int, stop: int, batch: list[np.ndarray], places: np.ndarray
-    ) -> None:
-        patches = self._segment.patches
-        while start < stop:
-            self._await(row)
-            index = bisect_right(self._firsts, row) - 1
-            delivery = self._held[index]
-            if delivery is None:
-                raise RuntimeError(f"row {row} was taken twice")
-            low = row - self._firsts[index]
-            count = min(stop - start, delivery.lease.count * patches - low)
-            for into, array in zip(batch, delivery.arrays, strict=True):
-                into[start : start + count] = array[low : low + count]
-            place = delivery.lease.start * patches + low
-            places[start : start + count] = np.arange(place, place + count)
-            self._left[index] -= count
-            if not self._left[index]:
-                self._held[index] = None
-                self._handed(delivery.lease)
-            row, start = row + count, start + count
-
-    def _await(self, row: int) -> None:
-        while self._rows <= row:
-            delivery = next(self._deliveries)
-            samples = delivery.lease.count * self._segment.patches
-            left = samples
-            if len(self._taken):  # only in exact order, where visits come as they are numbered
-                low = delivery.lease.start - self._first
-                left -= int(self._taken[low : low + delivery.lease.count].sum())
-            self._firsts.append(self._rows)
-            self._held.append(delivery if left else None)
-            self._left.append(left)
-            self._rows += samples
-            self._audit.bad += [bad.visit for bad in delivery.bad]
-            if not left:
-                self._handed(delivery.lease)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from lib.trainer.state import LAST, State
 from lib.trainer.stream import Stream
 from lib.trainer.trained import Trained
 
+SWITCH_SECONDS = 0.0002  # Python's own 5 ms let the feed keep a step waiting that long, and back
 SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
 
 
@@ -119,6 +121,7 @@ class Fit:
 
         Raises KeyboardInterrupt after Ctrl-C, once the model is saved.
         """
+        sys.setswitchinterval(SWITCH_SECONDS)
         advice = f". To go on from its last checkpoint: {self._again()}"
         with interrupts.gently(self._end_waits, advice):
             try:

@@ -64,8 +64,8 @@ def heartbeat(socket: zmq.Socket[bytes], silence: float) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, milliseconds - milliseconds // 3)
 
 
-def allow_many_files() -> None:
-    """Raise this process's limit of open files as far as it may: one a connection.
+def allow_many_files() -> int:
+    """Raise this process's limit of open files as far as it may: one a connection. Returns it.
 
     At the limit ZeroMQ cannot accept, and spins on the connections that knock.
     """
@@ -73,6 +73,8 @@ def allow_many_files() -> None:
     if soft != hard:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return 2**31 if soft == resource.RLIM_INFINITY else soft
 
 
 _numbers = itertools.count()
@@ -137,6 +139,8 @@ class Waiter:
         """Whether `event` (POLLIN, POLLOUT) of `socket`, the only source, comes in that time."""
         if get(socket, EVENTS) & event:
             return True
+        if seconds <= 0:
+            return False
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.wait(left)

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
 from typing import Any
@@ -27,12 +28,15 @@ from lib.wire.endpoint import Endpoint
 from lib.wire.sockets import (
     CONTROL_HWM,
     DATA_HWM,
+    EVENTS,
     FAILED,
     NOBLOCK,
+    POLLIN,
     SRCFD,
     Monitor,
     Waiter,
     allow_many_files,
+    get,
     heartbeat,
     keep_receive_buffers,
     options,
@@ -45,6 +49,10 @@ WHOLE_CONTROL = 5  # largest control messages that may wait in one connection, â
 ALL_CONTROL = 4  # â€¦ and as many times that in all of them
 KERNEL_BYTES = 64 * 2**20  # what a connection may hold beyond ZeroMQ's own queue: the kernel's
 BACKLOG = 1024  # connections that wait to be accepted: fifty generators start in one second
+
+SPARE_FILES = 64  # of ours that are not connections
+
+log = logging.getLogger("pushfit.trainer")
 
 Frame = Any  # zmq.Frame or bytes: both have the buffer interface
 
@@ -70,7 +78,7 @@ class TrainerSockets:
         admission: Admission | None = None,
     ):
         keep_receive_buffers()
-        allow_many_files()
+        self._files, self._warned = allow_many_files(), False
         self._bind, self._admission = bind, admission
         self._context = zmq.Context(1 if admission is None else DECRYPTING_THREADS)
         self._monitors: list[tuple[Monitor, Connections]] = []
@@ -141,7 +149,8 @@ class TrainerSockets:
     def poll(self, seconds: float) -> tuple[bool, bool]:
         """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
         data, control = readable(self._data), readable(self._control)
-        if not (data or control):
+        # Who knocked and was not answered yet gives no news again: such must be asked for, too.
+        if not (data or control or (self._admission is not None and readable(self._zap))):
             for number, _ in self._waiter.wait(seconds):
                 if number == self._wake_read:
                     os.read(number, 4096)
@@ -203,22 +212,23 @@ class TrainerSockets:
 
     def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
         """(header, array frames, origin) of one lease, or None when there is none."""
-        if not readable(self._data):
+        data = self._data
+        if not get(data, EVENTS) & POLLIN:
             self._data_emptied = True
             return None
         try:
-            part = self._data.recv(NOBLOCK, copy=False)
+            part = data.recv(NOBLOCK, False)
         except zmq.Again:
             return None  # as above
         header, origin = part.bytes, self._origin(part, data=True)
         weight = len(header) + FRAMING
         frames: list[Frame] = []
         while part.more:
-            part = self._data.recv(NOBLOCK, copy=False)
+            part = data.recv(NOBLOCK, False)
             weight += len(part) + FRAMING
             frames.append(part)
         self.data_connections.took(origin, weight)
-        if not self._stays(origin):
+        if self._admission is not None and not self._stays(origin):
             return None
         return header, frames, origin
 
@@ -245,6 +255,7 @@ class TrainerSockets:
                     connections.closed(value)
                 elif event in FAILED and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                     self.refused.append("")  # broke off, or does not speak as we do
+        self._count_files()
         self.control_connections.look(emptied=self._control_emptied)
         self.data_connections.look(emptied=self._data_emptied)
         self._data_emptied = self._control_emptied = False
@@ -254,6 +265,18 @@ class TrainerSockets:
             self.refused += self._admission.refusals
             self._admission.refusals.clear()
         return ended
+
+    def _count_files(self) -> None:
+        """Warn, once, before the limit of open files keeps generators out without a word."""
+        connections = len(self.control_connections) + len(self.data_connections)
+        if not self._warned and connections + SPARE_FILES > self._files:
+            self._warned = True
+            log.warning(
+                "%d connections stand, and this process may have %d files open: hardly another "
+                "generator can connect (each takes two). Start it under a higher limit: "
+                "`ulimit -n 65536`, LimitNOFILE= (systemd), --ulimit nofile=65536 (docker)",
+                *(connections, self._files),
+            )
 
     def revoked(self) -> list[str]:
         """Names of keys that are connected and admitted no more; their connections are ended."""

@@ -19,6 +19,7 @@ from cfg.base import Host
 from cfg.hosts import Machine
 from cfg.layers import ROOT
 from cfg.resolve import Resolved, resolve
+from lib import tasks
 from lib.errors import ConfigError
 
 PC, BOX = Machine("desk-1"), Machine("0123456789ab", "its name is 12 hexadecimal digits")
@@ -41,7 +42,7 @@ class FakeTask:
 
 
 def load(name: str) -> type[FakeTask]:
-    if name not in ("camera", "fake"):
+    if name not in (*tasks.TASKS, "fake"):
         raise ConfigError(f"task: there is no {name!r}")
     return FakeTask
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.plan.order import MIX_BLOCK, Plan, Segment, SplitOrder, mixed, patch_rng, visit_records
+from lib.plan.batches import place
+from lib.plan.leases import Leases
+from lib.plan.order import (
+    MIX_BLOCK,
+    Plan,
+    Segment,
+    Segments,
+    SplitOrder,
+    mixed,
+    patch_rng,
+    visit_records,
+)
 
 PINNED_RECORDS = [4, 0, 1, 6, 2, 3, 5]
 PINNED_DRAW = [875, 692, 594, 874]
@@ -114,3 +127,34 @@ def test_mixing_spreads_a_visit_over_batches() -> None:
     visits = np.concatenate([v for v, _ in mixed(5, segment, 32, 0)])
     middle = visits[1600:1632]
     assert max(np.bincount(middle)) <= 5  # 16 without mixing
+
+
+@given(st.integers(0, 5), st.lists(st.integers(1, 9), min_size=1, max_size=3), st.data())
+def test_segments_are_those_of_a_list(epochs: int, visits: list[int], data: st.DataObject) -> None:
+    splits = {f"s{n}": SplitOrder((each,), 2) for n, each in enumerate(visits)}
+    listed = [
+        Segment(epoch * len(visits) + n, f"s{n}", epoch, each, 2, 8)
+        for epoch in range(epochs)
+        for n, each in enumerate(visits)
+    ]
+    segments = Segments(epochs, splits, 8)
+    assert list(segments) == listed and len(segments) == len(listed)
+    assert [segments[n - len(listed)] for n in range(len(listed))] == listed
+    start = data.draw(st.integers(0, len(listed)))
+    assert list(segments.since(start)) == listed[start:]
+    assert segments.visits_since(start) == sum(each.visits for each in listed[start:])
+    assert segments.get(len(listed)) is None
+    with pytest.raises(IndexError):
+        segments[len(listed)]
+
+
+def test_a_million_epochs_take_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        plan = Plan(1, 10**6, {"train": SplitOrder((9,), 2), "val": SplitOrder((3,), 1)}, 8, 4)
+        leases = Leases(plan, budget=10**4, lease_bytes=64, exact=False)
+        assert leases.visits == 12 * 10**6
+        assert place(plan, 10**6 - 1, 1, 4) == (2 * 10**6 - 2, 1)
+        assert tracemalloc.get_traced_memory()[1] < 10**5
+    finally:
+        tracemalloc.stop()

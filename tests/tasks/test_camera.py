@@ -101,7 +101,6 @@ def test_a_sample_fits_its_specs_and_depends_on_its_arguments_alone(
         value = np.asarray(one[spec.name])
         assert (value.dtype, value.shape) == (np.dtype(spec.dtype), spec.shape)
         assert np.array_equal(value, two[spec.name])
-    assert one["image"].flags.c_contiguous
     assert one["label"] == RECORD.label
     assert np.array_equal(item, before)
 

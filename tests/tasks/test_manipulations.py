@@ -26,7 +26,7 @@ def scene(height: int, width: int, seed: int = 3) -> np.ndarray:
 
 
 def whole(photo: np.ndarray, name: str) -> np.ndarray:
-    """The whole photo, manipulated by Pillow alone."""
+    """The whole photo, manipulated by Pillow alone; resized rows first, as a landscape photo is."""
     image = Image.fromarray(photo)
     if name.startswith("jpeg"):
         out = io.BytesIO()
@@ -36,8 +36,9 @@ def whole(photo: np.ndarray, name: str) -> np.ndarray:
         table = [round(255 * (v / 255) ** float(name[5:])) for v in range(256)]
         return np.asarray(image.point(table * 3))
     factor = float(name[6:])
-    size = round(photo.shape[1] * factor), round(photo.shape[0] * factor)
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+    width, height = round(photo.shape[1] * factor), round(photo.shape[0] * factor)
+    wide = image.resize((width, photo.shape[0]), Image.Resampling.BICUBIC)
+    return np.asarray(wide.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def worst(photo: np.ndarray, manipulated: np.ndarray, name: str, x: int, y: int, side: int) -> int:

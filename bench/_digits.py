@@ -1,0 +1,272 @@
+"""Batches of ready-made 28 x 28 samples from one process to another, over leases and over Redis.
+
+    leases            one generator that speaks the whole protocol ─▶ Dispatcher: every lease, in
+                      exact order, counted, to a consumer that hands it back
+    batches           the same, on through the feed into batches of BATCH, as `fit` gets them
+    redis_documented  a list on loopback TCP: RPUSH a batch, BLPOP a batch
+    redis_tuned       a Unix socket, hiredis, several batches a command, nothing but data in a value
+    redis_each        a sample a command, as queues of single items are written
+
+Producer and consumer are a process each, one of each; Redis has its server besides. A sample's
+image is a function of its label, so that a consumer can tell whether what came is what was sent.
+Every consumer ends with numpy arrays: (n, 28, 28, 1) uint8 images and (n,) int32 labels.
+
+    python -m bench._digits SIDE SECONDS      a consumer, which starts its producer: prints JSON
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench._peer import Ready, ReadyWorker
+from lib.errors import ConfigError, PushFitError
+from lib.generator import worker
+from lib.generator.maker import Control, Made
+from lib.plan.leases import Leases
+from lib.plan.order import Plan, SplitOrder
+from lib.tasks.base import ArraySpec, DataSet, Record
+from lib.trainer.dispatcher import Dispatcher
+from lib.trainer.exchange import Exchange, Job
+from lib.trainer.feed import Feed
+from lib.trainer.roster import Reference
+from lib.wire.endpoint import Endpoint, parse
+from lib.wire.protocol import MAX_CONTROL_BYTES, Grant, Stages
+from lib.wire.transport import TrainerSockets
+
+RECORDS = 60_000  # of an epoch, as MNIST has
+BATCH = 1024
+SPECS = (ArraySpec("image", "uint8", (28, 28, 1)), ArraySpec("label", "int32", ()))
+SAMPLE = sum(spec.nbytes for spec in SPECS)
+LEASE_BYTES, BUDGET = 8 * 2**20, 512 * 2**20  # --lease-bytes by default; --buffer, rather small
+MOST = LEASE_BYTES // SAMPLE  # samples in a lease
+WARM = 200_000  # samples before the clock starts; all of them are checked
+AHEAD = 64  # batches that a Redis list may hold: its producer waits then
+AT_ONCE = 8  # batches a command, tuned
+KEY = "batches"
+HOW = "pip install -r bench/requirements.txt, and redis-server: apt install redis-server"
+
+
+def ready() -> tuple[np.ndarray, np.ndarray]:
+    """As many samples as a lease has at most: images that follow from their labels."""
+    labels = (np.arange(MOST) % 1000).astype(np.int32)
+    table = np.random.default_rng(0).integers(0, 256, (1000, 28, 28, 1), np.uint8)
+    return table[labels], labels
+
+
+class Check:
+    """Whether samples are those of `ready`."""
+
+    def __init__(self) -> None:
+        self._table = ready()[0][:1000]
+        self.right = True
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray) -> None:
+        self.right &= bool((images == self._table[labels]).all()) and labels.dtype == np.int32
+
+
+# -- ours ---------------------------------------------------------------------------------------
+
+
+class _Maker(Ready):
+    """Stands in for `Maker`: a lease is the first of the ready samples, sent without a copy."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._arrays = ready()
+
+    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
+        control.pause()
+        rows = len(grant.records)
+        return Made(SPECS, [array[:rows] for array in self._arrays], [], Stages())
+
+
+class _Worker(ReadyWorker):
+    def _open(self, welcome: Any) -> Any:
+        return None, data_set()
+
+
+def data_set() -> DataSet:
+    return DataSet(("any",), {"train": tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))})
+
+
+def generator(address: str) -> None:
+    worker.Maker = _Maker  # type: ignore[misc,assignment]
+    _Worker(parse(address), Path()).run()
+
+
+@contextmanager
+def _trainer() -> Iterator[Dispatcher]:
+    patches = {"train": 1}
+    job = Job(run="bench", task="bench", params={}, seed=0, patches=patches)
+
+    def leases(reference: Reference) -> Leases:
+        order = SplitOrder(tuple(reference.counts["train"]), 1)
+        plan = Plan(0, 10_000, {"train": order}, SAMPLE, window=32)
+        return Leases(plan, budget=BUDGET, lease_bytes=LEASE_BYTES)
+
+    sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, 2 * LEASE_BYTES, MAX_CONTROL_BYTES)
+    dispatcher = Dispatcher(sockets, Exchange(sockets, job, SPECS, leases, own_data=data_set()))
+    dispatcher.start()
+    peer = _start("generator", f"tcp://127.0.0.1:{sockets.control_port}")
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.close(done=True, reason="the bench is over")
+        _end(peer)
+
+
+def leases() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    with _trainer() as dispatcher:
+        for delivery in dispatcher.deliveries():
+            yield delivery.arrays[0], delivery.arrays[1]
+            dispatcher.handed(delivery.lease)
+
+
+def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    with _trainer() as dispatcher:
+        feed = Feed(dispatcher, SPECS, BATCH)
+        try:
+            for batch in feed.all():
+                yield batch.arrays["image"], batch.arrays["label"]
+        finally:
+            for row in feed.audit()["train"][:-1]:  # the epochs that are complete
+                if row["missing"] or row["duplicate"]:
+                    raise PushFitError(f"an epoch was not handed on exactly once: {row}")
+
+
+# -- Redis --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _server() -> Iterator[Path]:
+    """A server of our own that keeps nothing on disk; its Unix socket. `port` stands beside it."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise ConfigError(f"there is no redis-server on this machine: {HOW}")
+    with tempfile.TemporaryDirectory() as folder:
+        socket = Path(folder) / "redis.sock"
+        port = _free_port()
+        flags = ("--port", port, "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", folder,
+                 "--save", "", "--appendonly", "no", "--loglevel", "warning")  # fmt: skip
+        server = subprocess.Popen([program, *map(str, flags)], stdout=subprocess.DEVNULL)
+        (Path(folder) / "port").write_text(str(port))
+        try:
+            until = time.monotonic() + 10.0
+            while not socket.exists():
+                if server.poll() is not None or time.monotonic() > until:
+                    raise ConfigError("redis-server did not start")
+                time.sleep(0.01)
+            yield socket
+        finally:
+            _end(server)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _client(socket: Path, *, tuned: bool) -> Any:
+    try:
+        import redis
+    except ImportError:
+        raise ConfigError(f"the redis client is not installed: {HOW}") from None
+    if tuned:
+        return redis.Redis(unix_socket_path=str(socket))
+    return redis.Redis(host="127.0.0.1", port=int((socket.parent / "port").read_text()))
+
+
+def producer(side: str, socket: str) -> None:
+    """Fills the list for as long as it lives, AHEAD batches at most."""
+    tuned = side == "redis_tuned"
+    client = _client(Path(socket), tuned=tuned)
+    count = 1 if side == "redis_each" else BATCH
+    images, labels = (array[:count] for array in ready())
+    value = images.tobytes() + labels.tobytes()
+    most = AHEAD * (BATCH if count == 1 else 1)
+    at_once = [value] * (AT_ONCE if tuned else 1)
+    while True:
+        length = client.rpush(KEY, *at_once)
+        while length > most:
+            time.sleep(0.0005)
+            length = client.llen(KEY)
+
+
+def from_redis(side: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    with _server() as socket:
+        client = _client(socket, tuned=side == "redis_tuned")
+        peer = _start("producer", side, str(socket))
+        try:
+            while True:
+                if side == "redis_tuned":
+                    values = client.lpop(KEY, AT_ONCE)
+                    if not values:  # it was empty
+                        values = [client.blpop(KEY)[1]]
+                else:
+                    values = [client.blpop(KEY)[1]]
+                for value in values:
+                    count = len(value) // SAMPLE
+                    pixels = count * SPECS[0].nbytes
+                    image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
+                    yield image, np.frombuffer(value, np.int32, count, pixels)
+        finally:
+            _end(peer)
+            client.close()
+
+
+SIDES = ("leases", "batches", "redis_documented", "redis_tuned", "redis_each")
+
+
+def measure(side: str, seconds: float) -> dict[str, Any]:
+    """{"samples_s", "right"} of a consumer in this process."""
+    sources = {"leases": leases, "batches": batches}
+    source = sources[side]() if side in sources else from_redis(side)
+    check, got = Check(), 0
+    warm = WARM if side != "redis_each" else 2000
+    try:
+        while got < warm:
+            images, labels = next(source)
+            check(images, labels)
+            got += len(labels)
+        started, got = time.perf_counter(), 0
+        while (spent := time.perf_counter() - started) < seconds:
+            got += len(next(source)[1])
+    finally:
+        source.close()  # type: ignore[attr-defined]
+    return {"samples_s": got / spent, "right": check.right}
+
+
+def _start(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "bench._digits", *words])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+if __name__ == "__main__":
+    try:
+        if sys.argv[1] == "generator":
+            generator(sys.argv[2])
+        elif sys.argv[1] == "producer":
+            producer(*sys.argv[2:])
+        else:
+            print(json.dumps(measure(sys.argv[1], float(sys.argv[2]))))
+    except PushFitError as error:
+        sys.exit(str(error))

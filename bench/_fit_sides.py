@@ -1,0 +1,187 @@
+"""One measurement of `fit`, in a process of its own.
+
+    python -m bench._fit_sides SIDE REGIME SECONDS EXECUTION BYTES-A-SECOND
+
+    memory   `fit(x, y)` on numpy arrays, as Keras documents it
+    beside   memory, while the same bytes a second cross a loopback connection of this machine
+    device   one batch that lies on the device already, trained on again and again: no input at all
+    fed      ready-made generators ─▶ Stream ─▶ Feed ─▶ `Fit`, all of train_zmq.py's callbacks
+
+Model, batch, steps a execution and the samples' values are the same on each. Steps are counted
+between the ends of batches, from WARM seconds on; what happens between two epochs of `memory` is
+left out of its time.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import zmq
+
+from bench._ready import ReadyStream, child, end, noise, ready_peers
+from cfg.base import MiB, TrainSettings
+from lib.fleet.local import die_with_parent
+from lib.tasks.camera import CameraParams, CameraTask
+from lib.trainer import backend
+from lib.trainer.fit import Fit
+
+WARM = 2.0  # seconds until the connection, the caches and TensorFlow's graph have settled
+MEMORY = 384 * MiB  # of arrays for `memory`
+BUFFER = 128 * MiB  # small: what was received during start-up is used up within WARM
+SAMPLES = 2_000_000  # an epoch of `fed`: none ends within a measurement
+PEERS = 2
+LOAD_BYTES = 8_000_000  # of a message: as large as a lease
+
+
+class Regime(NamedTuple):
+    patch: int
+    batch: int
+    filters: int  # of a small convolutional network; 0: it looks at one corner and no further
+    stride: int  # of its first layer
+
+
+REGIMES = {
+    "64px": Regime(64, 32, 16, 2),
+    "224px": Regime(224, 32, 8, 4),
+    "28px": Regime(28, 128, 8, 1),
+    "trivial": Regime(256, 32, 0, 1),  # 6 MB batches: the feed's own ceiling
+}
+SIDES = ("memory", "beside", "device", "fed")
+
+
+class Enough(Exception):
+    """The measurement is over."""
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Counts steps and seconds between ends of batches. Raises Enough."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.began, self.cpu = seconds, 0.0, 0.0
+        self.steps, self.spent, self.used = 0, 0.0, 0.0
+        self._last: tuple[int, float, float] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._last = None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now, cpu = time.perf_counter(), time.process_time()
+        self.began = self.began or now
+        if self._last is not None and self._last[1] - self.began > WARM:
+            step, then, used = self._last
+            self.steps += batch - step
+            self.spent += now - then
+            self.used += cpu - used
+        self._last = batch, now, cpu
+        if self.spent >= self.seconds:
+            raise Enough
+
+
+def model(regime: Regime, execution: int) -> keras.Model:
+    """By the names that `train_zmq.py --weights FILE` wants to find."""
+    image = keras.Input((regime.patch, regime.patch, 3), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 128, offset=-1.0)(image if regime.filters else image[:, :8, :8])
+    for stride in (regime.stride, 2) if regime.filters else ():
+        x = keras.layers.Conv2D(regime.filters, 3, stride, "same", activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    made = keras.Model(image, keras.layers.Dense(2, "softmax", name="class")(x), name="smallcnn")
+    loss = "sparse_categorical_crossentropy"
+    made.compile("adam", loss, metrics=["accuracy"], steps_per_execution=execution)
+    return made
+
+
+def task(regime: Regime) -> CameraTask:
+    return CameraTask(CameraParams(patch=regime.patch))
+
+
+def arrays(regime: Regime, batches: int) -> tuple[np.ndarray, np.ndarray]:
+    image, label, _ = noise(task(regime).arrays(), regime.batch * batches)
+    return image, label
+
+
+def memory(regime: Regime, execution: int, watch: Stopwatch) -> None:
+    each = regime.batch * regime.patch**2 * 3
+    x, y = arrays(regime, max(8, MEMORY // each) // execution * execution)
+    model(regime, execution).fit(
+        x, y, regime.batch, epochs=10**6, shuffle=False, verbose=0, callbacks=[watch]
+    )
+
+
+def device(regime: Regime, execution: int, watch: Stopwatch) -> None:
+    import tensorflow as tf
+
+    same = tf.data.Dataset.from_tensors(arrays(regime, 1)).repeat()
+    model(regime, execution).fit(
+        same, steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=[watch]
+    )
+
+
+def fed(regime: Regime, execution: int, watch: Stopwatch) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        model(regime, 1).save(out / "model.keras")
+        settings = TrainSettings(
+            model="smallcnn", weights=str(out / "model.keras"), batch_size=regime.batch, epochs=1,
+            patches_per_epoch=SAMPLES, bind="tcp://127.0.0.1:0", buffer=BUFFER, progress="lines",
+        )  # fmt: skip
+        peers: list[subprocess.Popen[bytes]] = []
+        try:
+            with ReadyStream(settings, CameraParams(patch=regime.patch), needs_data=True) as stream:
+                peers += ready_peers(stream.port, PEERS)
+                fit = Fit(stream, settings, out, {})
+                fit._callbacks.callbacks.append(watch)
+                fit.run()
+        finally:  # they heard that the run is over when the stream closed
+            end(peers)
+
+
+def _measure(side: str, regime: Regime, seconds: float, execution: int) -> dict[str, float]:
+    keras.utils.set_random_seed(0)
+    watch = Stopwatch(seconds)
+    start = {"memory": memory, "beside": memory, "device": device, "fed": fed}[side]
+    with suppress(Enough):
+        start(regime, execution, watch)
+    return {"step_s": watch.spent / watch.steps, "cpu_s": watch.used / watch.steps}
+
+
+def load(rate: float) -> None:
+    """A connection that `rate` bytes a second cross, as the leases of `fed` do. Never ends."""
+    die_with_parent()
+    context = zmq.Context(2)  # the sender's thread and the receiver's
+    pull, push = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+    push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
+    payload = np.full(LOAD_BYTES, 7, np.uint8)
+    due = time.monotonic()
+    while True:
+        push.send(payload, copy=False)
+        pull.recv(copy=False)
+        due += LOAD_BYTES / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def main(side: str, regime: str, seconds: float, execution: int, rate: float) -> None:
+    backend.start()
+    others: list[subprocess.Popen[bytes]] = []
+    if side == "beside":
+        others = [child("bench._fit_sides", "load", regime, "0", "1", str(rate))]
+    try:
+        print(json.dumps(_measure(side, REGIMES[regime], seconds, execution)))
+    finally:
+        end(others)
+
+
+if __name__ == "__main__":
+    SIDE, REGIME, SECONDS, EXECUTION, RATE = sys.argv[1:]
+    if SIDE == "load":
+        load(float(RATE))
+    main(SIDE, REGIME, float(SECONDS), int(EXECUTION), float(RATE))

@@ -1,0 +1,117 @@
+"""tf.data service, as a rival of the transport: ready-made tensors, from its workers to a consumer.
+
+    python -m bench._tf_service BYTES WORKERS SECONDS     all FORMS in turn, as one line of JSON
+
+Dispatcher, workers and consumer are processes of their own, new ones for each form, over gRPC on
+loopback. They are forked from this one, which has imported TensorFlow and run nothing of it: an
+import takes four seconds of a core. A worker draws one element of noise, keeps it (`cache`) and
+repeats it: making it costs nothing. The consumer takes element after element and looks at none,
+after the first has been compared with the one expected.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf
+
+service = tf.data.experimental.service
+NO_SHARDING = service.ShardingPolicy.OFF  # every worker repeats the whole data set: it is endless
+PATIENCE = 30.0  # seconds until a process has answered
+WARM_SECONDS = 1.0  # a client hears of a second worker within that
+FORMS: dict[str, dict[str, Any]] = {
+    "compressed": {},  # as documented: compression="AUTO"
+    "compressed_tuned": {"max_outstanding_requests": 16},
+    "uncompressed": {"compression": None},
+    "uncompressed_tuned": {"compression": None, "max_outstanding_requests": 16},
+}
+
+
+def dispatcher(workers: int, tell: Connection) -> None:
+    """Tells its address, and then that all workers are there."""
+    server = service.DispatchServer(service.DispatcherConfig(port=0))
+    tell.send(server.target)
+    while server._num_workers() < workers:  # there is no public way to know
+        time.sleep(0.02)
+    tell.send("ready")
+    server.join()
+
+
+def worker(target: str) -> None:
+    address = target.partition("://")[2]
+    config = service.WorkerConfig(dispatcher_address=address, heartbeat_interval_ms=200)
+    service.WorkerServer(config).join()
+
+
+def noise(size: int) -> tf.Tensor:
+    """(size,) uint8, the same wherever it is drawn; nothing can compress it."""
+    words = tf.random.stateless_uniform(
+        (-(-size // 4),), seed=(1, 2), minval=None, maxval=None, dtype=tf.int32
+    )
+    return tf.reshape(tf.bitcast(words, tf.uint8), (-1,))[:size]
+
+
+def consume(target: str, form: str, size: int, seconds: float, tell: Connection) -> None:
+    """Tells bytes/s that reach the consumer, and its CPU seconds a GB."""
+    data = tf.data.Dataset.range(1).map(lambda _: noise(size)).cache().repeat()
+    data = data.apply(
+        service.distribute(processing_mode=NO_SHARDING, service=target, **FORMS[form])
+    )
+    if form.endswith("_tuned"):
+        options = tf.data.Options()
+        options.deterministic = False
+        data = data.with_options(options).prefetch(tf.data.AUTOTUNE)
+    elements = iter(data)
+    if not bool(tf.reduce_all(next(elements) == noise(size))):
+        raise RuntimeError("tf.data service delivered something else than was made")
+    warm = time.perf_counter()
+    while time.perf_counter() - warm < WARM_SECONDS:
+        next(elements)
+    started, cpu, got = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - started < seconds:
+        got += int(next(elements).shape[0])
+    spent = time.perf_counter() - started
+    tell.send((got / spent, (time.process_time() - cpu) / got * 1e9))
+
+
+def measure(form: str, size: int, workers: int, seconds: float) -> tuple[float, float]:
+    """(bytes/s, CPU seconds a GB) of one form with a fleet of its own."""
+    fork = multiprocessing.get_context("fork")
+    hear, tell = fork.Pipe(duplex=False)
+    processes = []
+
+    def start(role: Any, *args: Any) -> None:
+        processes.append(fork.Process(target=role, args=args, daemon=True))
+        processes[-1].start()
+
+    def heard() -> Any:
+        if not hear.poll(seconds + PATIENCE):
+            raise RuntimeError(f"tf.data service ({form}) did not start, or delivers nothing")
+        return hear.recv()
+
+    try:
+        start(dispatcher, workers, tell)
+        target = heard()
+        for _ in range(workers):
+            start(worker, target)
+        heard()
+        start(consume, target, form, size, seconds, tell)
+        rate, cpu = heard()
+        return rate, cpu
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+if __name__ == "__main__":
+    SIZE, WORKERS, SECONDS = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    print(json.dumps({form: measure(form, SIZE, WORKERS, SECONDS) for form in FORMS}))

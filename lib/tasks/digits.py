@@ -1,0 +1,211 @@
+"""Handwritten digits: which one is it? MNIST, or any IDX files of small grey images laid out so.
+
+    DIR/train-images-idx3-ubyte, train-labels-idx1-ubyte     training images and their labels
+    DIR/val-images-idx3-ubyte, val-labels-idx1-ubyte         validation images   (optional)
+
+- Each may be gzipped (`.gz`). DIR is `train` in the links folder, or else the links folder itself.
+- Without a validation set, a share of the training images is held out: `held_out` of them, drawn
+  by `held_out_seed`; the same ones on every host and in every run.
+- A record is an image of the file, named `train-images-idx3-ubyte/00042`. The fingerprint has the
+  labels and the number of images; two files that differ in pixels alone are not told apart.
+- Training images are turned, zoomed and shifted (`affine`), each by an amount of its own, uniform
+  over the range that the parameters name; validation images are as they are. No mirroring: it
+  makes other digits.
+- A plain file is mapped into memory once for all generators of a host; a gzipped one takes as much
+  memory in each as it has pixels (MNIST: 47 MB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from lib.errors import DataError
+from lib.tasks import idx
+from lib.tasks.affine import MAX_ANGLE, MAX_SHIFT, MAX_SIDE, MAX_ZOOM, Affine
+from lib.tasks.base import TRAIN, VAL, ArraySpec, BlockTask, DataSet, Draws, Record
+
+IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
+MOVES = 4  # numbers that a sample draws: angle, zoom, to the right, down
+
+
+class DigitsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the digits task can be told."""
+
+    side: Annotated[
+        int, Meta(ge=8, le=MAX_SIDE, description="Width and height of the images, in pixels.")
+    ] = 28
+    held_out: Annotated[
+        float,
+        Meta(ge=0, le=0.9, description="Share held out for validation where no files are for it."),
+    ] = 0.1
+    held_out_seed: Annotated[
+        int, Meta(ge=0, le=2**32 - 1, description="Which images those are.")
+    ] = 0
+    rotation: Annotated[
+        float, Meta(ge=0, le=MAX_ANGLE, description="Training images turn by so many degrees.")
+    ] = 10.0
+    zoom: Annotated[
+        float, Meta(ge=0, le=MAX_ZOOM, description="They grow or shrink by up to this share.")
+    ] = 0.1
+    shift: Annotated[
+        float, Meta(ge=0, le=MAX_SHIFT, description="They move by up to this share of a side.")
+    ] = 0.1
+
+
+class _Split(msgspec.Struct, frozen=True, eq=False):
+    """file: name of the images' file; images, labels: all of it; rows: (n,), of the records."""
+
+    file: str
+    images: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+
+    def only(self, rows: np.ndarray) -> _Split:
+        """Those of `rows` alone, sorted as records are: by label, then as they come in the file."""
+        rows = np.sort(rows)
+        order = np.argsort(self.labels[rows], kind="stable")
+        return _Split(self.file, self.images, self.labels, rows[order])
+
+    def records(self) -> tuple[Record, ...]:
+        size, prefix = self.images.strides[0], self.file + "/"
+        pairs = zip(self.rows.tolist(), self.labels[self.rows].tolist(), strict=True)
+        return tuple(Record(f"{prefix}{row:05}", size, label) for row, label in pairs)
+
+
+class DigitsTask(BlockTask):
+    """See the module's docstring. Holds the images of the folder that it scanned last."""
+
+    name = "digits"
+    Params = DigitsParams
+    params: DigitsParams
+
+    def __init__(self, params: DigitsParams) -> None:
+        super().__init__(params)
+        self._affine = Affine(params.side)
+        self._splits: dict[str, _Split] = {}
+
+    def arrays(self) -> tuple[ArraySpec, ...]:
+        side = self.params.side
+        return ArraySpec("image", "uint8", (side, side, 1)), ArraySpec("label", "int32", ())
+
+    def scan(self, links: Path) -> DataSet:
+        folder = _folder(links)
+        train, val = self._load(folder, TRAIN), self._load(folder, VAL)
+        if train is None:
+            raise DataError(
+                f"there is no train-{IMAGES} in {folder}, nor train-{IMAGES}.gz: put MNIST's files "
+                f"there, or point to them with `ln -sfn /path/to/mnist {links / TRAIN}`"
+            )
+        if val is None:
+            rng = np.random.Generator(np.random.Philox(self.params.held_out_seed))
+            rows = rng.permutation(train.rows)
+            count = round(self.params.held_out * len(rows))
+            train, val = train.only(rows[count:]), train.only(rows[:count])
+        if not len(train.rows):
+            raise DataError(f"train-{IMAGES} in {folder} holds no images to train on")
+        self._splits = {TRAIN: train, VAL: val}
+        classes = 1 + max(int(each.labels.max(initial=0)) for each in self._splits.values())
+        return DataSet(
+            tuple(str(label) for label in range(classes)),
+            {split: each.records() for split, each in self._splits.items()},
+        )
+
+    def _load(self, folder: Path, name: str) -> _Split | None:
+        """A pair of files; None where there is none. Raises DataError."""
+        images, labels = (idx.find(folder, f"{name}-{kind}") for kind in (IMAGES, LABELS))
+        if images is None and labels is None:
+            return None
+        if images is None or labels is None:
+            there, missing = (images, LABELS) if images else (labels, IMAGES)
+            raise DataError(
+                f"{there} is there without {name}-{missing} (or .gz) beside it: images and labels "
+                "belong together; copy both"
+            )
+        pixels, side = idx.load(images, idx.IMAGES), self.params.side
+        _, height, width = pixels.shape
+        if (height, width) != (side, side):
+            fits = height == width and 8 <= width <= MAX_SIDE
+            raise DataError(
+                f"{images} holds images of {width} x {height} pixels, not of {side} x {side}"
+                + (f": give --side {width}" if fits else "")
+            )
+        values = idx.load(labels, idx.LABELS).astype(np.int64)
+        if len(values) != len(pixels):
+            raise DataError(
+                f"{labels} holds {len(values):,} labels, and {images.name} {len(pixels):,} images: "
+                "they are not of the same set"
+            )
+        rows = np.arange(len(values))
+        return _Split(f"{name}-{IMAGES}", pixels, values, rows).only(rows)
+
+    def read(self, links: Path, record: Record) -> bytes:
+        name, _, row = record.path.rpartition("/")
+        split = next(each for each in self._splits.values() if each.file == name)
+        return bytes(split.images[int(row)])
+
+    def decode(self, data: bytes, record: Record) -> np.ndarray:
+        return np.frombuffer(data, np.uint8).reshape(self.params.side, self.params.side)
+
+    def sample(
+        self,
+        item: np.ndarray,
+        record: Record,
+        split: str,
+        patch: int,
+        rng: np.random.Generator,
+    ) -> Mapping[str, Any]:
+        image = self._moved(item[np.newaxis], split, lambda count: rng.random((1, count)))
+        return {"image": image[0], "label": np.int32(record.label)}
+
+    def block(
+        self, links: Path, split: str, records: np.ndarray, draws: Draws
+    ) -> Mapping[str, np.ndarray]:
+        known = self._splits[split]
+        rows = known.rows[records]
+        return {
+            "image": self._moved(known.images[rows], split, draws),
+            "label": known.labels[rows].astype(np.int32),
+        }
+
+    def _moved(self, images: np.ndarray, split: str, draws: Draws) -> np.ndarray:
+        """(n, side, side, 1) uint8: as `fit` gets them."""
+        params = self.params
+        if split == TRAIN and (params.rotation or params.zoom or params.shift):
+            spread = 2 * draws(MOVES) - 1
+            images = self._affine.warp(
+                images,
+                angle=params.rotation * spread[:, 0],
+                zoom=1 + params.zoom * spread[:, 1],
+                shift=params.shift * spread[:, 2:4],
+            )
+        return images[..., np.newaxis]
+
+    def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
+        return batch["image"], batch["label"]
+
+    def caption(self, batch: Mapping[str, np.ndarray], i: int, classes: tuple[str, ...]) -> str:
+        return classes[int(batch["label"][i])]
+
+
+def _folder(links: Path) -> Path:
+    """Where the files are: `train` in the links folder, or the folder itself."""
+    inside = links / TRAIN
+    if inside.is_symlink() and not inside.exists():
+        raise DataError(
+            f"{inside} is a dangling link: its target {inside.readlink()} is not on this host; "
+            f"point it to the folder of IDX files with `ln -sfn /path/to/mnist {inside}`"
+        )
+    if inside.is_dir():
+        return inside
+    if not links.is_dir():
+        raise DataError(
+            f"the links folder {links} does not exist: make it with "
+            f"`mkdir -p {links} && ln -sfn /path/to/mnist {inside}`"
+        )
+    return links

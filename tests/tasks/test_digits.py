@@ -1,0 +1,127 @@
+"""Digits: what is found, what is drawn, and what is said where files are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.errors import DataError
+from lib.plan.order import patch_draws, patch_rng
+from lib.tasks import create
+from lib.tasks.base import TRAIN, VAL
+from lib.tasks.digits import DigitsParams, DigitsTask
+from tests.tasks.idx_files import write_digits, write_idx
+
+MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
+
+
+def digits(**params: float) -> DigitsTask:
+    return DigitsTask(DigitsParams(**params))  # type: ignore[arg-type]
+
+
+def drawn(task: DigitsTask, split: str, records: np.ndarray) -> dict[str, np.ndarray]:
+    visits = np.arange(len(records))
+    draws = patch_draws(1, split, 0, visits, records, np.zeros_like(visits))
+    return dict(task.block(Path(), split, records, draws))
+
+
+def test_a_share_is_held_out_the_same_one_everywhere(tmp_path: Path) -> None:
+    write_digits(tmp_path / "plain", 100)
+    write_digits(tmp_path / "zipped" / "train", 100, end=".gz")
+    plain, zipped = digits().scan(tmp_path / "plain"), digits().scan(tmp_path / "zipped")
+    assert plain == zipped and plain.fingerprint() == zipped.fingerprint()
+    assert plain.classes == tuple("0123456789")
+    assert [len(plain.splits[split]) for split in (TRAIN, VAL)] == [90, 10]
+    paths = [record.path for records in plain.splits.values() for record in records]
+    assert sorted(paths) == [f"train-images-idx3-ubyte/{row:05}" for row in range(100)]
+    other = digits(held_out_seed=1).scan(tmp_path / "plain")
+    assert other.splits[VAL] != plain.splits[VAL] and len(other.splits[VAL]) == 10
+    assert not digits(held_out=0).scan(tmp_path / "plain").splits[VAL]
+    for records in plain.splits.values():
+        assert list(records) == sorted(records, key=lambda record: (record.label, record.path))
+
+
+def test_a_validation_set_of_its_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    write_digits(tmp_path, 40)
+    write_digits(tmp_path, 20, name="val", end=".gz")
+    task = digits()
+    data = task.scan(tmp_path)
+    assert [len(data.splits[split]) for split in (TRAIN, VAL)] == [40, 20]
+    made = drawn(task, VAL, np.arange(20))
+    assert (made["image"].reshape(20, -1).min(axis=1) // 25 == made["label"]).all()
+
+
+def test_a_block_is_what_sample_makes_one_by_one(tmp_path: Path) -> None:
+    task = digits(rotation=30, zoom=0.3, shift=0.2)
+    data = task.scan(write_digits(tmp_path, 200))
+    for split in (TRAIN, VAL):
+        records = np.random.default_rng(0).permutation(len(data.splits[split]))
+        made = drawn(task, split, records)
+        for visit, number in enumerate(records.tolist()):
+            record = data.splits[split][number]
+            item = task.decode(task.read(tmp_path, record), record)
+            rng = patch_rng(1, split, 0, visit, number, 0)
+            sample = task.sample(item, record, split, 0, rng)
+            np.testing.assert_array_equal(sample["image"], made["image"][visit])
+            assert sample["label"] == made["label"][visit] == record.label
+
+
+def test_training_images_move_and_validation_images_stay(tmp_path: Path) -> None:
+    write_digits(tmp_path, 100)
+    for split, params, moves in (
+        (TRAIN, {}, True),
+        (VAL, {}, False),
+        (TRAIN, {"rotation": 0, "zoom": 0, "shift": 0}, False),
+        (TRAIN, {"rotation": 0, "zoom": 0}, True),
+    ):
+        task = digits(**params)
+        data = task.scan(tmp_path)
+        records = np.arange(len(data.splits[split]))
+        found = [task.read(tmp_path, record) for record in data.splits[split]]
+        images = np.frombuffer(b"".join(found), np.uint8).reshape(-1, 28, 28, 1)
+        assert (drawn(task, split, records)["image"] != images).any() == moves
+
+
+def test_the_samples_are_what_the_specs_say(tmp_path: Path) -> None:
+    task = digits()
+    task.scan(write_digits(tmp_path))
+    made = drawn(task, TRAIN, np.arange(5))
+    for spec in task.arrays():
+        assert made[spec.name].shape == (5, *spec.shape)
+        assert made[spec.name].dtype == spec.dtype
+    assert task.caption(made, 0, tuple("abcdefghij")) == "a"
+    assert task.model_needs() == {"patch": (28, 28, 1)}
+    assert task.to_fit(made) == (made["image"], made["label"])
+
+
+def test_what_is_missing_or_does_not_go_together(tmp_path: Path) -> None:
+    def message(**params: float) -> str:
+        with pytest.raises(DataError) as raised:
+            digits(**params).scan(tmp_path / "links")
+        return str(raised.value)
+
+    assert "does not exist" in message() and "ln -sfn /path/to/mnist" in message()
+    links = tmp_path / "links"
+    links.mkdir()
+    assert "there is no train-images-idx3-ubyte" in message()
+    (links / "train").symlink_to("/nowhere")
+    assert "dangling link: its target /nowhere" in message()
+    (links / "train").unlink()
+    write_digits(links, 30)
+    assert "images of 28 x 28 pixels, not of 32 x 32: give --side 28" in message(side=32)
+    write_idx(links / "train-labels-idx1-ubyte", np.arange(29) % 10)
+    assert "29 labels, and train-images-idx3-ubyte 30 images" in message()
+    (links / "train-labels-idx1-ubyte").unlink()
+    assert "without train-labels-idx1-ubyte (or .gz) beside it" in message()
+    write_digits(links, 0)
+    assert "holds no images" in message()
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason=f"no MNIST at {MNIST}")
+def test_mnist_itself() -> None:
+    data = create("digits", {}).scan(MNIST)
+    assert [len(data.splits[split]) for split in (TRAIN, VAL)] == [54_000, 6_000]
+    assert sum(map(sum, data.counts().values())) == 60_000
+    assert data.counts()[TRAIN][1] + data.counts()[VAL][1] == 6_742  # ones, as published
