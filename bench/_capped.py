@@ -35,7 +35,7 @@ from lib.wire.transport import TrainerSockets
 RECORDS = tuple(Record(f"{n}", 0, 0) for n in range(1000))
 DATA = DataSet(("any",), {"train": RECORDS})
 LEASE_BYTES, BUDGET = 2 * 2**20, 256 * 2**20
-HASHED = 8  # leases
+HASHED = 64  # samples
 
 
 def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: float) -> None:
@@ -54,13 +54,14 @@ def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: 
     sockets = TrainerSockets(endpoint, 0, LEASE_BYTES + patches.nbytes, MAX_CONTROL_BYTES)
     dispatcher = Dispatcher(sockets, Exchange(sockets, job, specs, leases, own_data=DATA))
     dispatcher.start()
-    digest, taken, began, cpu = hashlib.sha256(), 0, 0.0, 0.0
+    digest, hashed, taken, began, cpu = hashlib.sha256(), 0, 0, 0.0, 0.0
     started = time.perf_counter()
     try:
-        for number, delivery in enumerate(dispatcher.deliveries()):
-            if number < HASHED:  # the same visits first, whatever the mode
-                for row in delivery.arrays[0][:1]:
-                    digest.update(row.tobytes())
+        for delivery in dispatcher.deliveries():
+            if hashed < HASHED:  # the same samples, however the leases were cut
+                rows = delivery.arrays[0][: HASHED - hashed]
+                digest.update(rows.tobytes())
+                hashed += len(rows)
             dispatcher.handed(delivery.lease)
             now = time.perf_counter()
             if not began and now - started > warm:

@@ -1,6 +1,7 @@
-"""What `--compress` gains on a link slower than the machines, and that auto loses nothing elsewhere.
+"""What `--compress` gains on a slow link, and that auto loses nothing on a fast one.
 
     python -m bench compress [--rates 1gbit,100mbit,uncapped] [--rounds N] [--seconds S]
+    python -m bench compress --methods [NAME …]    what else was tried: ratios and speeds, one core
 
 Real patches of real photos, made before by the camera task with its defaults, go from generators on
 one test host to a consumer on another (network namespaces; root is needed) over a link that `tc
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from bench._methods import compare
 from lib.errors import BadRecord, DataError
 from lib.tasks.base import TRAIN
 from lib.tasks.camera import CameraParams, CameraTask
@@ -43,7 +45,10 @@ def run(args: list[str]) -> dict[str, Any]:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--warm", type=float, default=5.0)
     parser.add_argument("--links", type=Path, default=PHOTOS, help="folder that holds train/")
+    parser.add_argument("--methods", nargs="*", metavar="NAME", help="compare these, or all")
     options = parser.parse_args(args)
+    if options.methods is not None:
+        return _compare(options)
     if reason := why_not():
         raise DataError(f"bench compress caps links between test hosts: {reason}")
     rates = options.rates.split(",")
@@ -58,6 +63,16 @@ def run(args: list[str]) -> dict[str, Any]:
                 for mode in (*MODES[first:], *MODES[:first]):
                     measured[rate, mode].append(_measure(rate, mode, file, options))
     return _result(rates, measured, patches)
+
+
+def _compare(options: argparse.Namespace) -> dict[str, Any]:
+    figures: dict[str, float] = {}
+    ratios: dict[str, float] = {}
+    patches = real_patches(options.links, options.px)
+    for name, ratio, packed, unpacked in compare(patches, options.methods):
+        ratios[name] = ratio
+        figures |= {f"pack_mb_s_{name}": packed, f"unpack_mb_s_{name}": unpacked}
+    return {"bench": "compress", "ratios": ratios, "figures": figures}
 
 
 def real_patches(links: Path, px: int) -> np.ndarray:
