@@ -1,10 +1,12 @@
 """One side of `bench compress`: a fleet with ready-made real patches, and a consumer of its leases.
 
     python -m bench._capped consume ADDRESS MODE PATCHES.npy WARM SECONDS    prints a line of JSON
-    python -m bench._capped generate ADDRESS PATCHES.npy                     until it is over
+    python -m bench._capped generate ADDRESS PATCHES.npy HOW                 until it is over
 
 The generator is the real `Worker`; only its maker hands out patches that were made before, so that
-what is measured is the link, the packing, and the trainer's unpacking in exact order.
+what is measured is the link, the packing and the unpacking, in exact order. HOW: "here", or
+"elsewhere": each lease is then packed once and sent again and again, as from hosts with cores of
+their own, while here all hosts share those of one machine.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from lib.tasks.base import ArraySpec, DataSet, Record
 from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.roster import Reference
+from lib.wire import packing
 from lib.wire.endpoint import parse
 from lib.wire.protocol import MAX_CONTROL_BYTES, Grant, Stages
 from lib.wire.transport import TrainerSockets
@@ -85,7 +88,8 @@ def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: 
 class Ready:
     """Stands in for `Maker`: visit n is patch n, modulo their number."""
 
-    patches: np.ndarray
+    patches: np.ndarray  # again and again, so that any run of them is a view
+    period: int
 
     def __init__(self, *_: object) -> None:
         self.specs = (ArraySpec("image", "uint8", self.patches.shape[1:]),)
@@ -98,12 +102,21 @@ class Ready:
 
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         control.pause()
-        count, first = len(grant.records), grant.first % len(self.patches)
-        if first + count <= len(self.patches):
-            array = self.patches[first : first + count]
-        else:
-            array = self.patches[np.arange(first, first + count) % len(self.patches)]
-        return Made(self.specs, [array], [], Stages())
+        count, first = len(grant.records), grant.first % self.period
+        return Made(self.specs, [self.patches[first : first + count]], [], Stages())
+
+
+class PackedOnce:
+    """Stands in for `packing.pack`: runs of the same patches are packed once."""
+
+    def __init__(self) -> None:
+        self._pack, self._packed = packing.pack, dict[tuple[int, int], bytes]()
+
+    def __call__(self, array: np.ndarray) -> bytes:
+        key = array.ctypes.data, len(array)
+        if key not in self._packed:
+            self._packed[key] = self._pack(array)
+        return self._packed[key]
 
 
 class ReadyWorker(worker.Worker):
@@ -117,7 +130,12 @@ def main(argv: list[str]) -> None:
         mode, file, warm, seconds = rest
         consume(address, mode, np.load(file), float(warm), float(seconds))
         return
-    Ready.patches = np.load(rest[0])
+    file, how = rest
+    patches = np.load(file)
+    Ready.period = len(patches)
+    Ready.patches = np.concatenate([patches] * (2 + LEASE_BYTES // patches.nbytes))
+    if how == "elsewhere":
+        packing.pack = PackedOnce()  # type: ignore[assignment]
     worker.Maker = Ready  # type: ignore[misc,assignment]
     ReadyWorker(parse(address), Path()).run()
 

@@ -20,11 +20,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def links(tmp_path: Path) -> Path:
-    folder = tmp_path / "train" / "alpha"
-    folder.mkdir(parents=True)
     soft = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     photo = np.ascontiguousarray(soft.repeat(20, axis=0).repeat(20, axis=1))
-    (folder / "1.jpg").write_bytes(simplejpeg.encode_jpeg(photo, quality=90))
+    for name in ("alpha", "beta"):
+        folder = tmp_path / "train" / name
+        folder.mkdir(parents=True)
+        (folder / "1.jpg").write_bytes(simplejpeg.encode_jpeg(photo, quality=90))
     return tmp_path
 
 
@@ -43,7 +44,8 @@ def test_compress(links: Path) -> None:
     small = ("--px", 64, "--rounds", 1, "--seconds", 0.3, "--warm", 0.3)
     result = bench("--links", links, "--rates", "100mbit,uncapped", *small)
     rates = ("100mbit", "uncapped")
-    named = {f"{mode}_vs_none_{rate}" for mode in ("compress", "auto") for rate in rates}
+    modes = ("compress", "compress_elsewhere", "auto")
+    named = {f"{mode}_vs_none_{rate}" for mode in modes for rate in rates}
     assert result["ratios"].keys() == named
     assert min(result["ratios"].values()) > 0
     assert result["figures"]["patches_per_second_zstd_100mbit"] > 0
