@@ -78,11 +78,13 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def real_patches(links: Path, px: int) -> np.ndarray:
-    """PATCHES training patches, PER_PHOTO a photo. Raises DataError."""
+    """PATCHES training patches, PER_PHOTO of each of the first photos. Raises DataError."""
     task = CameraTask(CameraParams(patch=px))
     records = task.scan(links).splits[TRAIN]
     found: list[np.ndarray] = []
-    for number, record in enumerate(records[:: max(1, len(records) * PER_PHOTO // PATCHES // 2)]):
+    for number, record in enumerate(records):
+        if len(found) >= PATCHES:
+            break
         try:
             photo = task.decode(task.read(links, record), record)
         except BadRecord:
