@@ -76,6 +76,7 @@ class Load(msgspec.Struct, frozen=True):
     trains: bool = True  # there is a model
     link: str = ""  # the interface that samples come in by, as far as known
     link_bytes: float = 0.0  # bytes/s that it is made for; 0: not known
+    packs: bool = False  # samples may come compressed already
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -241,10 +242,11 @@ def _network(view: _View) -> str:
     some = len(held) < len(load.hosts)
     where = f"from {_names(list(held))}" if some else f"on {load.link or 'the link to here'}"
     made = f", made for {load.link_bytes / 1e6:,.0f}" if load.link_bytes and not some else ""
+    helps = "A faster link helps" if load.packs else "A faster link or --compress auto helps"
     return (
         f"The network is the limit: {rate:,.1f} MB/s {where}{made}; generators there wait "
-        f"{worst.share(worst.sending):.0%} of the time for it. A faster link or --compress auto "
-        "helps, more generators behind it will not."
+        f"{worst.share(worst.sending):.0%} of the time for it. {helps}, more generators behind it "
+        "will not."
     )
 
 

@@ -41,6 +41,7 @@ def load(feed: Feed, exchange: Exchange, address: str, now: float, *, trains: bo
         trains=trains,
         link=link,
         link_bytes=made_for(link) if link else 0.0,
+        packs=exchange.job.compress != "none",
     )
 
 

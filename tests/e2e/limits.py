@@ -27,7 +27,7 @@ def slower(function, seconds):
 def camera(module):
     task = module.CameraTask
     task.read = slower(task.read, SECONDS["read"])
-    task.decode = slower(task.decode, SECONDS["decode"])
+    task.decode_for = slower(task.decode_for, SECONDS["decode"])
 
 
 def feed(module):

@@ -48,6 +48,7 @@ COVERED = {
     "python -m bench transport",
     "python -m bench order",
     "python -m bench generate",
+    "python -m bench compress",  # shorter in tests/bench/test_compress.py
     "python -m bench chaos --minutes 10 --seed 1",  # shorter in tests/faults/test_benches.py
     "python -m bench soak --minutes 10",
 }

@@ -106,11 +106,15 @@ class Host:
         """Each packet, either way, is lost with a probability of `share`."""
         self._drop("-m", "statistic", "--mode", "random", "--probability", share)
 
-    def slow_link(self, rate: str) -> None:
-        """What the host sends goes out at `rate`, as tc writes it: 1mbit."""
+    def slow_link(self, rate: str, burst: str = "32kbit", latency: str = "400ms") -> None:
+        """What the host sends goes out at `rate`, as tc writes it: 1mbit.
+
+        burst: at a gigabit it must be about a megabyte, or the rate is not reached.
+        latency: how long a packet may wait in the queue before it is dropped.
+        """
         queue = (*self.inside, "tc", "qdisc")
         self._undo.append((*queue, "delete", "dev", "eth0", "root"))
-        bucket = ("tbf", "rate", rate, "burst", "32kbit", "latency", "400ms")
+        bucket = ("tbf", "rate", rate, "burst", burst, "latency", latency)
         _run(*queue, "add", "dev", "eth0", "root", *bucket)
 
     def heal(self) -> None:

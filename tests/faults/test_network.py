@@ -61,6 +61,26 @@ def test_a_slow_link(field: Fields, calm: list[str]) -> None:
     assert rows[slow.pid] < rows[quick.pid]
 
 
+@pytest.mark.parametrize("compress", ["none", "zstd", "auto"])
+def test_a_link_that_is_the_limit_is_named_and_compressing_changes_no_pixel(
+    field: Fields, calm: list[str], compress: str
+) -> None:
+    run = field("cpu-a")
+    assert run.lab is not None
+    run.sink("--compress", compress)
+    run.lab["cpu-a"].slow_link("20mbit")
+    run.working(run.generator(run.lab["cpu-a"]))
+    told = run.finish(calm)
+    assert told["advice_figures"]["limit"] == "network", told["advice"]
+    assert "MB/s on eth0" in told["advice"]
+    (row,) = told["generators"]
+    if compress == "none":
+        assert row["bytes_on_the_wire"] == row["bytes"]
+        assert 1.5e6 < told["advice_figures"]["bytes_per_second"] < 2.6e6
+    else:
+        assert row["bytes_on_the_wire"] < row["bytes"]
+
+
 def test_clocks_that_are_hours_off(field: Fields, calm: list[str]) -> None:
     """One generator's clocks, wall and monotonic, are ten hours ahead of the rest of the fleet."""
     run = field("cpu-a", clocks={"cpu-a": 36_000})

@@ -64,6 +64,9 @@ def test_the_sentences() -> None:
     link = advise(window(6, 100, 5000, sending=0.6))
     assert link.limit is Limit.NETWORK
     assert link.sentence.startswith("The network is the limit: 0.2 MB/s on eth0;")
+    assert "A faster link or --compress auto helps" in link.sentence
+    packed = msgspec.structs.replace(window(6, 100, 5000, sending=0.6), packs=True)
+    assert "A faster link helps, more generators" in advise(packed).sentence
     disk = advise(window(6, 100, 5000, reading=0.8))
     assert disk.limit is Limit.READING
     assert disk.sentence.startswith("Reading is the limit on cpu-a (80% of the time there waits")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import zstandard
 
 from lib.wire import protocol as wire
 from tests.rig import Rig, Stranger, assert_clean, until
@@ -71,6 +72,34 @@ def test_what_a_generator_sits_on_is_made_by_another_and_its_late_result_is_drop
     until(lambda: faults["duplicate"] == 1)
     assert not faults["protocol_errors"]
     stranger.sockets.close()
+
+
+def test_a_packed_lease_that_lies_costs_a_counter_and_is_made_by_another(
+    rig: Callable[..., Rig],
+) -> None:
+    one = rig()
+    stranger = Stranger(one)
+    stranger.joins(one.task.scan(one.links))
+    granted = stranger.hears()
+    assert isinstance(granted, wire.Lease)
+    grant, faults = granted.grants[0], one.dispatcher.exchange.faults
+    specs = one.task.arrays()
+    rows = len(grant.records) * one.dispatcher.exchange.job.patches["train"]
+    whole = [zstandard.compress(bytes(rows * spec.nbytes)) for spec in specs]
+    bomb = zstandard.compress(bytes(2**28))
+    lies = [[bomb, whole[1]], [whole[0][:-1], whole[1]], [whole[0], whole[1] + b"x"], whole[:1]]
+    for number, frames in enumerate(lies, 1):
+        data = wire.Data(
+            run="run", generator="stranger", lease=grant.lease, fence=grant.fence,
+            first=grant.first, count=len(grant.records), arrays=specs, stages=wire.Stages(),
+            packed=("zstd",) * len(specs),
+        )  # fmt: skip
+        views = [memoryview(frame) for frame in frames]
+        until(lambda d=data, v=views: stranger.sockets.push(wire.encode(d), v, 0.1))  # type: ignore[misc]
+        until(lambda n=number: faults["protocol_errors"] == n)  # type: ignore[misc]
+    stranger.sockets.close()
+    one.worker()
+    assert_clean(one.drained())
 
 
 def test_waiting_says_for_what(rig: Callable[..., Rig]) -> None:

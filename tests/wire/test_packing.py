@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import struct
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +96,74 @@ def test_a_frame_that_lies_is_a_protocol_error_and_takes_no_memory(frame: bytes)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def block(content: bytes, *, last: bool = True) -> bytes:
+    return struct.pack("<I", len(content) << 3 | last)[:3] + content
+
+
+def repeated(count: int, *, last: bool = True) -> bytes:
+    """A block of four bytes that comes to `count`."""
+    return struct.pack("<I", count << 3 | 1 << 1 | last)[:3] + b"\0"
+
+
+def told(window: int, size: int, flags: int = 0, more: bytes = b"") -> bytes:
+    """The head of a frame that wants a window of 2**`window` bytes and says it holds `size`."""
+    if size < 2**32:
+        return b"\x28\xb5\x2f\xfd" + bytes([2 << 6 | flags, window - 10 << 3]) + more + (
+            struct.pack("<I", size)
+        )  # fmt: skip
+    return b"\x28\xb5\x2f\xfd" + bytes([3 << 6, window - 10 << 3]) + struct.pack("<Q", size)
+
+
+LIES = {
+    "a window of 2 GiB, and cut off": told(31, 96) + block(bytes(96))[:50],
+    "a window of 2 TiB, and cut off": told(41, 96) + block(bytes(96))[:50],
+    "a window of 128 MiB, and cut off": told(27, 96) + block(bytes(96))[:50],
+    "a usual window, and cut off": told(10, 96) + block(bytes(96))[:50],
+    "a first block and no other": told(31, 96) + block(bytes(10), last=False),
+    "more than it says": told(31, 96) + repeated(2**17, last=False) + repeated(2**17),
+    "much more": told(31, 96) + repeated(2**17, last=False) * 10_000 + repeated(1),
+    "less than it says": told(31, 96) + block(bytes(10)),
+    "2**64 - 1 bytes": told(31, 2**64 - 1) + block(bytes(96)),
+    "2**64 - 2 bytes": told(31, 2**64 - 2) + block(bytes(96)),
+    "2**63 bytes": told(31, 2**63) + block(bytes(96)),
+    "a dictionary": told(31, 96, 1, b"\7") + block(bytes(96)),
+    "a wrong checksum": told(10, 96, 4) + block(bytes(96)) + b"abcd",
+    "nothing, in a frame to be skipped": b"\x50\x2a\x4d\x18" + struct.pack("<I", 96) + bytes(96),
+    "a frame to be skipped behind it": WHOLE + b"\x50\x2a\x4d\x18" + struct.pack("<I", 0),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_frame_made_by_hand_is_a_protocol_error(name: str) -> None:
+    with pytest.raises(ProtocolError, match="image: a packed frame"):
+        packing.unpack(LIES[name], SPEC, 2, 96)
+
+
+def test_no_lie_takes_memory_outside_pythons_sight_either() -> None:
+    """In a process that may have 32 MiB more than it has, and hears of it where that was too
+    little; a window that is only large is no lie, and costs none."""
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", "from tests.wire import test_packing as t; t.with_little()"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{len(LIES)} refused\n"
+
+
+def with_little() -> None:
+    packing.unpack(WHOLE, SPEC, 2, 96)  # all that is loaded late is there
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 32 * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    refused = 0
+    for frame in LIES.values():
+        try:
+            packing.unpack(frame, SPEC, 2, 96)
+        except ProtocolError as error:
+            refused += "llocation" not in str(error)
+    packing.unpack(told(31, 96) + block(bytes(96)), SPEC, 2, 96)
+    print(f"{refused} refused")
 
 
 def header(**more: object) -> wire.Data:
