@@ -6,13 +6,10 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
-import numpy as np
 import pytest
-import simplejpeg
 
 from tests.e2e.processes import LONG, ROOT, WARNINGS, Script, Starter, free_port
 from tests.tasks.idx_files import write_digits
@@ -35,6 +32,8 @@ RESUME = "python train_zmq.py --resume --out runs/cam1"
 SINK = (
     "python sink_zmq.py --null --task camera --links DIR --epochs 2 --generators 2 --report r.json"
 )
+BENCHES = [path.stem.removeprefix("test_") for path in (ROOT / "tests" / "bench").glob("test_*.py")]
+"""Each is run there, shorter."""
 COVERED = {
     "make demo",
     "make test",
@@ -45,10 +44,7 @@ COVERED = {
     DIGITS,
     *KEYS,
     "python -m cfg",
-    "python -m bench transport",
-    "python -m bench order",
-    "python -m bench generate",
-    "python -m bench compress",  # shorter in tests/bench/test_compress.py
+    *(f"python -m bench {name}" for name in BENCHES),
     "python -m bench chaos --minutes 10 --seed 1",  # shorter in tests/faults/test_benches.py
     "python -m bench soak --minutes 10",
 }
@@ -142,25 +138,6 @@ def test_the_report_on_this_host(start: Starter) -> None:
     report: Script = start(*words("python -m cfg"))
     assert report.finish() in (0, 2)  # 2: this machine has nothing behind its links
     assert "links" in report.output and "train" in report.output
-
-
-@pytest.mark.slow
-def test_bench_transport() -> None:
-    options = ["--seconds", "0.3", "--rounds", "1"]
-    output = run([sys.executable, *words("python -m bench transport"), *options])
-    assert "vs_raw_0.8MB" in output and "vs_raw_8MB" in output
-
-
-@pytest.mark.slow
-def test_bench_generate(tmp_path: Path) -> None:
-    folder = tmp_path / "train"
-    for name in ("alpha", "beta"):
-        (folder / name).mkdir(parents=True)
-        photo = np.random.default_rng(0).integers(0, 256, (1100, 1200, 3), dtype=np.uint8)
-        (folder / name / "1.jpg").write_bytes(simplejpeg.encode_jpeg(photo, quality=90))
-    options = ["--links", str(tmp_path), "--photos", "2"]
-    output = run([sys.executable, *words("python -m bench generate"), *options])
-    assert "vs_one_patch_512_k16" in output
 
 
 @pytest.mark.slow

@@ -38,12 +38,6 @@ def test_chaos() -> None:
     assert figures["recovery_worst_s"] >= figures["recovery_p50_s"] > 0
 
 
-def test_order() -> None:
-    ratios = bench("order", "--seconds", 0.3, "--rounds", 1)["ratios"]
-    assert min(ratios.values()) > 0
-    assert {"exact_vs_arrival", "exact_vs_bare_0.8MB", "exact_vs_bare_8MB"} <= ratios.keys()
-
-
 def test_soak() -> None:
     figures = bench("soak", "--minutes", 0.15)["figures"]
     assert figures["visits_per_second"] > 0
