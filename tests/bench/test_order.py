@@ -14,12 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_order() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "bench",
-        *["order", "--json", "--seconds", "0.3", "--rounds", "1"],
-    ]
+    words = "order --json --seconds 0.3 --rounds 1"
+    command = [sys.executable, "-m", "bench", *words.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     ratios = json.loads(done.stdout.splitlines()[-1])["ratios"]
