@@ -1,4 +1,4 @@
-"""How fast the stream flows now: rates over the last seconds, for people who watch."""
+"""How fast the stream flows: rates over the last seconds, or since they were asked for last."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ class Counted(Protocol):
 
 
 class Recent:
-    """Figures over the last SPAN_SECONDS; `generators()` gives how many are connected."""
+    """Figures over the last `span` seconds; with 0, since the call before.
+
+    `generators()` gives how many are connected.
+    """
 
     def __init__(
         self,
         feed: Counted,
         generators: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
+        span: float = SPAN_SECONDS,
     ) -> None:
         self._feed, self._generators, self._clock = feed, generators, clock
+        self._span = span
         self._marks: deque[tuple[float, int, float]] = deque([self._mark()])
 
     def _mark(self) -> tuple[float, int, float]:
@@ -36,7 +41,7 @@ class Recent:
         """patches_per_second, stall_share (0 to 1), generators."""
         now, samples, waited = self._mark()
         self._marks.append((now, samples, waited))
-        while len(self._marks) > 2 and now - self._marks[0][0] > SPAN_SECONDS:
+        while len(self._marks) > 2 and now - self._marks[0][0] > self._span:
             self._marks.popleft()
         then, samples_then, waited_then = self._marks[0]
         span = max(now - then, 1e-9)

@@ -39,7 +39,7 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
 
     The file is written anew each epoch, atomically: it is small, and a metric that first comes
     in a later epoch (validation every few epochs) then still gets its column. A resumed run keeps
-    the rows of the epochs before it. Raises OutputError.
+    the rows of the epochs before it. `figures` are those since its last call. Raises OutputError.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._began = self._clock()
+        self.figures()  # the next ones are of this epoch
         if self.rows is None:
             self.rows = _rows_before(epoch, self.path)
 
@@ -195,6 +196,7 @@ class Advising(keras.callbacks.Callback):  # type: ignore[misc]
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """Live progress of training and validation; use it with `fit(…, verbose=0)`.
 
+    figures: those of now. over_epoch: those since its last call.
     validation_steps: batches of the validation split, when known.
     done_before: batches of the first epoch that an earlier process has trained on.
     Call `close` in a `finally`, so that Ctrl-C leaves a clean line.
@@ -208,9 +210,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         live: Live | None = None,
         validation_steps: int | None = None,
         done_before: int = 0,
+        over_epoch: Figures | None = None,
     ) -> None:
         super().__init__()
         self.figures = figures
+        self._over_epoch = over_epoch or figures
         self.live = live if live is not None else Live()
         self.validation_steps = validation_steps
         self._done_before = done_before
@@ -223,6 +227,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._epoch = f"epoch {epoch + 1}/{self.params['epochs']}"
         self._began = time.monotonic()
+        self._over_epoch()
         self._enter("train", self._epoch, self.params.get("steps"))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -243,7 +248,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._leave()
         seconds = time.monotonic() - self._began
-        facts = f"{_metrics(logs or {})}, {console.fleet(self.figures())}, {seconds:.0f} s"
+        facts = f"{_metrics(logs or {})}, {console.fleet(self._over_epoch())}, {seconds:.0f} s"
         self.live.end(f"{self._epoch}: {facts}")
         self._epoch, self._done_before = None, 0
 

@@ -19,7 +19,7 @@ from lib import interrupts
 from lib.errors import PushFitError
 from lib.interrupts import interrupted
 from lib.observe import console, sheet
-from lib.observe.metrics import Recent
+from lib.observe.metrics import SPAN_SECONDS, Recent
 from lib.tasks import identity
 from lib.tasks.base import TRAIN, VAL
 from lib.trainer import callbacks, checkpoint, extras, models
@@ -54,7 +54,6 @@ class Fit:
         self.trained = Trained(before, out / LAST)
         self._saved = (self.trained.epoch, self.trained.step) if before else None
         self._resumed_at = list(before.resumed_at) if before else []
-        self.recent = Recent(feed, lambda: stream.dispatcher.exchange.generators)
         self.checkpoints = self._checkpoints(before)
         self.plateau = callbacks.Plateau(
             self.monitor,
@@ -63,10 +62,11 @@ class Fit:
             before=before.waiting if before else None,
         )
         self.progress = callbacks.Progress(
-            self.recent,
+            self._figures(),
             console.Live(style=settings.progress),
             feed.steps(VAL) or None,
             self.trained.step,
+            self._figures(span=0),
         )
         self._callbacks = self._listed()
         if before is not None:
@@ -96,6 +96,10 @@ class Fit:
             return checkpoint.FrequentCheckpoints(interval, *given)
         return checkpoint.Checkpoints(*given)
 
+    def _figures(self, span: float = SPAN_SECONDS) -> Recent:
+        dispatcher = self.stream.dispatcher
+        return Recent(self.stream.feed, lambda: dispatcher.exchange.generators, span=span)
+
     def _listed(self) -> keras.callbacks.CallbackList:
         """One list for every `fit` of the run, with the run's own numbers."""
         stream = self.stream
@@ -103,7 +107,7 @@ class Fit:
         used = [self.trained, self.progress, advising]
         if self.settings.plateau_patience:
             used.append(self.plateau)
-        used.append(callbacks.History(self.out / "history.csv", self.recent))
+        used.append(callbacks.History(self.out / "history.csv", self._figures(span=0)))
         if self.settings.tensorboard:
             used.append(callbacks.tensorboard(self.out / "tensorboard"))
         used.append(self.checkpoints)
