@@ -41,7 +41,7 @@ class Pulse:
         if not self._waiting and now >= self._next_round:
             self._waiting = fleet()
             interval = self.interval(len(self._waiting))
-            self._share = math.ceil(len(self._waiting) * self._tick / interval)
+            self._share = math.ceil(len(self._waiting) * self._tick / max(interval, self._tick))
             self._next_round = now + interval
         told, self._waiting = self._waiting[: self._share], self._waiting[self._share :]
         closed = self._sockets.take_closed()
