@@ -41,7 +41,8 @@ class Pulse:
         if not self._waiting and now >= self._next_round:
             self._waiting = fleet()
             interval = self.interval(len(self._waiting))
-            self._share = math.ceil(len(self._waiting) * self._tick / max(interval, self._tick))
+            part = self._tick / interval if interval > self._tick else 1.0
+            self._share = math.ceil(len(self._waiting) * part)
             self._next_round = now + interval
         told, self._waiting = self._waiting[: self._share], self._waiting[self._share :]
         closed = self._sockets.take_closed()
