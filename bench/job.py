@@ -151,7 +151,7 @@ def rounds(
 def steady(result: dict[str, Any], samples: int) -> dict[str, float]:
     """samples: of the whole job; wall time is as if this side had made as many."""
     times, cpu = result["times"], result["cpu"]
-    mark, last = sorted(map(int, cpu))
+    mark, last = min(map(int, cpu)), max(map(int, cpu))  # one more where a batch too many came
     steadily = (last - mark) * BATCH
     (all0, fit0), (all1, fit1) = cpu[str(mark)], cpu[str(last)]
     rate = steadily / (times[last] - times[mark])
