@@ -66,7 +66,9 @@ def _tf_dataset(feed: Feed, task: Task, split: str, only: int | None) -> Any:
     batches = tf.data.Dataset.from_generator(
         lambda: _pairs(feed, task, split, only), output_signature=signature
     )
-    return batches.prefetch(PREFETCH)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # there is nothing to tune, and its thread costs CPU
+    return batches.prefetch(PREFETCH).with_options(options)
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
