@@ -30,8 +30,8 @@ SAVING = """
         time.sleep(60)
 """
 LISTENING = """
-    say("ready")
     try:
+        say("ready")
         time.sleep(60)
     except KeyboardInterrupt:
         say("raised")
