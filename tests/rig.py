@@ -56,6 +56,7 @@ class Rig:
         self.errors: list[Exception] = []
         self.workers: list[tuple[Worker, threading.Thread]] = []
         self.stopped: list[Worker] = []
+        self.strangers: list[Stranger] = []
         self.epochs = epochs
         job = Job(
             run="run", task="number", params={"side": 4}, seed=7, patches=PATCHES,
@@ -111,6 +112,8 @@ class Rig:
         return feed.audit()
 
     def close(self) -> None:
+        while self.strangers:  # left open by a test that failed, they would fail the next as well
+            self.strangers[-1].close()
         self.dispatcher.close(done=True, reason="the test is over")
         while self.workers:
             worker, thread = self.workers.pop()
@@ -133,6 +136,8 @@ class Stranger:
 
     def __init__(self, rig: Rig, name: str = "stranger", key: GeneratorKey | None = None) -> None:
         self.sockets = GeneratorSockets(rig.address, name, wire.MAX_CONTROL_BYTES, key)
+        self._all = rig.strangers
+        self._all.append(self)
 
     def say(self, frame: bytes) -> None:
         until(lambda: self.sockets.send(frame))
@@ -176,3 +181,7 @@ class Stranger:
         )  # fmt: skip
         self.sockets.open_data(welcome.data_port)
         return welcome
+
+    def close(self) -> None:
+        self._all.remove(self)
+        self.sockets.close()

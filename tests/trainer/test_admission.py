@@ -88,7 +88,7 @@ def test_who_is_not_admitted_gets_nothing_in_and_nothing_out_and_says_why(
     assert heard == []
     kinds = ("refused_keys",) if kind in ("unlisted", "revoked") else ("failed_handshakes",)
     until(lambda: all(faults(guarded)[name] >= 2 for name in kinds))
-    stranger.sockets.close()
+    stranger.close()
     worker.stop()
     guarded.stopped.append(worker)
 
@@ -135,7 +135,7 @@ def test_a_generator_whose_key_is_revoked_is_disconnected_and_gets_nothing_more(
     until(lambda: not guarded.dispatcher.exchange.generators)
     guarded.worker(key=stays)  # makes what the other held
     assert_clean(guarded.drained())
-    stranger.sockets.close()
+    stranger.close()
 
 
 def test_another_key_can_neither_take_over_a_name_nor_send_results_in_it(
@@ -148,6 +148,7 @@ def test_another_key_can_neither_take_over_a_name_nor_send_results_in_it(
     assert isinstance(granted, wire.Lease)
     grant = granted.grants[0]
     forger = Stranger(guarded, "forger", key_of(folder, "forger"))
+    forger.say(wire.encode(wire.Heartbeat(run="run")))  # let in, on this connection too
     forger.sockets.open_data(guarded.sockets.data_port)
     header = wire.Data(
         run="run", generator="victim", lease=grant.lease, fence=grant.fence, first=grant.first,
@@ -158,17 +159,16 @@ def test_another_key_can_neither_take_over_a_name_nor_send_results_in_it(
     until(lambda: forger.sockets.push(wire.encode(header), arrays, 0.1))
     until(lambda: exchange.faults["impostors"] == 1)
     assert exchange.roster.peers["victim"].leases == 0  # a result that fits, but not from there
-    forger.say(wire.encode(wire.Heartbeat(run="run")))  # its other connection ends as well
-    until(lambda: "not admitted" in forger.sockets.trouble())
-    forger.sockets.close()
+    until(lambda: "not admitted" in forger.sockets.trouble())  # its other connection ended as well
+    forger.close()
 
     taker = Stranger(guarded, "victim", key_of(folder, "taker"))
     taker.say(wire.encode(wire.Heartbeat(run="run")))
     until(lambda: exchange.faults["impostors"] == 2)
     assert exchange.roster.peers["victim"].user == "victim"
     assert said(caplog, "it spoke in the name of far (pid 1), whose key is another")
-    taker.sockets.close()
-    victim.sockets.close()
+    taker.close()
+    victim.close()
     guarded.worker(key=key_of(folder, "honest"))
     assert_clean(guarded.drained())
 

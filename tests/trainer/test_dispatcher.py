@@ -232,8 +232,8 @@ def test_one_generators_word_does_not_end_the_run(
         )
     )  # fmt: skip
     until(lambda: one.dispatcher.exchange.faults["refused"] == 1)
-    stranger.sockets.close()
-    other.sockets.close()
+    stranger.close()
+    other.close()
     one.worker()
     assert_clean(one.drained())
     said = f"far (pid 1), lease {grant.lease}: every record of class odd is bad; asking another"
@@ -248,7 +248,7 @@ def test_a_careful_lease_is_announced_record_by_record_and_answered(
     first.joins(one.task.scan(one.links))
     granted = first.hears()
     assert isinstance(granted, wire.Lease) and not granted.grants[0].careful
-    first.sockets.close()  # gone without a goodbye
+    first.close()  # gone without a goodbye
     until(lambda: one.dispatcher.exchange.faults["lease_lost"] > 0)
     second.joins(one.task.scan(one.links))
     again = second.hears()
@@ -260,5 +260,5 @@ def test_a_careful_lease_is_announced_record_by_record_and_answered(
     answer = second.answer()
     assert (answer.lease, answer.record) == (grant.lease, grant.records[0])
     one.worker()
-    second.sockets.close()
+    second.close()
     assert_clean(one.drained())

@@ -137,7 +137,7 @@ def test_a_peer_that_never_reads_loses_its_connection_and_costs_no_memory(one: R
     stranger.joins(one.task.scan(one.links))
     assert isinstance(stranger.hears(), wire.Lease)
     welcomed = wire.encode(one.dispatcher.exchange.roster.peers["known"].hello)  # type: ignore[arg-type]
-    stranger.sockets.close()
+    stranger.close()
     before = psutil.Process().memory_info().rss
     with connect(one.sockets.control_port) as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -223,7 +223,7 @@ def test_a_first_generator_with_senseless_data_is_rejected_and_does_not_end_the_
             wire.encode(wire.Ready(run="run", fingerprint="f", classes=data.classes, counts=counts))
         )
         assert isinstance(stranger.hears(), wire.Reject)
-        stranger.sockets.close()
+        stranger.close()
     works(one)
 
 
@@ -237,7 +237,7 @@ def test_a_generator_in_a_long_decode_stays_and_one_that_is_stopped_is_lost(
     assert isinstance(stranger.hears(), wire.Lease)
     time.sleep(2.5)
     assert one.dispatcher.exchange.generators == 1 and not faults(one)["generators_lost"]
-    stranger.sockets.close()
+    stranger.close()
     until(lambda: faults(one)["generators_lost"] == 1)
     started = time.monotonic()
     with connect(one.sockets.control_port) as mute:  # answers no heartbeat: as if stopped

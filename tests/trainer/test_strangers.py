@@ -35,7 +35,7 @@ def test_garbage_at_either_socket_costs_a_counter(rig: Callable[..., Rig]) -> No
     faults = one.dispatcher.exchange.faults
     until(lambda: faults["foreign_run"] == 1 and faults["unknown"] == 1)
     until(lambda: faults["protocol_errors"] >= 4)
-    stranger.sockets.close()
+    stranger.close()
     one.worker()
     assert_clean(one.drained())
 
@@ -46,7 +46,7 @@ def test_a_listing_that_does_not_unpack_is_answered_with_reset(rig: Callable[...
     data = one.task.scan(one.links)
     stranger.joins(msgspec.structs.replace(data, classes=("x", "y")), listing=b"nonsense")
     assert isinstance(stranger.hears(), wire.Reset)
-    stranger.sockets.close()
+    stranger.close()
     one.worker()
     assert_clean(one.drained())
 
@@ -71,7 +71,7 @@ def test_what_a_generator_sits_on_is_made_by_another_and_its_late_result_is_drop
     until(lambda: stranger.sockets.push(wire.encode(late), arrays, 0.1))
     until(lambda: faults["duplicate"] == 1)
     assert not faults["protocol_errors"]
-    stranger.sockets.close()
+    stranger.close()
 
 
 def test_a_packed_lease_that_lies_costs_a_counter_and_is_made_by_another(
@@ -97,7 +97,7 @@ def test_a_packed_lease_that_lies_costs_a_counter_and_is_made_by_another(
         views = [memoryview(frame) for frame in frames]
         until(lambda d=data, v=views: stranger.sockets.push(wire.encode(d), v, 0.1))  # type: ignore[misc]
         until(lambda n=number: faults["protocol_errors"] == n)  # type: ignore[misc]
-    stranger.sockets.close()
+    stranger.close()
     one.worker()
     assert_clean(one.drained())
 
@@ -113,4 +113,4 @@ def test_waiting_says_for_what(rig: Callable[..., Rig]) -> None:
     until(lambda: "train/odd/001.txt" in one.dispatcher.exchange.explain())
     assert "lease 0 (train epoch 0, visits 0" in one.dispatcher.exchange.explain()
     assert "far (pid 1)" in one.dispatcher.exchange.explain()
-    stranger.sockets.close()
+    stranger.close()
