@@ -79,6 +79,7 @@ def ours(links: Path, px: int, k: int) -> Batches:
         generators=WORKERS,
         patches_per_visit=k,
         batch_size=BATCH,
+        hash=False,  # as in training: no rival hashes its stream
         bind="tcp://127.0.0.1:0",
     )
     with Stream(settings, CameraParams(patch=px), needs_data=True) as stream:
