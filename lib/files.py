@@ -39,9 +39,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except Exception as error:
         cause = _os_error(error)
         if cause is None:
@@ -61,7 +61,7 @@ def remove_leftovers(folder: Path) -> None:
             raise failure("remove", path, error) from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file or a folder to the disk: a rename without it can survive its own contents."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

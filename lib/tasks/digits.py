@@ -1,13 +1,15 @@
-"""Handwritten digits: which one is it? MNIST, or any IDX files of small grey images laid out so.
+"""Handwritten digits: which one is it? MNIST, Kaggle's table, or small grey images laid out so.
 
     DIR/train-images-idx3-ubyte, train-labels-idx1-ubyte     training images and their labels
     DIR/val-images-idx3-ubyte, val-labels-idx1-ubyte         validation images   (optional)
+or  DIR/train.csv, val.csv                                   the same as tables  (see `tables`)
 
 - Each may be gzipped (`.gz`). DIR is `train` in the links folder, or else the links folder itself.
 - Without a validation set, a share of the training images is held out: `held_out` of them, drawn
   by `held_out_seed`; the same ones on every host and in every run.
-- A record is an image of the file, named `train-images-idx3-ubyte/00042`. The fingerprint has the
-  labels and the number of images; two files that differ in pixels alone are not told apart.
+- A record is an image of the file, named `train-images-idx3-ubyte/00042` or `train.csv/00042`. The
+  fingerprint has the labels and the number of images; two files that differ in pixels alone are not
+  told apart.
 - Training images are turned, zoomed and shifted (`affine`), each by an amount of its own, uniform
   over the range that the parameters name; validation images are as they are. No mirroring: it
   makes other digits.
@@ -26,7 +28,7 @@ import numpy as np
 from msgspec import Meta
 
 from lib.errors import DataError
-from lib.tasks import idx
+from lib.tasks import idx, tables
 from lib.tasks.affine import MAX_ANGLE, MAX_SHIFT, MAX_SIDE, MAX_ZOOM, Affine
 from lib.tasks.base import TRAIN, VAL, ArraySpec, BlockTask, DataSet, Draws, Record
 
@@ -78,6 +80,11 @@ class _Split(msgspec.Struct, frozen=True, eq=False):
         return tuple(Record(f"{prefix}{row:05}", size, label) for row, label in pairs)
 
 
+def _split(file: str, images: np.ndarray, labels: np.ndarray) -> _Split:
+    rows = np.arange(len(labels))
+    return _Split(file, images, labels.astype(np.int64), rows).only(rows)
+
+
 class DigitsTask(BlockTask):
     """See the module's docstring. Holds the images of the folder that it scanned last."""
 
@@ -99,8 +106,9 @@ class DigitsTask(BlockTask):
         train, val = self._load(folder, TRAIN), self._load(folder, VAL)
         if train is None:
             raise DataError(
-                f"there is no train-{IMAGES} in {folder}, nor train-{IMAGES}.gz: put MNIST's files "
-                f"there, or point to them with `ln -sfn /path/to/mnist {links / TRAIN}`"
+                f"there is no train-{IMAGES} in {folder}, nor a train.csv (or either with .gz): "
+                "put MNIST's files or Kaggle's table there, or point to their folder with "
+                f"`ln -sfn /path/to/mnist {links / TRAIN}`"
             )
         if val is None:
             rng = np.random.Generator(np.random.Philox(self.params.held_out_seed))
@@ -117,8 +125,17 @@ class DigitsTask(BlockTask):
         )
 
     def _load(self, folder: Path, name: str) -> _Split | None:
-        """A pair of files; None where there is none. Raises DataError."""
+        """A pair of files, or a table; None where there is neither. Raises DataError."""
         images, labels = (idx.find(folder, f"{name}-{kind}") for kind in (IMAGES, LABELS))
+        table = tables.find(folder, name)
+        if table is not None and (images or labels):
+            raise DataError(
+                f"{images or labels} and {table.name} are both there: which one is it? Move the "
+                "other to another folder"
+            )
+        if table is not None:
+            pixels, values = tables.load(table, self.params.side, labelled=True)
+            return _split(table.name.removesuffix(".gz"), pixels, values)
         if images is None and labels is None:
             return None
         if images is None or labels is None:
@@ -135,14 +152,13 @@ class DigitsTask(BlockTask):
                 f"{images} holds images of {width} x {height} pixels, not of {side} x {side}"
                 + (f": give --side {width}" if fits else "")
             )
-        values = idx.load(labels, idx.LABELS).astype(np.int64)
+        values = idx.load(labels, idx.LABELS)
         if len(values) != len(pixels):
             raise DataError(
                 f"{labels} holds {len(values):,} labels, and {images.name} {len(pixels):,} images: "
                 "they are not of the same set"
             )
-        rows = np.arange(len(values))
-        return _Split(f"{name}-{IMAGES}", pixels, values, rows).only(rows)
+        return _split(f"{name}-{IMAGES}", pixels, values)
 
     def read(self, links: Path, record: Record) -> bytes:
         name, _, row = record.path.rpartition("/")

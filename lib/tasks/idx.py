@@ -66,6 +66,11 @@ def load(path: Path, dimensions: int) -> np.ndarray:
         raise DataError(f"{path} cannot be read: {error}; copy it again") from error
 
 
+def head(*shape: int) -> bytes:
+    """What a file of values of this shape begins with."""
+    return bytes((0, 0, _UINT8, len(shape))) + struct.pack(f">{len(shape)}I", *shape)
+
+
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import struct
 from pathlib import Path
 
 import numpy as np
 
+from lib.tasks import idx
+
 
 def idx_bytes(values: np.ndarray) -> bytes:
-    head = bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
-    return head + values.astype(np.uint8).tobytes()
+    return idx.head(*values.shape) + values.astype(np.uint8).tobytes()
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
