@@ -1,6 +1,7 @@
-"""Small grey images turned, zoomed and shifted, many at once, in integer arithmetic.
+"""Small grey images turned, zoomed, shifted, slanted and bent, many at once, in integer arithmetic.
 
-    source = turn(-angle) / zoom · (pixel - centre - shift) + centre      bilinear; outside: black
+    source = turn(-angle) · slant / zoom · (pixel - centre - shift) + centre + bend
+             bilinear; outside: black; slant: x - shear · y; bend: see `elastic`
 
 - A coordinate is the sum of one number a column and one a row, each rounded to 1/256 pixel: no
   multiplication a pixel. x and y travel as the halves of one 32-bit word, so one addition makes
@@ -21,8 +22,10 @@ import math
 
 import numpy as np
 
+from lib.tasks.elastic import Elastic
+
 MAX_SIDE = 64  # with the limits below, no coordinate leaves what 8 bits before the point hold
-MAX_ANGLE, MAX_ZOOM, MAX_SHIFT = 180.0, 0.5, 0.5
+MAX_ANGLE, MAX_ZOOM, MAX_SHIFT, MAX_SHEAR, MAX_BEND = 180.0, 0.5, 0.25, 0.5, 0.2
 BLOCK = 64  # images at once: what they need stays in a core's own cache
 _ONE = 256  # parts of a pixel
 
@@ -37,6 +40,7 @@ class Affine:
         if not 1 <= side <= MAX_SIDE:
             raise ValueError(f"side {side} is not 1 to {MAX_SIDE}")
         self.side = side
+        self._elastic = Elastic(side)
         self._stride = side + 3  # a black pixel before, and two after: a neighbour of the last one
         self._padded = np.zeros((BLOCK, self._stride, self._stride), np.uint8)
         self._quads = np.empty(self._padded.size, np.uint32)
@@ -49,22 +53,31 @@ class Affine:
         self._from_centre = np.arange(side) - (side - 1) / 2
 
     def warp(
-        self, images: np.ndarray, angle: np.ndarray, zoom: np.ndarray, shift: np.ndarray
+        self,
+        images: np.ndarray,
+        angle: np.ndarray,
+        zoom: np.ndarray,
+        shift: np.ndarray,
+        shear: np.ndarray | None = None,
+        bends: np.ndarray | None = None,
     ) -> np.ndarray:
         """(n, side, side) uint8: each of `images`, alike in shape and dtype, moved.
 
         angle: (n,) degrees, counter-clockwise as seen, at most 180 either way; zoom: (n,) factors,
-        0.5 to 1.5, above 1 enlarges; shift: (n, 2) to the right and down, in sides, at most 0.5.
+        0.5 to 1.5, above 1 enlarges; shift: (n, 2) to the right and down, in sides, at most 0.25;
+        shear: (n,) pixels to the right a row further down, at most 0.5; bends: (n, BENDS) of
+        `elastic`, in sides, at most 0.2. (MAX_SHIFT and so on; of angles and zooms the difference.)
         """
-        columns, rows = self._coordinates(angle, zoom, shift)
+        columns, rows = self._coordinates(angle, zoom, shift, shear)
         warped = np.empty(images.shape, np.uint8)
         for start in range(0, len(images), BLOCK):
             block = slice(start, start + BLOCK)
-            self._warp(images[block], columns[block], rows[block], warped[block])
+            field = None if bends is None else self._elastic.field(bends[block] * self.side)
+            self._warp(images[block], columns[block], rows[block], field, warped[block])
         return warped
 
     def _coordinates(
-        self, angle: np.ndarray, zoom: np.ndarray, shift: np.ndarray
+        self, angle: np.ndarray, zoom: np.ndarray, shift: np.ndarray, shear: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n, side) uint32 each, a column's share of the source's coordinates and a row's.
 
@@ -77,11 +90,18 @@ class Affine:
         from_x = self._from_centre - right[:, np.newaxis]
         from_y = self._from_centre - down[:, np.newaxis]
         columns = _packed(cosine[:, np.newaxis] * from_x + centre, sine[:, np.newaxis] * from_x)
+        if shear is not None:
+            sine, cosine = sine + shear * cosine, cosine - shear * sine
         rows = _packed(-sine[:, np.newaxis] * from_y, cosine[:, np.newaxis] * from_y + centre)
         return columns, rows
 
     def _warp(
-        self, images: np.ndarray, columns: np.ndarray, rows: np.ndarray, into: np.ndarray
+        self,
+        images: np.ndarray,
+        columns: np.ndarray,
+        rows: np.ndarray,
+        field: np.ndarray | None,
+        into: np.ndarray,
     ) -> None:
         count, side, stride = len(images), self.side, self._stride
         place, word, got = self._work[:, :count]
@@ -90,6 +110,8 @@ class Affine:
 
         grid = place.reshape(count, side, side)
         np.add(columns[:, np.newaxis, :], rows[:, :, np.newaxis], out=grid)
+        if field is not None:
+            grid += ((field[:, 1] << 16) + field[:, 0]).astype(np.uint32)
         halves, last = place.view(np.uint16), np.uint16((side + 1) * _ONE)
         np.clip(halves, np.uint16(0), last, out=halves)  # a negative one is large, as unsigned
 

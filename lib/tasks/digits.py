@@ -10,9 +10,9 @@ or  DIR/train.csv, val.csv                                   the same as tables 
 - A record is an image of the file, named `train-images-idx3-ubyte/00042` or `train.csv/00042`. The
   fingerprint has the labels and the number of images; two files that differ in pixels alone are not
   told apart.
-- Training images are turned, zoomed and shifted (`affine`), each by an amount of its own, uniform
-  over the range that the parameters name; validation images are as they are. No mirroring: it
-  makes other digits.
+- Training images are turned, zoomed and shifted (`affine`), and if asked slanted and bent
+  (`elastic`), each by amounts of its own, uniform over the range that the parameters name;
+  validation images are as they are. No mirroring: it makes other digits.
 - A plain file is mapped into memory once for all generators of a host; a gzipped one takes as much
   memory in each as it has pixels (MNIST: 47 MB).
 """
@@ -29,11 +29,20 @@ from msgspec import Meta
 
 from lib.errors import DataError
 from lib.tasks import idx, tables
-from lib.tasks.affine import MAX_ANGLE, MAX_SHIFT, MAX_SIDE, MAX_ZOOM, Affine
+from lib.tasks.affine import (
+    MAX_ANGLE,
+    MAX_BEND,
+    MAX_SHEAR,
+    MAX_SHIFT,
+    MAX_SIDE,
+    MAX_ZOOM,
+    Affine,
+)
 from lib.tasks.base import TRAIN, VAL, ArraySpec, BlockTask, DataSet, Draws, Record
+from lib.tasks.elastic import BENDS
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
-MOVES = 4  # numbers that a sample draws: angle, zoom, to the right, down
+MOVES = 5  # numbers that a sample draws: angle, zoom, to the right, down, shear; then the bends
 
 
 class DigitsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +67,16 @@ class DigitsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     shift: Annotated[
         float, Meta(ge=0, le=MAX_SHIFT, description="They move by up to this share of a side.")
     ] = 0.1
+    shear: Annotated[
+        float,
+        Meta(ge=0, le=MAX_SHEAR, description="They slant by up to so many pixels a row."),
+    ] = 0.0
+    elastic: Annotated[
+        float,
+        Meta(
+            ge=0, le=MAX_BEND, description="They bend: points move by up to this share of a side."
+        ),
+    ] = 0.0
 
 
 class _Split(msgspec.Struct, frozen=True, eq=False):
@@ -192,13 +211,16 @@ class DigitsTask(BlockTask):
     def _moved(self, images: np.ndarray, split: str, draws: Draws) -> np.ndarray:
         """(n, side, side, 1) uint8: as `fit` gets them."""
         params = self.params
-        if split == TRAIN and (params.rotation or params.zoom or params.shift):
-            spread = 2 * draws(MOVES) - 1
+        moves = (params.rotation, params.zoom, params.shift, params.shear, params.elastic)
+        if split == TRAIN and any(moves):
+            spread = 2 * draws(MOVES + (BENDS if params.elastic else 0)) - 1
             images = self._affine.warp(
                 images,
                 angle=params.rotation * spread[:, 0],
                 zoom=1 + params.zoom * spread[:, 1],
                 shift=params.shift * spread[:, 2:4],
+                shear=params.shear * spread[:, 4] if params.shear else None,
+                bends=params.elastic * spread[:, MOVES:] if params.elastic else None,
             )
         return images[..., np.newaxis]
 

@@ -54,7 +54,7 @@ def test_a_validation_set_of_its_own_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_block_is_what_sample_makes_one_by_one(tmp_path: Path) -> None:
-    task = digits(rotation=30, zoom=0.3, shift=0.2)
+    task = digits(rotation=30, zoom=0.3, shift=0.2, shear=0.2, elastic=0.1)
     data = task.scan(write_digits(tmp_path, 200))
     for split in (TRAIN, VAL):
         records = np.random.default_rng(0).permutation(len(data.splits[split]))
@@ -75,6 +75,8 @@ def test_training_images_move_and_validation_images_stay(tmp_path: Path) -> None
         (VAL, {}, False),
         (TRAIN, {"rotation": 0, "zoom": 0, "shift": 0}, False),
         (TRAIN, {"rotation": 0, "zoom": 0}, True),
+        (TRAIN, {"rotation": 0, "zoom": 0, "shift": 0, "shear": 0.3}, True),
+        (TRAIN, {"rotation": 0, "zoom": 0, "shift": 0, "elastic": 0.1}, True),
     ):
         task = digits(**params)
         data = task.scan(tmp_path)
