@@ -36,6 +36,7 @@ BENCHES = [path.stem.removeprefix("test_") for path in (ROOT / "tests" / "bench"
 """Each is run there, shorter."""
 COVERED = {
     "make demo",
+    "make demo-digits",
     "make test",
     TRAIN,
     GENERATE,
@@ -88,6 +89,15 @@ def test_make_test_runs_every_check() -> None:
 def test_make_demo(tmp_path: Path) -> None:
     short = "--epochs 1 --patches-per-epoch 320 --bind tcp://127.0.0.1:0"
     output = run(["make", "demo", f"OUT={tmp_path}/demo", f"DEMO={short}"])
+    assert "Every sample was handed to fit exactly once." in output
+    assert (tmp_path / "demo" / "samples.png").is_file()
+
+
+@pytest.mark.slow
+def test_make_demo_digits(tmp_path: Path) -> None:
+    short = "--epochs 1 --bind tcp://127.0.0.1:0"
+    output = run(["make", "demo-digits", f"OUT={tmp_path}/demo", f"DEMO={short}"])
+    assert "1,797 handwritten digits, 297 held out" in output
     assert "Every sample was handed to fit exactly once." in output
     assert (tmp_path / "demo" / "samples.png").is_file()
 
