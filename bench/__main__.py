@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def main(argv: list[str]) -> int:
         raise ConfigError(
             f"there is no bench {name!r}{nearest(name, names())}; known: {', '.join(names())}"
         )
+    # As Ctrl-C: by default it would end this process alone, and leave the fleets that it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     result = importlib.import_module(f"bench.{name}").run(args)
     failed = result.pop("failed", [])
     for sentence in failed:

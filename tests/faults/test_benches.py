@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench import _schedule
@@ -36,6 +38,22 @@ def test_chaos() -> None:
     assert figures["faults"] >= 3
     assert (figures["missing"], figures["duplicate"]) == (0, 0)
     assert figures["recovery_worst_s"] >= figures["recovery_p50_s"] > 0
+
+
+def test_a_bench_that_is_terminated_leaves_nobody_behind() -> None:
+    command = [sys.executable, "-m", "bench", "chaos", "--minutes", "5"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None and "the calm run" in process.stderr.readline()
+        bench_itself = psutil.Process(process.pid)
+        until = time.monotonic() + 60
+        while len(bench_itself.children(recursive=True)) < 3 and time.monotonic() < until:
+            time.sleep(0.1)
+        fleet = bench_itself.children(recursive=True)
+        assert len(fleet) >= 3
+        process.terminate()
+        assert process.wait(60) != 0
+    _, left = psutil.wait_procs(fleet, timeout=10)
+    assert not left
 
 
 def test_soak() -> None:
