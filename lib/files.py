@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,27 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # if the folder cannot be reached, the failure above says so
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, beside `folder`; when it is whole it gets that name.
+
+    An interruption leaves no `folder` behind. An OSError becomes an OutputError.
+    """
+    try:
+        folder = folder.resolve()  # "." has no name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+            unfinished = Path(beside) / folder.name
+            unfinished.mkdir()
+            yield unfinished
+            unfinished.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot write it: {error.strerror or error}; "
+            "free or allow this place, or name another with --out"
+        ) from error
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import ConfigError, OutputError, PushFitError
+from lib.files import making
 from lib.tasks import sample_scene
 from lib.tasks.sample_camera import CAMERAS
 
@@ -89,21 +89,11 @@ def make(out: Path, plan: Plan) -> bool:
 
     Raises OutputError when `out` holds anything else or cannot be written.
     """
-    try:
-        if _is_there(out, plan):
-            return False
-        out = out.resolve()  # "." has no name
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
-            unfinished = Path(beside) / out.name
-            _photograph(unfinished, plan)
-            (unfinished / MARK).write_text(json.dumps(plan.mark(), indent=2) + "\n")
-            unfinished.rename(out)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot write the sample: {error.strerror or error}; "
-            "free or allow this place, or name another with --out"
-        ) from error
+    if _is_there(out, plan):
+        return False
+    with making(out) as unfinished:
+        _photograph(unfinished, plan)
+        (unfinished / MARK).write_text(json.dumps(plan.mark(), indent=2) + "\n")
     return True
 
 
@@ -115,7 +105,7 @@ def _is_there(out: Path, plan: Plan) -> bool:
     advice = "remove it to have it made again, or name another folder with --out"
     try:
         found = json.loads((out / MARK).read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         raise OutputError(f"{out} holds something other than a sample: {advice}") from None
     if found != plan.mark():
         wanted = plan.mark()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from lib.errors import ConfigError, OutputError, PushFitError
+from lib.files import making
 from lib.tasks import idx
 from lib.tasks.base import TRAIN, VAL
 from lib.tasks.digits import IMAGES, LABELS
@@ -41,22 +41,11 @@ def make(out: Path) -> bool:
         raise OutputError(f"{out} holds something else: remove it, or name a folder with --out")
     images, labels = _digits()
     parts = {TRAIN: slice(None, -HELD_OUT), VAL: slice(-HELD_OUT, None)}
-    try:
-        out = out.resolve()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
-            unfinished = Path(beside) / out.name
-            unfinished.mkdir()
-            for split, part in parts.items():
-                for kind, values in ((IMAGES, images[part]), (LABELS, labels[part])):
-                    content = idx.head(*values.shape) + values.tobytes()
-                    (unfinished / f"{split}-{kind}").write_bytes(content)
-            unfinished.rename(out)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot write the sample: {error.strerror or error}; "
-            "free or allow this place, or name another with --out"
-        ) from error
+    with making(out) as unfinished:
+        for split, part in parts.items():
+            for kind, values in ((IMAGES, images[part]), (LABELS, labels[part])):
+                content = idx.head(*values.shape) + values.tobytes()
+                (unfinished / f"{split}-{kind}").write_bytes(content)
     return True
 
 
