@@ -95,9 +95,8 @@ def _alone(kept: Path, path: Path) -> Iterator[None]:
 
 def _convert(path: Path, side: int, labelled: bool, kept: Path) -> None:
     """Make the folder `kept`: images and, where the table has them, labels."""
-    part = kept.with_suffix(
-        ".part"
-    )  # one that a killed process left is in nobody's use: see _alone
+    part = kept.with_suffix(".part")
+    # One that a killed process left is in nobody's use: who is here holds the lock.
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
@@ -139,24 +138,21 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 def _check_header(path: Path, line: str, side: int, labelled: bool) -> None:
     names = [name.strip().strip('"') for name in line.split(",")]
-    first = [LABEL] * labelled
-    wanted = [*first, *(f"pixel{number}" for number in range(side * side))]
+    wanted = [LABEL] * labelled + [f"pixel{number}" for number in range(side * side)]
     if names == wanted:
         return
-    if missing := [name for name in wanted if name not in names]:
-        pixels = len([name for name in names if name.startswith("pixel")])
-        other = math.isqrt(pixels)
-        if missing[0] == LABEL and labelled:
-            problem = "no column 'label': is it the table without labels, test.csv?"
-        elif pixels != side * side and other * other == pixels >= 64:
-            problem = f"{pixels} pixels a row, not {side} x {side}: give --side {other}"
-        else:
-            problem = f"no column {missing[0]!r}" + (
-                f" (nor {len(missing) - 1} others)" if len(missing) > 1 else ""
-            )
-        raise DataError(f"{path}, line 1: {problem}; a table begins with {','.join(wanted[:3])},…")
-    extra = next((name for name in names if name not in wanted), None)
-    problem = f"unknown column {extra!r}" if extra else "columns in another order"
+    missing = [name for name in wanted if name not in names]
+    extra = [name for name in names if name not in wanted]
+    pixels = sum(name.startswith("pixel") for name in names)
+    if LABEL in missing:
+        problem = "no column 'label': is it the table without labels, test.csv?"
+    elif pixels != side * side and math.isqrt(pixels) ** 2 == pixels >= 64:
+        problem = f"{pixels} pixels a row, not {side} x {side}: give --side {math.isqrt(pixels)}"
+    elif missing:
+        others = f" (nor {len(missing) - 1} others)" if len(missing) > 1 else ""
+        problem = f"no column {missing[0]!r}{others}"
+    else:
+        problem = f"unknown column {extra[0]!r}" if extra else "columns in another order"
     raise DataError(f"{path}, line 1: {problem}; a table begins with {','.join(wanted[:3])},…")
 
 

@@ -101,7 +101,7 @@ class GeneratorSockets:
             ) from error
 
     def open_data(self, port: int) -> None:
-        """A fresh PUSH to the trainer's data port; what an earlier one still held is dropped.
+        """A fresh PUSH to the trainer's data port; what an earlier one holds has DROP_MS to leave.
 
         Within a host, the kernel would let megabytes gather between the two processes, which pushes
         them out of the cache: with NEAR_BYTES, 8 MB leases arrive half as fast again. A network
