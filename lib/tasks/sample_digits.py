@@ -38,7 +38,7 @@ def make(out: Path) -> bool:
     if out.is_dir() and all((out / name).is_file() for name in names):
         return False
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} holds something else: remove it, or name a folder with --out")
+        raise OutputError(f"{out} holds something else: name another folder with --out")
     images, labels = _digits()
     parts = {TRAIN: slice(None, -HELD_OUT), VAL: slice(-HELD_OUT, None)}
     with making(out) as unfinished:
