@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests wait for processes most of the time, so two at once take little longer than one.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo demo-digits test check sample digits setup clean
@@ -16,14 +18,14 @@ demo-digits: $(VENV)/.user digits  ## train on real handwritten digits with two 
 		--generators 2 --hash --out $(OUT) $(DEMO)
 
 test: check $(VENV)/.rivals  ## every check and every test, the slow ones too
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 check: $(VENV)/.dev  ## what must pass before a commit: format, lint, types, layers, quick tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 sample: $(VENV)/.user  ## photos of simulated cameras, in data/sample
 	$(BIN)/python -m lib.tasks.sample --out data/sample

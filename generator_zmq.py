@@ -6,6 +6,11 @@ Start as many as there are idle cores, on any host: before the trainer, after it
 of a run; stop any of them at any time. The trainer tells them what to make.
 
     links folder ─▶ Worker: lease → read → decode → K patches → push ─▶ trainer
+
+With several addresses one fleet serves several runs: each process works for one at a time, and goes
+to another that has too few, or none.
+
+    python generator_zmq.py --connect tcp://a:12001 --connect tcp://b:12001 --processes 8
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ from pathlib import Path
 
 from cfg.base import GeneratorSettings
 from cfg.resolve import resolve
+from lib import tasks
 from lib.entry import enter
-from lib.fleet.local import die_with_parent, supervise
+from lib.fleet.local import die_with_parent, place, supervise
+from lib.health import Health
 from lib.interrupts import INTERRUPTED
 
 LEVELS = {"warnings": logging.WARNING, "info": logging.INFO, "leases": logging.DEBUG}
@@ -29,6 +36,8 @@ def main(argv: list[str]) -> int:
     settings = resolve(
         GeneratorSettings, argv, prog="generator_zmq.py", description=__doc__
     ).settings
+    built_in = not settings.task or settings.task in tasks.TASKS
+    own = None if built_in else tasks.load(settings.task)
     if settings.process_count > 1:
         command = [sys.executable, str(Path(__file__).resolve()), *argv, "--processes", "1"]
         return supervise(command, settings.process_count)
@@ -39,11 +48,17 @@ def main(argv: list[str]) -> int:
 
     logging.getLogger("pushfit").setLevel(LEVELS[settings.log])
     worker = Worker(
-        endpoint.parse(settings.connect),
+        {
+            endpoint.parse(address): keys.read_secret(Path(key), keys.GeneratorKey) if key else None
+            for address, key in zip(settings.connect, settings.keys, strict=True)
+        },
         Path(settings.links),
         stay=settings.stay,
-        key=keys.read_secret(Path(settings.key), keys.GeneratorKey) if settings.key else None,
+        own=own,
         watchdog=Watchdog(),
+        health=Health(settings.health),
+        place=place(),
+        stint=settings.stint,
     )
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)

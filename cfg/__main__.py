@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import msgspec
 
 from cfg import base, links
-from cfg.base import about
 from cfg.fields import Setting, settings_of
 from cfg.layers import COMMAND_LINE, DEFAULT, matches
-from cfg.resolve import Resolved, resolve, word
+from cfg.resolve import Resolved, resolve, takes_parameters, word
+from cfg.stream import about
 from lib.entry import enter
 
 PROG = "python -m cfg"
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         prog=PROG,
         description="Show this host's row, its links and its settings, and what is wrong.",
     )
-    found = links.inspect(Path(shown.settings.links))
+    found = links.inspect(Path(shown.settings.links), shown.machine)
     print("\n".join(_host(shown)), end="\n\n")
     print("\n".join(_links(shown, found)), end="\n\n")
     print("\n".join(_settings(shown)))
@@ -93,6 +93,7 @@ def _links(shown: Resolved[ReportSettings], found: Sequence[links.Link]) -> Iter
 def _state(link: links.Link) -> str:
     words = {
         "dangling": "points to nothing",
+        "not mounted": "is not mounted",
         "missing": "is not there",
         "empty": "is empty",
         "a file": "is a file, not a folder",
@@ -111,7 +112,7 @@ def _settings(shown: Resolved[ReportSettings]) -> Iterator[str]:
             total.add(setting.name)
             if source != DEFAULT or shown.settings.all:
                 key = (setting.name, setting.text(value) or setting.zero or "none", source)
-                lines.setdefault(key, []).append(prog.partition("_")[0])
+                lines.setdefault(key, []).append(prog.removesuffix(".py").partition("_")[0])
     names = {name for name, *_ in lines}
     hidden = "" if shown.settings.all else f"; {len(total - names)} are defaults, --all shows them"
     yield f"Settings {len(names)} of {len(total)}{hidden}"
@@ -128,7 +129,7 @@ def _resolved(
 ) -> Iterator[tuple[Setting, Any, str]]:
     """Each setting of `struct`, its value and its source, under the flags of this command line."""
     taken = {setting.name for setting in settings_of(struct)}
-    if "task" in taken:
+    if takes_parameters(struct):
         taken |= {setting.name for setting in shown.described if setting.name != "all"}
     argv = [
         word(setting, shown.value(setting))

@@ -1,7 +1,7 @@
 """`--resume`: the settings of the run in OUT, as a layer between environment and command line.
 
-So that `python train_zmq.py --resume --out OUT` goes on with that run, whatever flags, environment
-or host it was started with. Two kinds of settings:
+So that `python train_zmq.py --resume --out OUT` goes on with that run, and `sink_zmq.py` with that
+stream, whatever flags, environment or host it was started with. Two kinds of settings:
 
 - Those of MAY_CHANGE are about this start of the program: they come from the run before only where
   a person had given them there, so that another host's row of HOSTS still counts.
@@ -22,20 +22,35 @@ from lib.errors import ConfigError
 CONFIG = "config.json"
 RUN_BEFORE = "run before"
 MAY_CHANGE = frozenset(
-    {"links", "epochs", "out", "resume", "checkpoint_every", "tensorboard", "progress", "bind",
-     "data_port", "generators", "buffer", "lease_bytes", "expiry", "silence", "keys", "insecure",
-     "max_bad", "compress"}
+    {"links", "from", "val_from", "epochs", "out", "resume", "checkpoint_every", "tensorboard",
+     "progress", "bind", "data_port", "generators", "buffer", "lease_bytes", "expiry", "silence",
+     "keys", "insecure", "max_bad", "compress", "mlflow", "report"}
 )  # fmt: skip
-NEVER_KEPT = frozenset({"out", "resume"})  # they say which run
+NEVER_KEPT = frozenset(
+    {"out", "resume", "list_models", "health"}
+)  # which run, or none at all, and where
 
 
-class _Value(msgspec.Struct):
+class Value(msgspec.Struct):
+    """Of a setting, and which layer gave it."""
+
     value: Any
     source: str
 
 
 class _Config(msgspec.Struct):
-    settings: dict[str, _Value]
+    settings: dict[str, Value]
+
+
+def settings_in(folder: Path, what: str, advice: str) -> dict[str, Value]:
+    """Those in the config.json of `folder`, which is of `what`. Raises ConfigError."""
+    path = folder / CONFIG
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Config).settings
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError(
+            f"cannot read the settings of {what} in {folder} from {path}: {error}. {advice}"
+        ) from error
 
 
 def is_given(source: str) -> bool:
@@ -49,18 +64,11 @@ def settings_of_run(out: Path) -> Mapping[str, tuple[object, str]]:
 
     Raises ConfigError for a file that cannot be read.
     """
-    path = out / CONFIG
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=_Config)
-    except FileNotFoundError:
+    if not (out / CONFIG).exists():
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(
-            f"cannot read the settings of the run in {out} from {path}: {error}. "
-            "Move it away and give --resume with the flags that the run was started with"
-        ) from error
+    advice = "Move it away and give --resume with the flags that the run was started with"
     return {
         name: (each.value, f"{RUN_BEFORE}, {each.source.removeprefix(f'{RUN_BEFORE}, ')}")
-        for name, each in config.settings.items()
+        for name, each in settings_in(out, "the run", advice).items()
         if name not in NEVER_KEPT and (name not in MAY_CHANGE or is_given(each.source))
     }

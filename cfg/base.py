@@ -8,165 +8,43 @@ A field here is at once a flag (``--batch-size``), an environment variable
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from cfg import hosts, interval
+from cfg.stream import Bind, FleetSettings, Generators, Health, MiB, StreamSettings, about
 from lib.errors import ConfigError
-
-KiB, MiB, GiB = 2**10, 2**20, 2**30
-
-
-def about(group: str, description: str, *, unit: str = "", zero: str = "", **limits: Any) -> Any:
-    """The Meta of one setting.
-
-    group: its heading in ``--help``.
-    unit: bytes | seconds | path | bind | connect; says how text is read and checked.
-    zero: what 0 or "" stands for, if not for itself.
-    limits: ge, gt, le, lt, …, as in msgspec.Meta.
-    """
-    extra = {"group": group, "unit": unit, "zero": zero}
-    return msgspec.Meta(description=description, extra=extra, **limits)
-
-
-class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What makes the stream of batches: shared by the trainer and the sinks."""
-
-    task: Annotated[str, about("Data", "What a sample is: a task of lib/tasks.")] = "camera"
-    links: Annotated[
-        str,
-        about("Data", "Folder of symbolic links to the data: train, val_images, …", unit="path"),
-    ] = "nvmelinks"
-
-    seed: Annotated[
-        int, about("Stream", "Fixes the order and every random choice.", ge=0, le=2**32 - 1)
-    ] = 0
-    epochs: Annotated[int, about("Stream", "Passes over the data.", ge=1)] = 10
-    batch_size: Annotated[int, about("Stream", "Patches in one step of fit.", ge=1)] = 32
-    patches_per_visit: Annotated[
-        int, about("Stream", "Patches cut each time that a training photo is decoded.", ge=1)
-    ] = 16
-    val_patches_per_visit: Annotated[
-        int, about("Stream", "The same, for validation photos.", ge=1)
-    ] = 1
-    patches_per_epoch: Annotated[
-        int,
-        about("Stream", "Length of a training epoch.", zero="visit every record once", ge=0),
-    ] = 0
-    balance: Annotated[bool, about("Stream", "Show every class equally often.")] = False
-    order: Annotated[
-        Literal["exact", "arrival"],
-        about("Stream", "exact: the same batches for any fleet; arrival: first come, first fed."),
-    ] = "exact"
-    mix_visits: Annotated[
-        int,
-        about("Stream", "Visits over which the patches of one visit are spread.", zero="off", ge=0),
-    ] = 32
-    hash: Annotated[
-        bool, about("Stream", "SHA-256 of the batches as they are fed: half a second a GB.")
-    ] = False
-
-    bind: Annotated[
-        str,
-        about(
-            "Fleet",
-            "Address to listen at for generators; beyond this host (0.0.0.0) only with --keys.",
-            unit="bind",
-        ),
-    ] = "tcp://127.0.0.1:12001"
-    data_port: Annotated[
-        int,
-        about(
-            "Fleet",
-            "Port that samples arrive at.",
-            zero="the port of --bind + 1, or any free one if that is 0 or *",
-            ge=0,
-            le=65_535,
-        ),
-    ] = 0
-    generators: Annotated[
-        int, about("Fleet", "Generator processes to start and look after on this host.", ge=0)
-    ] = 0
-    buffer: Annotated[
-        int,
-        about(
-            "Fleet",
-            "Most memory for samples that are under way or waiting.",
-            unit="bytes",
-            zero="a quarter of this machine's RAM, at most 4GiB",
-            ge=0,
-        ),
-    ] = 0
-    lease_bytes: Annotated[
-        int,
-        about("Fleet", "Samples granted to a generator at a time, about.", unit="bytes", ge=1),
-    ] = 8 * MiB
-    expiry: Annotated[
-        float,
-        about(
-            "Fleet",
-            "A generator that owes samples for so long, and sent none, loses them to another.",
-            unit="seconds",
-            gt=0,
-        ),
-    ] = 30.0
-    silence: Annotated[
-        float,
-        about(
-            "Fleet",
-            "A generator that cannot be reached for so long loses them, too.",
-            unit="seconds",
-            gt=0,
-        ),
-    ] = 5.0
-
-    compress: Annotated[
-        Literal["none", "auto", "zstd"],
-        about(
-            "Fleet",
-            "Samples on the wire, without loss. auto: each generator packs where that is faster.",
-        ),
-    ] = "none"
-    keys: Annotated[
-        str,
-        about(
-            "Fleet",
-            "Folder of this process's keys and of the generators' that it admits.",
-            unit="path",
-            zero="none, which only a loopback --bind allows",
-        ),
-    ] = ""
-    insecure: Annotated[
-        bool,
-        about("Fleet", "Bind beyond loopback without keys: whoever reaches the port can join."),
-    ] = False
-    max_bad: Annotated[
-        str,
-        about(
-            "Fleet",
-            "More bad records than this end the run: a number, or a share of the data like 1%.",
-            zero="no number does",
-        ),
-    ] = ""
-
-    progress: Annotated[
-        Literal["auto", "bar", "lines"],
-        about("Run", "auto: a bar on a terminal, plain lines anywhere else."),
-    ] = "auto"
-
-    @property
-    def buffer_bytes(self) -> int:
-        """`buffer`, or its default on this machine."""
-        return self.buffer or min(4 * GiB, hosts.memory_bytes() // 4)
 
 
 class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """train_zmq.py"""
 
-    model: Annotated[str, about("Model", "Body of the network: a name of lib/trainer/models.")] = (
-        "mobilenet"
-    )
+    from_: Annotated[
+        str,
+        about(
+            "Data",
+            "Folder of a stored stream (sink_zmq.py --out) to train from.",
+            unit="path",
+            zero="none: generators make the samples",
+        ),
+    ] = msgspec.field(default="", name="from")
+    val_from: Annotated[
+        str,
+        about(
+            "Data",
+            "Another one, to validate on: its val split, or the train split where it has none.",
+            unit="path",
+            zero="the one of --from",
+        ),
+    ] = ""
+
+    model: Annotated[
+        str, about("Model", "Body of the network: a name that --list-models prints.")
+    ] = "mobilenet"
+    list_models: Annotated[
+        bool, about("Model", "Print them, with their size and least input, and exit.")
+    ] = False
     weights: Annotated[
         str, about("Model", "What the body starts from: none, imagenet, or a file of weights.")
     ] = "none"
@@ -183,9 +61,28 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
         "adam"
     )
     learning_rate: Annotated[float, about("Training", "Rate that training starts at.", gt=0)] = 1e-3
+    schedule: Annotated[
+        Literal["constant", "cosine"],
+        about("Training", "constant: until a plateau; cosine: down to 0 over all the epochs."),
+    ] = "constant"
+    warmup: Annotated[
+        float,
+        about(
+            "Training",
+            "Share of a cosine run in which the rate climbs to --learning-rate first.",
+            zero="none",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.0
     plateau_patience: Annotated[
         int,
-        about("Training", "Epochs without progress before the rate drops.", zero="never", ge=0),
+        about(
+            "Training",
+            "Epochs without progress before a constant rate drops.",
+            zero="never",
+            ge=0,
+        ),
     ] = 3
     plateau_factor: Annotated[
         float, about("Training", "What the rate is then multiplied by.", gt=0, lt=1)
@@ -214,13 +111,28 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = ""
     tensorboard: Annotated[bool, about("Run", "Write TensorBoard logs to OUT.")] = True
+    mlflow: Annotated[
+        str,
+        about(
+            "Run",
+            "MLflow server or database to tell of the run, or a folder for both.",
+            zero="none",
+            bare="mlruns",
+        ),
+    ] = ""
 
     def __post_init__(self) -> None:
+        if self.val_from and not self.from_:
+            raise ConfigError(
+                "--val-from is for a run that trains from a stored stream: give --from, too"
+            )
         if self.interval != interval.Interval() and self.order == "arrival":
             raise ConfigError(
                 "--checkpoint-every needs --order exact: in order of arrival the batches of an "
                 "epoch are others each time, so only its start is a place to go on from"
             )
+        if self.warmup and self.schedule == "constant":
+            raise ConfigError("--warmup is the beginning of --schedule cosine: give both, or none")
         if self.resume and not self.out:
             raise ConfigError("--resume needs the folder of the run to go on with: give --out")
 
@@ -234,6 +146,19 @@ class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fie
     """sink_zmq.py"""
 
     null: Annotated[bool, about("Sink", "Count and hash the stream, keep nothing.")] = False
+    out: Annotated[
+        str,
+        about(
+            "Sink", "Folder to store the stream in, as HDF5 files.", unit="path", zero="no folder"
+        ),
+    ] = ""
+    resume: Annotated[
+        bool, about("Sink", "Go on with storing in OUT, after the last file that is whole.")
+    ] = False
+    hdf5_filter: Annotated[
+        Literal["none", "lz4", "blosc", "zstd"],
+        about("Sink", "How the files are packed, without loss; reading is fastest with none."),
+    ] = "none"
     report: Annotated[
         str,
         about("Sink", "File for the report, in JSON.", unit="path", zero="print a summary only"),
@@ -242,37 +167,147 @@ class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fie
         bool, about("Stream", "SHA-256 of the batches as they arrive: half a second a GB.")
     ] = True
 
+    def __post_init__(self) -> None:
+        if self.resume and not self.out:
+            raise ConfigError("--resume needs the folder of the stream to go on with: give --out")
+        if self.out and self.order == "arrival":
+            raise ConfigError(
+                "--out needs --order exact: in order of arrival nobody could tell later which "
+                "sample is which"
+            )
+        if self.hdf5_filter != "none" and not self.out:
+            raise ConfigError("--hdf5-filter is for what is stored: give --out, too")
+
+
+class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """predict.py: task, parameters and classes are those of the runs."""
+
+    run: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1)], ...],
+        about("Prediction", "Folder of a trained run; several make an ensemble.", unit="path"),
+    ] = ()
+    data: Annotated[
+        str,
+        about(
+            "Prediction",
+            "Folder of the test records.",
+            unit="path",
+            zero="not on this host, with --generators 0",
+        ),
+    ] = ""
+    out: Annotated[str, about("Prediction", "File for the submission, in CSV.", unit="path")] = (
+        "submission.csv"
+    )
+    overwrite: Annotated[
+        bool, about("Prediction", "Replace OUT, and what an unfinished prediction left of it.")
+    ] = False
+    samples: Annotated[
+        int,
+        about("Prediction", "Samples of a record, averaged: as it is, then as in training.", ge=1),
+    ] = 1
+    combine: Annotated[
+        Literal["mean", "majority"],
+        about("Prediction", "Of several runs: the mean probability decides, or most votes."),
+    ] = "mean"
+    proba: Annotated[bool, about("Prediction", "Write the probabilities, too, beside OUT.")] = False
+    report: Annotated[
+        str,
+        about("Prediction", "File for figures, in JSON.", unit="path", zero="print them only"),
+    ] = ""
+    batch_size: Annotated[
+        int,
+        about(
+            "Prediction",
+            "Samples in one call of a model, of whole records.",
+            zero="as it was trained with",
+            ge=0,
+        ),
+    ] = 0
+    seed: Annotated[
+        int,
+        about("Prediction", "Fixes what --samples draws.", ge=0, le=2**32 - 1),
+    ] = 0
+
+    # A trainer may be at work on the usual port.
+    bind: Bind = "tcp://127.0.0.1:0"
+    generators: Generators = 1
+
 
 class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """generator_zmq.py: it learns everything else from the trainer."""
 
     connect: Annotated[
-        str, about("Generator", "Address of the trainer: its --bind, by name.", unit="connect")
-    ] = "tcp://127.0.0.1:12001"
+        tuple[Annotated[str, msgspec.Meta(min_length=1)], ...],
+        about(
+            "Generator",
+            "Address of the trainer: its --bind, by name. Several are served by turns.",
+            unit="connect",
+        ),
+    ] = ("tcp://127.0.0.1:12001",)
     links: Annotated[
         str,
         about("Generator", "Folder of symbolic links to the data on this host.", unit="path"),
     ] = "nvmelinks"
-    key: Annotated[
+    task: Annotated[
         str,
         about(
             "Generator",
-            "This host's key file, made at the trainer; it holds the trainer's public key, too.",
+            "FILE.py, where the trainer runs that; it has to be the same file.",
+            zero="the trainer's, which is built in",
+        ),
+    ] = ""
+    key: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1)], ...],
+        about(
+            "Generator",
+            "This host's key file, made at the trainer, with whose public key it is. Of several "
+            "trainers: one file where they share a folder of keys, else one for each, in order; "
+            "none for one without keys.",
             unit="path",
             zero="none: the trainer is on this host, or insecure",
         ),
-    ] = ""
+    ] = ()
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"],
         about("Generator", "Processes to run; auto: one a core."),
     ] = 1
+    stint: Annotated[
+        float,
+        about(
+            "Generator",
+            "With fewer processes than runs: how long one stays while another run has none.",
+            unit="seconds",
+            gt=0,
+        ),
+    ] = 10.0
     stay: Annotated[
         bool, about("Generator", "After the run, wait for the next one instead of ending.")
     ] = False
+    health: Health = ""
     log: Annotated[
         Literal["warnings", "info", "leases"],
         about("Generator", "What to print: warnings, also comings and goings, also every lease."),
     ] = "info"
+
+    def __post_init__(self) -> None:
+        for address in self.connect:
+            if self.connect.count(address) > 1:
+                raise ConfigError(f"--connect names {address} twice: give each trainer once")
+        if not self.connect:
+            raise ConfigError("--connect names no trainer: give the address of one")
+        if len(self.key) not in (0, 1, len(self.connect)):
+            raise ConfigError(
+                f"--connect names {_count(self.connect, 'address')} and --key "
+                f"{_count(self.key, 'file')}: give one file for each, in the order of the "
+                "addresses (none for a trainer without keys), or one for all where the trainers "
+                "share a folder of keys"
+            )
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key file for each address; "": none."""
+        each = self.key * len(self.connect) if len(self.key) == 1 else self.key
+        return tuple("" if key == "none" else key for key in each) or ("",) * len(self.connect)
 
     @property
     def process_count(self) -> int:
@@ -280,10 +315,67 @@ class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return hosts.cores() if self.processes == "auto" else self.processes
 
 
+def _count(words: tuple[str, ...], noun: str) -> str:
+    ending = "" if len(words) == 1 else "es" if noun.endswith("s") else "s"
+    return f"{len(words)} {noun}{ending}"
+
+
+class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """serve.py: task, classes and model are those of the run."""
+
+    run: Annotated[
+        str,
+        about(
+            "Model",
+            "The run to serve: its folder, or a .keras file of it.",
+            unit="path",
+            zero="must be given",
+        ),
+    ] = ""
+    max_batch: Annotated[
+        int, about("Model", "Most pictures in one call of the model.", ge=1, le=1024)
+    ] = 32
+    batch_wait: Annotated[
+        float,
+        about(
+            "Model",
+            "How long the first picture of a batch waits for others.",
+            unit="seconds",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
+
+    host: Annotated[
+        str, about("Server", "Address to listen at; 0.0.0.0: whoever reaches it may ask.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, about("Server", "Port to listen at.", zero="any free one", ge=0, le=65_535)
+    ] = 8000
+    max_upload: Annotated[
+        int, about("Server", "Most bytes of a request.", unit="bytes", ge=1024)
+    ] = 10 * MiB
+    max_pixels: Annotated[
+        int, about("Server", "Most pixels of a picture, in millions.", ge=1, le=256)
+    ] = 50
+    queue: Annotated[
+        int, about("Server", "Most requests under way; more are told to come again (503).", ge=1)
+    ] = 128
+    deadline: Annotated[
+        float,
+        about("Server", "A request that takes longer is given up.", unit="seconds", gt=0),
+    ] = 10.0
+    sentry_dsn: Annotated[
+        str, about("Server", "Where to report errors: a DSN of Sentry.", zero="nowhere")
+    ] = ""
+
+
 PROGRAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "train_zmq.py": TrainSettings,
     "sink_zmq.py": SinkSettings,
+    "predict.py": PredictSettings,
     "generator_zmq.py": GeneratorSettings,
+    "serve.py": ServeSettings,
 }
 
 
@@ -299,6 +391,7 @@ CONTAINER: Final = "container"  # the pattern of the row that every container ma
 # As in ~/.ssh/config, the first row that matches and names a setting gives its value: put special
 # rows above general ones. A row may name any setting, e.g. for nodes that only run generators:
 #     Host("node-*", {"links": "/scratch/links", "connect": "tcp://gpu-box:12001"}),
+# (several trainers: ("tcp://gpu-box:12001", "tcp://other:12001"), or one text with a comma).
 HOSTS: Final = (
     Host(CONTAINER, {"links": "dockerlinks"}),
     Host("*", {"links": "nvmelinks"}),

@@ -18,8 +18,13 @@ from lib.errors import ConfigError, nearest
 
 # Headings of --help, in the order in which a newcomer asks; "* task" is the task's own.
 GROUPS = (
-    "Generator", "Report", "Data", "* task", "Sink", "Stream", "Model", "Training", "Fleet", "Run",
+    "Generator", "Report", "Prediction", "Data", "* task", "Sink", "Stream", "Model", "Training",
+    "Fleet", "Run",
 )  # fmt: skip
+UNITS = {
+    "bytes": "SIZE", "seconds": "SECONDS", "path": "PATH",
+    "bind": "tcp://HOST:PORT", "connect": "tcp://HOST:PORT",
+}  # fmt: skip
 EPILOG = """\
 A setting that is not given here is taken from the environment (--batch-size from
 PUSHFIT_BATCH_SIZE), then from this host's row of cfg/base.py, then from the task's cfg/TASK.py.
@@ -148,23 +153,31 @@ def _add(
     if setting.is_bool:
         add_argument(setting.flag, action=argparse.BooleanOptionalAction, **options)
     else:
-        add_argument(setting.flag, metavar=metavar(setting), **options)
+        how = _Join if setting.is_list else "store"
+        bare = {"nargs": "?", "const": setting.bare} if setting.bare else {}
+        add_argument(setting.flag, metavar=metavar(setting), action=how, **bare, **options)
+
+
+class _Join(argparse.Action):
+    """A list may be given a part at a time: ``--run a --run b`` is ``--run a,b``."""
+
+    def __call__(self, parser: Any, namespace: Any, value: Any, flag: Any = None) -> None:
+        before = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, value if before is None else f"{before},{value}")
 
 
 def metavar(setting: Setting) -> str:
     """What stands for the value in ``--help``."""
     words = setting.choices
     if setting.is_list:
-        one = "N" if isinstance(setting.item, inspect.IntType | inspect.FloatType) else "NAME"
+        number = isinstance(setting.item, inspect.IntType | inspect.FloatType)
+        one = "N" if number else UNITS.get(setting.unit, "NAME")
         return f"{one},…"
     if words:
         joined = "|".join(words)
         return joined if isinstance(setting.item, inspect.LiteralType) else f"N|{joined}"
-    units = {"bytes": "SIZE", "seconds": "SECONDS", "path": "PATH"}
-    if setting.unit in ("bind", "connect"):
-        return "tcp://HOST:PORT"
-    if setting.unit in units:
-        return units[setting.unit]
+    if setting.unit in UNITS:
+        return UNITS[setting.unit]
     if isinstance(setting.item, inspect.IntType):
         return "N"
     return "X" if isinstance(setting.item, inspect.FloatType) else "NAME"
@@ -179,6 +192,8 @@ def help_text(setting: Setting, current: tuple[Any, str] | None) -> str:
         notes = [f"default all: {words}"] if everything else [*notes, f"any of {words}"]
     elif (limits := setting.limits()) and not (setting.zero and limits == "at least 0"):
         notes.append(limits)
+    if setting.bare:
+        notes.append(f"{setting.bare} where no value is given")
     if current and current[1] != "default" and current[0] != setting.default:
         notes.append(f"here {setting.text(current[0])}, from {current[1]}")
     return f"{setting.description} [{'; '.join(notes)}]".strip()

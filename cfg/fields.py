@@ -22,6 +22,9 @@ PREFIX = "PUSHFIT_"
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)(B?)", re.IGNORECASE | re.ASCII)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_KINDS = (
+    inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.LiteralType,
+)  # fmt: skip
 _LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
@@ -42,6 +45,7 @@ class Setting(msgspec.Struct, frozen=True):
     group: str = ""
     unit: str = ""
     zero: str = ""
+    bare: str = ""
     choices: tuple[str, ...] = ()
 
     @property
@@ -65,13 +69,17 @@ class Setting(msgspec.Struct, frozen=True):
         return item
 
     @property
+    def kinds(self) -> tuple[inspect.Type, ...]:
+        """What an item may be: one type, or those of a union."""
+        return self.item.types if isinstance(self.item, inspect.UnionType) else (self.item,)
+
+    @property
     def is_list(self) -> bool:
         return isinstance(self.type, inspect.VarTupleType | inspect.TupleType | inspect.ListType)
 
     def limits(self) -> str:
         """``"at least 1"``, ``"1 to 9"`` or ``""``."""
-        kinds = self.item.types if isinstance(self.item, inspect.UnionType) else (self.item,)
-        for kind in kinds:
+        for kind in self.kinds:
             low, high = getattr(kind, "ge", None), getattr(kind, "le", None)
             if low is not None and high is not None:
                 return f"{self.text(low)} to {self.text(high)}"
@@ -104,6 +112,8 @@ class Setting(msgspec.Struct, frozen=True):
             return "true or false"
         if isinstance(self.item, inspect.FloatType):
             return "a number"
+        if self.unit in ("bind", "connect"):
+            return "an address such as tcp://gpu-box:12001"
         if isinstance(self.item, inspect.IntType):
             return "a whole number"
         return f"{' or '.join(words)}, or a whole number" if words else "text"
@@ -128,7 +138,8 @@ class Setting(msgspec.Struct, frozen=True):
             ) from None
         if self.unit in ("bind", "connect"):
             try:
-                endpoint.parse(result, bind=self.unit == "bind")
+                for address in result if self.is_list else (result,):
+                    endpoint.parse(address, bind=self.unit == "bind")
             except ConfigError as error:
                 raise ConfigError(f"{origin}: {error}") from None
         return result
@@ -176,14 +187,14 @@ def _settings(info: inspect.Type, hints: dict[str, Any]) -> Iterator[Setting]:
         if field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
         yield Setting(
-            name=field.name,
+            name=field.encode_name,  # a word of Python's own, such as `from`, has another field
             field=field.name,
             hint=hints[field.name],
             type=kind,
             default=default,
             description=description,
             choices=tuple(_words(hints[field.name])),
-            **{key: extra[key] for key in ("group", "unit", "zero") if key in extra},
+            **{key: extra[key] for key in ("group", "unit", "zero", "bare") if key in extra},
         )
 
 
@@ -199,12 +210,19 @@ def _words(hint: Any) -> Iterator[str]:
 def parameters_of(
     task: str, params: type[msgspec.Struct], taken: Iterable[str]
 ) -> tuple[Setting, ...]:
-    """The parameters of a task, as settings of the group "TASK task".
+    """The parameters of the task called `task`, as settings of the group "TASK task".
 
     A parameter whose name is a setting of any program (`taken`) is called TASK_NAME instead, in
-    every program, so that a name means one thing wherever it is written.
+    every program, so that a name means one thing wherever it is written. Raises ConfigError for one
+    of a kind that cannot be written as text.
     """
     names = frozenset(taken)
+    for setting in settings_of(params):
+        if not all(isinstance(kind, _KINDS) for kind in setting.kinds):
+            raise ConfigError(
+                f"task {task}: its parameter {setting.field!r} cannot be written on a command "
+                "line: it must be a bool, int, float, str, Literal, or a tuple of such"
+            )
     return tuple(
         msgspec.structs.replace(
             setting,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -24,8 +25,16 @@ class Machine(msgspec.Struct, frozen=True):
     container: str = ""
 
 
-def container_reason(hostname: str, root: Path = ROOT) -> str:
-    """Why a host of this name and file system is a container, or ``""`` when it is none."""
+def container_reason(
+    hostname: str, root: Path = ROOT, environ: Mapping[str, str] = os.environ
+) -> str:
+    """Why a host of this name, file system and environment is a container, or ``""``.
+
+    $container is systemd's convention. Our images set it, as Kubernetes and a read-only Podman
+    leave no mark of their own.
+    """
+    if kind := environ.get("container"):
+        return f"its environment has container={kind}"
     for mark in _MARKS:
         if (root / mark).exists():
             return f"/{mark} exists"
@@ -38,16 +47,35 @@ def this_machine() -> Machine:
 
 
 def memory_bytes(root: Path = ROOT) -> int:
-    """RAM that this process may use: the machine's, or its control group's limit when lower."""
+    """RAM that this process may use: the machine's, or a lower limit of its control groups.
+
+    A container has a limit at the top of what it sees of them; a job of Slurm or a service of
+    systemd, on a path below.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    for limit in _memory_limits(root):
         try:
-            text = (root / limit).read_text().strip()
+            text = limit.read_text().strip()
         except OSError:
             continue
         if text.isdecimal():  # not "max"
             memory = min(memory, int(text))
     return memory
+
+
+def _memory_limits(root: Path) -> Iterator[Path]:
+    """The files that may hold one, for the control groups of either version, from the top down."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    # A container may see the path that it has on its host, and only the top of it here.
+    mine = dict(line.split(":", 2)[1:] for line in lines)
+    versions = (("", "", "memory.max"), ("memory", "memory", "memory.limit_in_bytes"))
+    for controller, folder, name in versions:
+        group = PurePosixPath(mine.get(controller, "/"))
+        for each in (*reversed(group.parents), group):
+            yield root / "sys/fs/cgroup" / folder / str(each).lstrip("/") / name
 
 
 def cores() -> int:

@@ -17,12 +17,13 @@ from typing import Any
 from cfg import base, hosts
 from cfg.again import is_given
 from cfg.fields import PREFIX, Setting
+from lib import tasks
 from lib.errors import ConfigError, nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_LINKS = frozenset({"dockerlinks", "nvmelinks"})  # of the repository, wherever one stands
 PARENT = PREFIX + "PARENT"  # set by a process for the ones that it starts
-RESERVED = frozenset({PARENT})
+RESERVED = frozenset({PARENT, PREFIX + "PLACE"})  # of lib/fleet/local.py
 DEFAULT, COMMAND_LINE = "default", "command line"
 
 
@@ -54,7 +55,7 @@ class Layers:
     def add_task(self, task: str, row: Mapping[str, object], taken: set[str]) -> None:
         known = taken.union(self.settings) - {"task"}
         for name, value in row.items():
-            where = f"cfg/{task}.py"
+            where = f"cfg/{task}.py" if task in tasks.TASKS else f"the row of task {task}"
             refuse_unknown(name, known, where)
             if name in self.settings:
                 self.put(name, value, f"task {task}", f"{name} in {where}")
@@ -82,21 +83,24 @@ class Layers:
                 unknown.append(variable)
         return unknown
 
-    def add_run(self, values: Mapping[str, tuple[object, str]]) -> None:
-        """The run that is resumed; parameters of another task than the one at hand are nobody's."""
+    def add_config(self, values: Mapping[str, tuple[object, str]], of: str) -> None:
+        """The config.json of a run that is resumed, or of a stored stream; parameters of another
+        task than the one at hand are nobody's."""
         for name, (value, source) in values.items():
             if name in self.settings:
-                self.put(name, value, source, f"{name} in the config.json of the run before")
+                self.put(name, value, source, f"{name} in the config.json of {of}")
 
     def add_command_line(self, words: Mapping[str, str | bool]) -> None:
         for name, value in words.items():
             origin = f"{self.settings[name].flag} on the command line"
             self.put(name, value, COMMAND_LINE, origin)
 
-    def place_links(self) -> None:
-        if "links" in self.values:
-            typed = is_given(self.sources["links"])
-            self.values["links"] = links_folder(self.values["links"], Path.cwd() if typed else ROOT)
+    def place_paths(self) -> None:
+        """Make folders, and a task that is a file, absolute: what a person typed, from here."""
+        for name, placed in _PLACED:
+            if name in self.values:
+                typed = is_given(self.sources[name])
+                self.values[name] = placed(self.values[name], Path.cwd() if typed else ROOT)
 
 
 def links_folder(text: str, here: Path) -> str:
@@ -106,14 +110,32 @@ def links_folder(text: str, here: Path) -> str:
     return os.path.normpath(start / Path(text).expanduser())
 
 
+def _folder(text: str, here: Path) -> str:
+    return os.path.normpath(here / Path(text).expanduser()) if text else ""
+
+
+def _task_file(text: str, here: Path) -> str:
+    if not text.endswith(tasks.ENDING):
+        return text
+    return os.path.normpath(here / Path(text).expanduser())
+
+
+_PLACED = (
+    ("links", links_folder), ("task", _task_file), ("from", _folder), ("val_from", _folder),
+)  # fmt: skip
+
+
 def matches(row: base.Host, machine: hosts.Machine) -> bool:
     if row.pattern == base.CONTAINER:
         return bool(machine.container)
     return fnmatchcase(machine.name.lower(), row.pattern.lower())
 
 
-def task_row(task: str) -> Mapping[str, object]:
-    """ROW of cfg/TASK.py; empty for a task that has no such file."""
+def task_row(task: str, chosen: Any) -> Mapping[str, object]:
+    """ROW of cfg/TASK.py, or the `row` of a task from a file; empty where there is none."""
+    if task.endswith(tasks.ENDING):
+        own: Mapping[str, object] = chosen.row
+        return own
     if not task.isidentifier() or importlib.util.find_spec(f"cfg.{task}") is None:
         return {}
     row: Mapping[str, object] = getattr(importlib.import_module(f"cfg.{task}"), "ROW", {})

@@ -18,11 +18,14 @@ LINKS = {
     "test": "test photos",
     "hdf5": "patches stored by sink_zmq.py",
 }
+WRITTEN = "hdf5"
 NEEDED = frozenset({"train"})
 USED = NEEDED | {"flickr_images", "val_images"}  # not having them is fine, half having them is not
+# In an image every link of dockerlinks/ stands, whatever is mounted: for an optional one that is no
+# mistake.
 BROKEN = frozenset({"dangling", "unreadable", "a file"})
 CONTAINER_ROOT = "/data"  # what the links of dockerlinks/ point into
-State = Literal["fine", "empty", "dangling", "missing", "unreadable", "a file"]
+State = Literal["fine", "empty", "dangling", "not mounted", "missing", "unreadable", "a file"]
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -49,20 +52,21 @@ class Link(msgspec.Struct, frozen=True):
         return self.name in USED and self.state in BROKEN
 
 
-def inspect(folder: Path) -> list[Link]:
+def inspect(folder: Path, machine: hosts.Machine) -> list[Link]:
     """What stands in `folder`, and what should; the needed ones first. Follows no deeper."""
     present = {path.name for path in folder.iterdir()} if _is_readable(folder) else set()
     names = [*LINKS, *sorted(name for name in present - set(LINKS) if not name.startswith("."))]
-    return [look(folder / name) for name in names if name != "hdf5" or name in present]
+    return [look(folder / name, machine) for name in names if name != "hdf5" or name in present]
 
 
-def look(path: Path) -> Link:
+def look(path: Path, machine: hosts.Machine) -> Link:
     target = str(path.readlink()) if path.is_symlink() else ""
     try:
         with os.scandir(path) as entries:
             count = sum(1 for _ in entries)
     except FileNotFoundError:
-        return Link(path, target, "dangling" if target else "missing")
+        mount = bool(machine.container) and target.startswith(CONTAINER_ROOT + "/")
+        return Link(path, target, "not mounted" if mount else "dangling" if target else "missing")
     except NotADirectoryError:
         return Link(path, target, "a file")
     except OSError:  # no permission, a loop of links, a file server that is gone
@@ -76,7 +80,7 @@ def mend(link: Link, machine: hosts.Machine) -> str:
     if link.state == "unreadable":
         return f"sudo chmod -R a+rX {end}    (or run as a user who may read it)"
     if is_mount(link, machine):
-        return f"-v /path/to/your/{link.name}:{end}:ro"
+        return f"-v /path/to/your/{link.name}:{end}" + (":ro" if link.name != WRITTEN else "")
     return f"ln -sfn /path/to/your/{link.name} {near(link.path)}"
 
 

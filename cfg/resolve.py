@@ -3,11 +3,13 @@
     default  <  task        ROW of cfg/TASK.py
              <  host        rows of HOSTS in cfg/base.py that match this host
              <  environment PUSHFIT_NAME
+             <  store       DIR/config.json, with --from DIR
              <  run before  OUT/config.json, with --resume
              <  command line
 
-- The task decides which parameters there are, so ``--task`` is looked for first; and which run is
-  resumed, if one is, before that.
+- The task decides which parameters there are, so ``--task`` is looked for first; before that, which
+  stored stream is trained from, if one is; and first of all, which run is resumed. A program whose
+  task may be left empty takes no parameters: a generator is told them by the trainer.
 - A name that no program knows is refused in every layer, with the nearest one that is known. A
   name of another program's setting is passed over: rows and environments serve them all.
 - Every value is read by the same `Setting.read`, so a bad one is reported alike from anywhere.
@@ -22,8 +24,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from cfg import base, cli, hosts
-from cfg.again import is_given, settings_of_run
+from cfg import base, cli, hosts, stored
+from cfg.again import RUN_BEFORE, is_given, settings_of_run
 from cfg.fields import PREFIX, Setting, parameters_of, settings_of
 from cfg.layers import PARENT, Layers, matches, task_row
 from lib import tasks
@@ -97,7 +99,7 @@ def resolve(
     machine: hosts.Machine | None = None,
     table: Sequence[base.Host] = base.HOSTS,
     load: Load = tasks.load,
-    row_of: Callable[[str], Mapping[str, object]] = task_row,
+    row_of: Callable[[str, Any], Mapping[str, object]] = task_row,
 ) -> Resolved[S]:
     """The settings of `struct` on this host, for this command line.
 
@@ -116,8 +118,9 @@ def resolve(
     layers = Layers(list(own))
     task, params = None, None
     before: Mapping[str, tuple[object, str]] = {}
-    first = [setting for setting in own if setting.name in ("task", "resume", "out")]
-    if first:
+    kept: Mapping[str, tuple[object, str]] = {}
+    first = [setting for setting in own if setting.name in ("task", "resume", "out", "from")]
+    if any(setting.name == "task" for setting in first):
         pick = Layers(first)
         pick.add_hosts(rows, taken)
         pick.add_environment(environ)
@@ -125,21 +128,33 @@ def resolve(
         pick.add_command_line(words)
         if pick.values.get("resume") and pick.values["out"]:
             before = settings_of_run(Path(pick.values["out"]))
-            pick.add_run(before)
+            pick.add_config(before, f"the {RUN_BEFORE}")
             pick.add_command_line(words)
+        pick.place_paths()
+        if folder := pick.values.get("from"):
+            kept = stored.settings_of_store(Path(folder), taken)
+            pick.add_config(kept, "the stored stream")
+            pick.add_config(before, f"the {RUN_BEFORE}")
+            pick.add_command_line(words)
+            pick.place_paths()
         task = str(pick.values["task"])
-        params = load(task).Params
-        layers.extend(parameters_of(task, params, taken))
-        layers.add_task(task, row_of(task), taken)
+    if task is not None and takes_parameters(struct):
+        chosen = _load(load, task, pick.sources["task"])
+        params = chosen.Params
+        layers.extend(parameters_of(chosen.name, params, taken))
+        layers.add_task(chosen.name, row_of(task, chosen), taken)
     layers.add_hosts(rows, taken)
     unknown = layers.add_environment(environ, ignore=taken | {"task"})
     if unknown and PARENT not in environ:  # a parent has refused them already, knowing the task
-        _refuse_variables(unknown, taken | set(layers.settings), load)
+        _refuse_variables(unknown, taken | set(layers.settings), load, task or "")
 
-    layers.add_run(before)
+    layers.add_config(kept, "the stored stream")
+    layers.add_config(before, f"the {RUN_BEFORE}")
     parser = cli.build(prog, layers.described(), description=description, current=layers.current())
     layers.add_command_line(parser.words(argv))
-    layers.place_links()
+    layers.place_paths()
+    if kept:
+        stored.check(layers, kept, str(layers.values["from"]))
     missing = [s.flag for s in layers.described() if layers.values[s.name] is msgspec.NODEFAULT]
     if missing:
         raise ConfigError(f"{', '.join(missing)} must be given (task {task})")
@@ -158,6 +173,23 @@ def resolve(
     )
 
 
+def takes_parameters(struct: type[msgspec.Struct]) -> bool:
+    """Whether a program with these settings takes a task's parameters: it needs a task, then."""
+    return any(setting.name == "task" and setting.default for setting in settings_of(struct))
+
+
+def _load(load: Load, task: str, source: str) -> Any:
+    try:
+        return load(task)
+    except ConfigError as error:
+        if not source.startswith((RUN_BEFORE, stored.STORE)):
+            raise
+        raise ConfigError(
+            f"{error}. The {source.partition(',')[0]} was made with it; if it was moved, give "
+            "--task with its new path"
+        ) from error
+
+
 def _first_words(
     prog: str, settings: Sequence[Setting], argv: Sequence[str]
 ) -> dict[str, str | bool]:
@@ -167,13 +199,14 @@ def _first_words(
     return parser.words(words, strict=False)
 
 
-def _refuse_variables(variables: Sequence[str], known: set[str], load: Load) -> None:
+def _refuse_variables(variables: Sequence[str], known: set[str], load: Load, task: str) -> None:
     """Raises ConfigError for the first that is not a parameter of any task, either.
 
     Only here are tasks loaded that are not asked for: a generator may stand in an environment
     that was made for its trainer.
     """
-    names = known | set(_parameters_of_all(known, load))
+    every = [*tasks.TASKS, *([task] if task.endswith(tasks.ENDING) else [])]
+    names = known | set(_parameters_of_all(every, known, load))
     spelt = sorted(PREFIX + name.upper() for name in names)
     for variable in variables:
         if variable not in spelt:
@@ -181,13 +214,13 @@ def _refuse_variables(variables: Sequence[str], known: set[str], load: Load) -> 
             raise ConfigError(f"{variable} in the environment is not a setting{near}")
 
 
-def _parameters_of_all(taken: set[str], load: Load) -> Iterator[str]:
-    for task in tasks.TASKS:
+def _parameters_of_all(every: Sequence[str], taken: set[str], load: Load) -> Iterator[str]:
+    for name in every:
         try:
-            params = load(task).Params
+            task = load(name)
         except ImportError:  # this host lacks a library that only that task needs
             continue
-        yield from (setting.name for setting in parameters_of(task, params, taken))
+        yield from (setting.name for setting in parameters_of(task.name, task.Params, taken))
 
 
 def _made(struct: type[Any], values: Mapping[str, Any], where: str) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lib import container
 from lib.errors import OutputError
 
 _REMEDY = {
@@ -92,6 +93,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether `error` comes of a disk, or a quota, that has no room left."""
+    cause = _os_error(error)
+    return cause is not None and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _os_error(error: BaseException | None) -> OSError | None:
     """The OSError at the bottom of `error`, if there is one."""
     seen: set[int] = set()
@@ -111,4 +118,6 @@ def failure(action: str, path: Path, error: OSError) -> OutputError:
         number = next((n for n in _REMEDY if f"errno = {n}," in text), None)
     reason = os.strerror(number) if number is not None else str(error)
     remedy = _REMEDY.get(number or 0, "check the folder, or choose another with --out")
+    if number in (errno.EROFS, errno.EACCES):
+        remedy += container.volume(path.parent)
     return OutputError(f"cannot {action} {path} ({reason}): {remedy}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,16 @@ import pytest
 
 KERAS = "ThreadPoolExecutor"  # the threads on which Keras runs callbacks stay until it is collected
 GRACE_SECONDS = 5.0
+ENVIRONMENT = dict(os.environ)  # before any test module is imported
+
+
+@pytest.fixture(autouse=True)
+def environment_of_the_person_who_tests() -> None:
+    """Some libraries put settings into the environment when they are imported (JAX makes
+    TensorFlow talk more, OpenCV adds a folder of libraries): programs that tests start would
+    inherit them, and one test's import would show in another's output."""
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
 
 
 @pytest.fixture(autouse=True)

@@ -89,7 +89,7 @@ class Rig:
         return Leases(plan, budget=100 * SAMPLE, lease_bytes=6 * SAMPLE)
 
     def worker(self, links: Path | None = None, key: GeneratorKey | None = None) -> Worker:
-        worker = Worker(self.address, links or self.links, key=key)
+        worker = Worker({self.address: key}, links or self.links)
         thread = threading.Thread(target=self._run, args=(worker,))
         self.workers.append((worker, thread))
         thread.start()

@@ -27,6 +27,7 @@ from pathlib import Path
 from lib.interrupts import INTERRUPTED
 
 PARENT = "PUSHFIT_PARENT"  # environment: pid of the process that a child must not outlive
+PLACE = "PUSHFIT_PLACE"  # … its number among the processes of its supervisor, over restarts
 FINAL = (0, 2, 3)  # exit codes after which starting again would change nothing
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds before a process that died is started again
 YOUNG = 5.0  # seconds; who dies younger has the pause doubled
@@ -48,10 +49,14 @@ def die_with_parent() -> None:
         sys.exit(0)
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command, env={**os.environ, PARENT: str(os.getpid())}, start_new_session=True
-    )
+def place() -> int:
+    """The number of this process among those of its supervisor; 0 where it has none."""
+    return int(os.environ.get(PLACE, "0")) if PARENT in os.environ else 0
+
+
+def _start(command: Sequence[str], place: int) -> subprocess.Popen[bytes]:
+    env = {**os.environ, PARENT: str(os.getpid()), PLACE: str(place)}
+    return subprocess.Popen(command, env=env, start_new_session=True)
 
 
 def _end(children: Sequence[subprocess.Popen[bytes]], grace: float) -> None:
@@ -70,15 +75,15 @@ def _end(children: Sequence[subprocess.Popen[bytes]], grace: float) -> None:
 class _Place:
     """One of the supervisor's processes, over its restarts."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self.command, self.pause = command, FIRST_PAUSE
+    def __init__(self, command: Sequence[str], number: int) -> None:
+        self.command, self.number, self.pause = command, number, FIRST_PAUSE
         self.restart_at = 0.0
         self.code: int | None = None  # final: not to be started again
         self.start(time.monotonic())
 
     def start(self, now: float) -> None:
         self.started = now
-        self.process: subprocess.Popen[bytes] | None = _start(self.command)
+        self.process: subprocess.Popen[bytes] | None = _start(self.command, self.number)
 
     def look(self, now: float) -> None:
         if self.process is None:
@@ -107,7 +112,7 @@ def supervise(command: Sequence[str], count: int) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    places = [_Place(command) for _ in range(count)]
+    places = [_Place(command, number) for number in range(count)]
     codes: set[int] = set()
     while not codes and not stopping.wait(LOOK):
         now = time.monotonic()
@@ -121,7 +126,7 @@ def supervise(command: Sequence[str], count: int) -> int:
 class LocalFleet:
     """`count` local generators for a trainer at `address`, looked after until `close`.
 
-    key: a file with their key, where the trainer wants one.
+    key: a file with their key, where the trainer wants one; task: one with a task, if not built in.
 
     `on_end(code)` is called, in a thread of its own, when all of them have ended by themselves.
     """
@@ -132,11 +137,14 @@ class LocalFleet:
         address: str,
         links: Path,
         on_end: Callable[[int], None],
+        *,
         key: Path | None = None,
+        task: str = "",
     ) -> None:
         generator = [sys.executable, str(ROOT / "generator_zmq.py")]
         generator += ["--connect", address, "--links", str(links)]
-        generator += ["--key", str(key)] if key is not None else []
+        # These over what stands in the environment.
+        generator += ["--key", str(key) if key is not None else "", "--task", task]
         generator += ["--log", "warnings"]  # the trainer says who comes and goes
         self._command = [sys.executable, "-m", "lib.fleet.local", str(count), *generator]
         self._on_end = on_end

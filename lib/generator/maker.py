@@ -3,6 +3,7 @@
 A record that does not decode, or on which the task's own code raises, is **bad**: its visit is
 drawn from the next record of the same class (cyclically) that works. Which one that is depends on
 the data alone, so every host substitutes the same, and the samples keep the visit's randomness.
+A sample that is not what the task declares is no record's fault: a TaskError, which ends the run.
 
 What the host lacks is not the record's fault, or each host would have substitutes of its own: a
 read that fails or hangs, memory that runs out, an error of the operating system (disk full, too
@@ -17,15 +18,16 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from lib.errors import BadRecord
+from lib.errors import BadRecord, TaskError, raised
 from lib.generator.reader import Key, Reader, ReadFailed
 from lib.plan.order import patch_draws, patch_rng, substitutes
-from lib.tasks.base import ArraySpec, BlockTask, DataSet, Record, Task
+from lib.tasks import checks
+from lib.tasks.base import TEST, ArraySpec, BlockTask, DataSet, Record, Task
 from lib.wire.protocol import Bad, Grant, Stages
 
 READ_AHEAD = 2  # files read on a thread while one is decoded
@@ -42,7 +44,7 @@ class Reason(NamedTuple):
     traceback: str = ""
 
 
-GIVEN_UP = Reason("given up earlier in this run")
+GIVEN_UP = Reason("given up earlier in this run: the trainer said why, see OUT/quarantine.jsonl")
 
 
 class Control:
@@ -61,6 +63,16 @@ class Unreadable(Exception):
     def __init__(self, record: int, path: str, error: BaseException) -> None:
         super().__init__(f"{path}: {_trouble(error)}")
         self.record, self.path = record, path
+
+
+class Away(Exception):
+    """No record can be read here: a share, a disk or a mount is away. None of them is to blame.
+
+    `path` is one that was tried.
+    """
+
+    def __init__(self, path: str, error: BaseException) -> None:
+        super().__init__(f"{path}: {_trouble(error)}")
 
 
 class Unmakeable(Exception):
@@ -103,6 +115,8 @@ class Maker:
         self.task, self.data, self.links = task, data, links
         self.seed, self.patches, self.patience = seed, patches, patience
         self.specs = task.arrays()
+        labelled = TEST not in data.splits
+        self._samples = checks.Samples(task, self.specs, len(data.classes) if labelled else 0)
         self._reader = Reader(lambda key: task.read(links, data.splits[key[0]][key[1]]))
         self._bad: dict[Key, Reason] = {}  # records known to be bad, and why
         counts = data.counts()
@@ -119,7 +133,7 @@ class Maker:
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         """Make `grant`, reading on into the grants `ahead`.
 
-        Raises Unreadable or Unmakeable; whatever `control` raises passes through.
+        Raises Unreadable, Away, Unmakeable or TaskError; whatever `control` raises passes through.
         """
         patches = self.patches[grant.split]
         rows = len(grant.records) * patches
@@ -137,11 +151,23 @@ class Maker:
             row = offset * patches
             into = [array[row : row + patches] for array in arrays]
             visit = grant.first + offset
-            if reason := self._visit(grant, visit, number, into, spent, control):
-                path = self.data.splits[grant.split][number].path
-                bad.append(Bad(visit, number, path, *reason))
+            if one := self._visit(grant, visit, number, into, spent, control):
+                bad.append(one)
         stages = Stages(spent.read, spent.decode, spent.transform, spent.wait)
         return Made(self.specs, arrays, bad, stages)
+
+    def look(self, control: Control, *splits: str) -> None:
+        """Raises Away where of one of `splits` nothing can be read; and what `control` raises."""
+
+        def read(split: str, number: int) -> None:
+            try:
+                self._reader.take((split, number), self.patience, control.pause)
+            except ReadFailed as failed:
+                if isinstance(failed.error, OSError):  # else it is told where a sample is made
+                    raise failed.error from failed
+
+        if failed := checks.unread(self.data, splits, read):
+            raise Away(*failed)
 
     def _blocks(
         self, grant: Grant, arrays: list[np.ndarray], spent: _Spent, control: Control
@@ -153,7 +179,8 @@ class Maker:
         if self._bad and any((split, number) in self._bad for number in grant.records):
             return False
         started = time.perf_counter()
-        control.begin(grant, grant.records[0], self.data.splits[split][grant.records[0]].path)
+        first = self.data.splits[split][grant.records[0]].path
+        control.begin(grant, grant.records[0], first)
         records = np.repeat(np.array(grant.records, np.int64), patches)
         visits = grant.first + np.arange(len(records)) // patches
         numbers = np.arange(len(records)) % patches
@@ -164,9 +191,12 @@ class Maker:
                 self.seed, split, grant.epoch, visits[rows], records[rows], numbers[rows]
             )
             try:
-                made = self.task.block(self.links, split, records[rows], draws)
-                for spec, array in zip(self.specs, arrays, strict=True):
-                    array[rows] = _checked(made, spec, array[rows].shape, "block")
+                made = self.task.block(self.links, split, records[rows], numbers[rows], draws)
+                values = self._samples.check(made, "block", first, (len(records[rows]),))
+                for value, array in zip(values, arrays, strict=True):
+                    array[rows] = value
+            except TaskError:
+                raise
             except _RAISED as error:
                 log.warning("lease %d, visit by visit: %s", grant.lease, _line(repr(error)))
                 return False
@@ -181,21 +211,25 @@ class Maker:
         into: list[np.ndarray],
         spent: _Spent,
         control: Control,
-    ) -> Reason | None:
+    ) -> Bad | None:
         """Fill `into` from record `number`, or its substitute. Returns why it is bad, if it is."""
         first_reason: Reason | None = None
+        records = self.data.splits[grant.split]
         rngs = partial(self._rngs, grant, visit, number)
         for candidate in substitutes(self._firsts[grant.split], number):
             key = grant.split, candidate
             reason = GIVEN_UP if candidate in grant.bad else self._bad.get(key)
             if reason is None:
-                control.begin(grant, candidate, self.data.splits[grant.split][candidate].path)
+                control.begin(grant, candidate, records[candidate].path)
                 reason = self._draw(key, rngs, into, spent, control)
                 if reason is None:
-                    return first_reason
+                    if first_reason is None:
+                        return None
+                    instead = records[candidate].path
+                    return Bad(visit, number, records[number].path, *first_reason, instead=instead)
                 self._bad[key] = reason
             first_reason = first_reason or reason
-        record = self.data.splits[grant.split][number]
+        record = records[number]
         raise Unmakeable(
             f"every record of class {self.data.classes[record.label]} in {grant.split} is bad; "
             f"{record.path} because: {first_reason.text if first_reason else 'it is empty'}"
@@ -226,6 +260,7 @@ class Maker:
             data, seconds = self._reader.take(key, self.patience, control.pause)
         except ReadFailed as failed:
             if isinstance(failed.error, OSError):
+                self.look(control, split)
                 raise Unreadable(number, record.path, failed.error) from failed
             return _judge(failed.error, number, record)
         fetched = time.perf_counter()
@@ -241,29 +276,14 @@ class Maker:
         for patch, rng in enumerate(rngs()):
             control.pause()
             try:
-                self._store(self.task.sample(item, record, split, patch, rng), patch, into)
+                sample = self.task.sample(item, record, split, patch, rng)
             except _RAISED as error:
                 return _judge(error, number, record)
+            values = self._samples.check(sample, "sample", record.path)
+            for rows, value in zip(into, values, strict=True):
+                rows[patch] = value
         spent.transform += time.perf_counter() - decoded
         return None
-
-    def _store(self, sample: Mapping[str, Any], patch: int, into: list[np.ndarray]) -> None:
-        for spec, rows in zip(self.specs, into, strict=True):
-            rows[patch] = _checked(sample, spec, spec.shape, "sample")
-
-
-def _checked(made: Mapping[str, Any], spec: ArraySpec, shape: tuple[int, ...], how: str) -> Any:
-    """The value that the task's method `how` made for `spec`. Raises ValueError."""
-    try:
-        value = made[spec.name]
-    except KeyError:
-        raise ValueError(f"{how}() returned no {spec.name!r}") from None
-    if isinstance(value, np.ndarray) and (value.dtype != spec.dtype or value.shape != shape):
-        raise ValueError(
-            f"{how}() returned {spec.name!r} as {value.dtype}{list(value.shape)}, "
-            f"not {spec.dtype}{list(shape)}"
-        )
-    return value
 
 
 _RAISED = (Exception, SystemExit)  # what code of a user's may raise, and its worker lives on
@@ -278,11 +298,8 @@ def _judge(error: BaseException, number: int, record: Record) -> Reason:
         raise Unreadable(number, record.path, error) from error
     if isinstance(error, BadRecord):
         return Reason(_line(str(error)))
-    what = _line("".join(traceback.format_exception_only(error)))
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
     whole = "".join(traceback.format_exception(error))
-    return Reason(f"{what} ({where})", _sendable(whole)[-TRACEBACK_CHARS:])
+    return Reason(_line(raised(error)), _sendable(whole)[-TRACEBACK_CHARS:])
 
 
 def _line(text: str) -> str:

@@ -7,6 +7,7 @@ made is still on its way), idle (nothing to make, nothing on its way: no lease w
 
     the model hardly waits                         ─▶ the model
     it waits, and the feed hardly waits            ─▶ the trainer itself: mixing, copying
+    the feed waits, for files of a stored stream   ─▶ reading
     the feed waits, and generators
         spend their time sending                   ─▶ the network
         are idle                                   ─▶ the buffer: leases are not granted
@@ -73,10 +74,12 @@ class Load(msgspec.Struct, frozen=True):
     waited: float = 0.0  # the model waited for a batch
     busy: float = 0.0  # the model's steps
     stepped: int = 0  # samples of those steps
+    storing: float = 0.0  # a sink wrote
     trains: bool = True  # there is a model
     link: str = ""  # the interface that samples come in by, as far as known
     link_bytes: float = 0.0  # bytes/s that it is made for; 0: not known
     packs: bool = False  # samples may come compressed already
+    stored: bool = False  # samples are read from files: there is no fleet
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -106,6 +109,7 @@ def between(before: Load, after: Load) -> Load:
         samples=after.samples - before.samples,
         starved=after.starved - before.starved,
         mixing=after.mixing - before.mixing,
+        storing=after.storing - before.storing,
         hosts=hosts,
         waited=after.waited - before.waited,
         busy=after.busy - before.busy,
@@ -170,9 +174,11 @@ def advise(load: Load) -> Advice:
         return Advice(Limit.MODEL, _model(view), figures)
     if view.starved < STARVED * view.model_waits:
         return Advice(Limit.TRAINER, _trainer(view), figures)
+    if load.stored:
+        return Advice(Limit.READING, _store(view), figures)
     work = view.all
     if not work.generators:
-        sentence = "No generator is connected: start some, see the address above."
+        sentence = "No generator works for this run now: start some, see the address above."
         return Advice(Limit.GENERATORS, f"{_waits(view)} {sentence}", figures)
     if work.share(work.sending) > BLOCKED and work.sending >= work.idle:
         return Advice(Limit.NETWORK, _network(view), figures)
@@ -211,6 +217,11 @@ def _generators(view: _View) -> str:
 
 def _model(view: _View) -> str:
     there, needed = view.all.generators, view.needed
+    if view.load.stored:
+        return (
+            f"The model is the limit, at {view.delivered:,.0f} patches/s (it waits "
+            f"{view.model_waits:.0%} of the time): a faster disk will not help."
+        )
     spare = f"; {needed:,} of the {there:,} would do" if 0 < needed < there else ""
     return (
         f"The model is the limit, at {view.delivered:,.0f} patches/s (it waits "
@@ -222,15 +233,17 @@ def _trainer(view: _View) -> str:
     load = view.load
     mixing = load.mixing / load.now
     if not load.trains:
+        storing = f", storing {load.storing / load.now:.0%}" if load.storing else ""
         return (
             f"The sink itself is the limit, at {view.delivered:,.0f} patches/s: mixing, copying "
-            f"and hashing take {mixing:.0%} of its time. More generators will not help."
+            f"and hashing take {mixing:.0%} of its time{storing}. More generators will not help."
         )
+    other = "a faster disk" if load.stored else "more generators"
     return (
         f"The trainer itself is the limit: the model waits {view.model_waits:.0%} of the time and "
         f"the feed {view.starved:.0%}; mixing and hashing take {mixing:.0%}, the rest is handing "
-        "batches to Keras. A larger --batch-size or a faster CPU on this host helps, more "
-        "generators will not."
+        f"batches to Keras. A larger --batch-size or a faster CPU on this host helps, {other} "
+        "will not."
     )
 
 
@@ -266,6 +279,14 @@ def _reading(view: _View) -> str:
         f"Reading is the limit on {_names(slow)} ({worst.share(worst.reading):.0%} of the time "
         f"there waits for files): faster storage. {_waits(view)} {_count(view.all.generators)} at "
         f"{view.delivered:,.0f} patches/s; {_more(view)}."
+    )
+
+
+def _store(view: _View) -> str:
+    return (
+        f"Reading is the limit: the model waits {view.model_waits:.0%} of the time, for the files "
+        f"of the stored stream, at {view.delivered:,.0f} patches/s. A faster disk helps, or "
+        "memory that holds them all; where they are packed, another --hdf5-filter when storing."
     )
 
 

@@ -129,22 +129,25 @@ def _columns(stream: TextIO) -> int:
 
 def fleet(figures: Mapping[str, float]) -> str:
     """The figures of `observe.metrics.Recent` in words."""
+    flow = f"{figures['patches_per_second']:,.0f} patches/s, stall {figures['stall_share']:.0%}"
+    if "generators" not in figures:
+        return flow
     count = int(figures["generators"])
-    return (
-        f"{figures['patches_per_second']:,.0f} patches/s, stall {figures['stall_share']:.0%}, "
-        f"{count} generator{'' if count == 1 else 's'}"
-    )
+    return f"{flow}, {count} generator{'' if count == 1 else 's'}"
 
 
 _NUMBERS = ("expected", "seen", "duplicate", "missing", "bad")
 
 
-def audit_table(report: Mapping[str, Any], *, over: bool = True) -> str:
+def audit_table(
+    report: Mapping[str, Any], *, over: bool = True, became: str = "handed to fit"
+) -> str:
     """The audit of a run as an aligned table with its verdict, for the end of the output.
 
     report: as in OUT/report.json; of it, `splits` is read: {split: [{"epoch" (from 0), "expected",
     "seen", "duplicate", "missing", "bad", "stream_sha256" (hex, or None when not computed)}]}.
     Epochs are shown counted from 1, as in the progress lines. over: the run was not interrupted.
+    became: what was done with each sample.
     """
     audits = [(split, audit) for split, epochs in report["splits"].items() for audit in epochs]
     if not audits:
@@ -159,7 +162,7 @@ def audit_table(report: Mapping[str, Any], *, over: bool = True) -> str:
         )
         for split, audit in audits
     ]
-    return "\n".join([*_aligned([header, *rows]), "", *_verdict(audits, over)])
+    return "\n".join([*_aligned([header, *rows]), "", *_verdict(audits, over, became)])
 
 
 def is_clean(report: Mapping[str, Any]) -> bool:
@@ -171,7 +174,7 @@ def _unclean(audit: Mapping[str, Any]) -> bool:
     return bool(audit["duplicate"] or audit["missing"] or audit["seen"] != audit["expected"])
 
 
-def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]], over: bool) -> list[str]:
+def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]], over: bool, became: str) -> list[str]:
     wrong = [
         f"  {split} epoch {audit['epoch'] + 1}: {audit['duplicate']:,} duplicate and "
         f"{audit['missing']:,} missing, {audit['seen']:,} seen of {audit['expected']:,}"
@@ -179,9 +182,9 @@ def _verdict(audits: Sequence[tuple[str, Mapping[str, Any]]], over: bool) -> lis
         if _unclean(audit)
     ]
     lines = (
-        ["NOT every sample was handed to fit exactly once:", *wrong]
+        [f"NOT every sample was {became} exactly once:", *wrong]
         if wrong
-        else ["Every sample was handed to fit exactly once."]
+        else [f"Every sample was {became} exactly once."]
     )
     if wrong and not over and not any(audit["duplicate"] for _, audit in audits):
         lines = ["The run is not over: what is missing comes when it is resumed."]

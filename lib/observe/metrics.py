@@ -20,13 +20,13 @@ class Counted(Protocol):
 class Recent:
     """Figures over the last `span` seconds; with 0, since the call before.
 
-    `generators()` gives how many are connected.
+    `generators()` gives how many are connected; None where there is no fleet.
     """
 
     def __init__(
         self,
         feed: Counted,
-        generators: Callable[[], int],
+        generators: Callable[[], int | None],
         clock: Callable[[], float] = time.monotonic,
         span: float = SPAN_SECONDS,
     ) -> None:
@@ -38,15 +38,16 @@ class Recent:
         return self._clock(), self._feed.samples, self._feed.waited
 
     def __call__(self) -> dict[str, float]:
-        """patches_per_second, stall_share (0 to 1), generators."""
+        """patches_per_second, stall_share (0 to 1), and generators where there is a fleet."""
         now, samples, waited = self._mark()
         self._marks.append((now, samples, waited))
         while len(self._marks) > 2 and now - self._marks[0][0] > self._span:
             self._marks.popleft()
         then, samples_then, waited_then = self._marks[0]
         span = max(now - then, 1e-9)
+        count = self._generators()
         return {
             "patches_per_second": (samples - samples_then) / span,
             "stall_share": min(1.0, (waited - waited_then) / span),
-            "generators": self._generators(),
+            **({} if count is None else {"generators": count}),
         }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from lib.errors import ConfigError
-from lib.plan.order import Plan, Segment
+from lib.plan.order import Plan
 
 
-def window(plan: Plan, segment: Segment) -> int:
-    """Visits of `segment` that mixing keeps open at once."""
-    return plan.window if segment.patches > 1 else 0
+def moving(plan: Plan, budget: int) -> int:
+    """Bytes of `budget` that the window never keeps for itself."""
+    each = (plan.window_of(segment) * segment.visit_bytes for segment in plan.segments.epoch)
+    return budget - max(each, default=0)
 
 
 def check(plan: Plan, budget: int) -> None:
     """Raise ConfigError where `budget` bytes cannot hold the window and what is to move in it."""
     for segment in plan.segments.epoch:
-        need = (window(plan, segment) + 3) * segment.visit_bytes
+        need = (plan.window_of(segment) + 3) * segment.visit_bytes
         if need > budget:
             kib = 2**10
             raise ConfigError(

@@ -269,7 +269,7 @@ class Leases:
 
     def _size(self, segment: Segment, member: Member) -> int:
         """Visits in the next lease, which is for `member`."""
-        free = self.budget // segment.visit_bytes - budgets.window(self.plan, segment)
+        free = self.budget // segment.visit_bytes - self.plan.window_of(segment)
         by_share = free // (2 * len(self.members) + 2)
         by_pace = self.pace.visits(member.name, segment, len(self.members))
         return max(1, min(by_pace, by_share, free // 3))
@@ -366,6 +366,11 @@ class Leases:
         split = lease.segment.split
         records = self.plan.records(lease.segment)[lease.start : lease.start + lease.count]
         return sorted(met | to_avoid(self.given_up, split, self._firsts[split], records.tolist()))
+
+    @property
+    def all_cut(self) -> bool:
+        """Whoever asks gets nothing but what comes back from others."""
+        return self._cutting is None
 
     # -- the line ------------------------------------------------------------------------------
 

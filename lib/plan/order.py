@@ -166,10 +166,18 @@ class Plan:
         """The epoch that seeds the patches of `segment`."""
         return segment.epoch if self.splits[segment.split].fresh else 0
 
+    def window_of(self, segment: Segment) -> int:
+        """Visits over which the patches of one are spread: kept open at once."""
+        return self.window if segment.patches > 1 else 0
+
     def mixed(self, segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(visit, patch) of every sample of `segment`, in the order in which `fit` gets them."""
-        window = self.window if segment.patches > 1 else 0
-        return mixed(self.seed, segment, window, self.patch_epoch(segment))
+        window, epoch = self.window_of(segment), self.patch_epoch(segment)
+        return mixed(self.seed, segment, window, epoch)
+
+    def places(self, segment: Segment, rows: np.ndarray) -> np.ndarray:
+        """(n,) where in the epoch the samples are (visit · K + patch) that come as these rows."""
+        return rows
 
 
 def stream_key(seed: int, *names: str | int) -> tuple[int, int]:
@@ -178,7 +186,8 @@ def stream_key(seed: int, *names: str | int) -> tuple[int, int]:
     return seed & 0xFFFF_FFFF_FFFF_FFFF, int.from_bytes(digest[:8], "little")
 
 
-def _rng(seed: int, *names: str | int) -> np.random.Generator:
+def rng_of(seed: int, *names: str | int) -> np.random.Generator:
+    """The randomness of that stream."""
     key = np.array(stream_key(seed, *names), dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
 
@@ -223,7 +232,7 @@ def _one_pass(seed: int, split: str, number: int, order: SplitOrder) -> np.ndarr
         records = _balanced(seed, split, number, order.counts, order.pass_visits)
     else:
         records = np.arange(order.records, dtype=np.int64)
-    return _rng(seed, "order", split, number).permutation(records) if order.shuffle else records
+    return rng_of(seed, "order", split, number).permutation(records) if order.shuffle else records
 
 
 def _balanced(
@@ -236,7 +245,7 @@ def _balanced(
         if count:
             start = number * share
             for turn in range(start // count, (start + share - 1) // count + 1):
-                shuffled = _rng(seed, "class", split, label, turn).permutation(count) + base
+                shuffled = rng_of(seed, "class", split, label, turn).permutation(count) + base
                 low, high = turn * count, (turn + 1) * count
                 chosen.append(shuffled[max(start - low, 0) : min(start + share, high) - low])
         base += count
@@ -259,7 +268,7 @@ def mixed(
         if not window:
             yield visits, patches
             continue
-        draw = _rng(seed, "mix", segment.split, epoch, start)
+        draw = rng_of(seed, "mix", segment.split, epoch, start)
         keys = np.concatenate([carried[0], visits + window * draw.random(len(visits))])
         visits = np.concatenate([carried[1], visits])
         patches = np.concatenate([carried[2], patches])

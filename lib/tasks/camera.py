@@ -17,6 +17,9 @@ them manipulated in one of eight ways. A sample is a pure function of (photo, sp
 - The offset policy counts in pixels of the photo before its manipulation, since a camera's traces
   lie on the 2x2 colour filter and the 8x8 JPEG grid. After a resize the patch starts on the pixel
   that such a place was mapped to, e.g. multiples of 32 for `eight` at x0.8 (40 px before).
+- Test: never manipulated here. Sample 0 is the centre, others are placed, mirrored and turned as in
+  training. Whether the photo was manipulated before is known from names that end in `_manip` and
+  `_unalt`, as in the competition; of others it is taken that they were not.
 - Mirror and turns come last, so they turn the traces of the manipulation with the picture.
 """
 
@@ -33,7 +36,7 @@ from msgspec import Meta
 
 from lib.errors import BadRecord, ConfigError, nearest
 from lib.tasks import folders, images
-from lib.tasks.base import TRAIN, ArraySpec, DataSet, Record, Task
+from lib.tasks.base import TEST, TRAIN, UNKNOWN, ArraySpec, DataSet, Record, Task
 from lib.tasks.images import Photo
 from lib.tasks.manipulations import KNOWN, NONE
 
@@ -49,6 +52,7 @@ Name = Literal[
 ]
 ALL: tuple[Name, ...] = get_args(Name)
 STEPS = {"any": 1, "even": 2, "eight": 8}
+MANIPULATED = "_manip"  # what names of the competition's manipulated test photos end in
 FEW = 4  # patches of a visit for which it can pay to decode a part: more lie all over the photo
 
 
@@ -111,6 +115,11 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ConfigError(f"manipulation_weights: {weights} must be 0 or more, and not all 0")
 
 
+def _varied(split: str, patch: int) -> bool:
+    """Whether a sample has a place, a mirror and turns of its own."""
+    return split == TRAIN or (split == TEST and patch > 0)
+
+
 def _known(field: str, words: Iterable[str], known: Iterable[str]) -> None:
     for word in words:
         if word not in known:
@@ -130,6 +139,8 @@ class CameraTask(Task):
 
     name = "camera"
     Params = CameraParams
+    submission = "fname", "camera"
+    upright = False  # a camera's traces lie on the sensor's grid
     params: CameraParams
 
     def __init__(self, params: CameraParams) -> None:
@@ -145,6 +156,9 @@ class CameraTask(Task):
     def scan(self, links: Path) -> DataSet:
         return folders.scan(links, self.params.classes)
 
+    def scan_test(self, links: Path) -> DataSet:
+        return folders.scan_test(links)
+
     def arrays(self) -> tuple[ArraySpec, ...]:
         side = self.params.patch
         return (
@@ -155,13 +169,13 @@ class CameraTask(Task):
 
     def decode(self, data: bytes, record: Record) -> Photo:
         photo = images.decode(data)
-        height, width, _ = photo.shape
-        if min(height, width) < self.params.patch:
-            raise BadRecord(
-                f"{width} x {height} px, smaller than the patch of {self.params.patch}: "
-                f"use --patch {min(height, width)} or less"
-            )
+        if (least := min(photo.shape[:2])) < self.params.patch:
+            raise BadRecord(f"{self._too_small(photo)}: use --patch {least} or less")
         return photo
+
+    def _too_small(self, photo: Photo) -> str:
+        height, width, _ = photo.shape
+        return f"{width} x {height} px, smaller than the patch of {self.params.patch}"
 
     def decode_for(
         self, data: bytes, record: Record, split: str, rngs: Iterator[np.random.Generator]
@@ -173,7 +187,7 @@ class CameraTask(Task):
         def needed(width: int, height: int) -> tuple[int, int, int, int] | None:
             if min(width, height) < self.params.patch:
                 return None
-            places = (self._place(width, height, split, rng) for rng in few)
+            places = (self._place(width, height, split, n, rng) for n, rng in enumerate(few))
             reads = [
                 self._ways[chosen].reads(width, height, x, y, self.params.patch)
                 for chosen, x, y in places
@@ -188,13 +202,16 @@ class CameraTask(Task):
         self, item: Photo, record: Record, split: str, patch: int, rng: np.random.Generator
     ) -> Mapping[str, Any]:
         height, width, _ = item.shape
-        train = split == TRAIN
-        chosen, x, y = self._place(width, height, split, rng)
+        chosen, x, y = self._place(width, height, split, patch, rng)
+        varied = _varied(split, patch)
         image = self._ways[chosen].cut(item, x, y, self.params.patch)
-        if train and self.params.flips and rng.random() < 0.5:
+        if varied and self.params.flips and rng.random() < 0.5:
             image = image[:, ::-1]
-        if train and self.params.turns:
+        if varied and self.params.turns:
             image = np.rot90(image, int(rng.integers(4)))
+        if split == TEST:
+            before = Path(record.path).stem.endswith(MANIPULATED)
+            return {"image": image, "label": np.int32(UNKNOWN), "manipulation": np.uint8(before)}
         return {
             "image": image,
             "label": np.int32(record.label),
@@ -202,14 +219,14 @@ class CameraTask(Task):
         }
 
     def _place(
-        self, width: int, height: int, split: str, rng: np.random.Generator
+        self, width: int, height: int, split: str, patch: int, rng: np.random.Generator
     ) -> tuple[int, int, int]:
         """(index into `_ways`, x, y) of a sample: all that decides what it reads."""
-        chosen = self._draw(width, height, rng)
+        chosen = 0 if split == TEST else self._draw(width, height, rng)
         way = self._ways[chosen]
-        step = way.step(STEPS[self.params.offset])
+        step, varied = way.step(STEPS[self.params.offset]), _varied(split, patch)
         x, y = (
-            step * (int(rng.integers(room // step + 1)) if split == TRAIN else room // 2 // step)
+            step * (int(rng.integers(room // step + 1)) if varied else room // 2 // step)
             for room in (length - self.params.patch for length in way.size(width, height))
         )
         return chosen, x, y
@@ -226,6 +243,16 @@ class CameraTask(Task):
         )
         mark = rng.random() * sums[-1]
         return next((i for i, total in enumerate(sums, start=1) if mark < total), 0)
+
+    def from_picture(self, picture: Photo) -> Mapping[str, Any]:
+        """The patch in the middle, cut as for validation, as one that was not manipulated."""
+        side = self.params.patch
+        if min(picture.shape[:2]) < side:
+            raise BadRecord(f"{self._too_small(picture)}: send the whole photo as it was taken")
+        step = STEPS[self.params.offset]
+        y, x = (step * ((length - side) // 2 // step) for length in picture.shape[:2])
+        image = picture[y : y + side, x : x + side]
+        return {"image": image, "label": np.int32(UNKNOWN), "manipulation": np.uint8(0)}
 
     def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
         """x: image, or {"image", "manipulated": float32 (B, 1)} with `flag`.

@@ -4,12 +4,17 @@
     DIR/val-images-idx3-ubyte, val-labels-idx1-ubyte         validation images   (optional)
 or  DIR/train.csv, val.csv                                   the same as tables  (see `tables`)
 
+    DIR/t10k-images-idx3-ubyte (or test-…) or test.csv       what is to be predicted; beside IDX
+                                                             files their labels, where known
+
 - Each may be gzipped (`.gz`). DIR is `train` in the links folder, or else the links folder itself.
 - Without a validation set, a share of the training images is held out: `held_out` of them, drawn
   by `held_out_seed`; the same ones on every host and in every run.
 - A record is an image of the file, named `train-images-idx3-ubyte/00042` or `train.csv/00042`. The
   fingerprint has the labels and the number of images; two files that differ in pixels alone are not
   told apart.
+- Test images keep the order of their file; DIR may be `test`, too. Of several samples of one the
+  first is the image as it is, the others are moved as in training.
 - Training images are turned, zoomed and shifted (`affine`), and if asked slanted and bent
   (`elastic`), each by amounts of its own, uniform over the range that the parameters name;
   validation images are as they are. No mirroring: it makes other digits.
@@ -27,8 +32,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from lib import container
 from lib.errors import DataError
-from lib.tasks import idx, tables
+from lib.tasks import drawn, idx, tables
 from lib.tasks.affine import (
     MAX_ANGLE,
     MAX_BEND,
@@ -38,10 +44,21 @@ from lib.tasks.affine import (
     MAX_ZOOM,
     Affine,
 )
-from lib.tasks.base import TRAIN, VAL, ArraySpec, BlockTask, DataSet, Draws, Record
+from lib.tasks.base import (
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    VAL,
+    ArraySpec,
+    BlockTask,
+    DataSet,
+    Draws,
+    Record,
+)
 from lib.tasks.elastic import BENDS
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
+TESTS = ("t10k", TEST)  # what files of test images begin with: MNIST's own, and those named as ours
 MOVES = 5  # numbers that a sample draws: angle, zoom, to the right, down, shear; then the bends
 
 
@@ -99,8 +116,10 @@ class _Split(msgspec.Struct, frozen=True, eq=False):
         return tuple(Record(f"{prefix}{row:05}", size, label) for row, label in pairs)
 
 
-def _split(file: str, images: np.ndarray, labels: np.ndarray) -> _Split:
-    rows = np.arange(len(labels))
+def _split(file: str, images: np.ndarray, labels: np.ndarray | None) -> _Split:
+    rows = np.arange(len(images))
+    if labels is None:
+        labels = np.full(len(images), UNKNOWN)
     return _Split(file, images, labels.astype(np.int64), rows).only(rows)
 
 
@@ -109,6 +128,7 @@ class DigitsTask(BlockTask):
 
     name = "digits"
     Params = DigitsParams
+    submission = "ImageId", "Label"
     params: DigitsParams
 
     def __init__(self, params: DigitsParams) -> None:
@@ -143,8 +163,43 @@ class DigitsTask(BlockTask):
             {split: each.records() for split, each in self._splits.items()},
         )
 
-    def _load(self, folder: Path, name: str) -> _Split | None:
-        """A pair of files, or a table; None where there is neither. Raises DataError."""
+    def scan_test(self, links: Path) -> DataSet:
+        if not links.is_dir():
+            raise DataError(f"there is no folder {links} with digits to predict")
+        tried = (links / TEST, links, links / TRAIN)
+        found = [
+            split
+            for folder in tried
+            if folder.is_dir()
+            for name in TESTS
+            if (split := self._load(folder, name, labelled=False))
+        ]
+        if not found:
+            names = ", ".join(f"{name}-{IMAGES}" for name in TESTS)
+            raise DataError(f"no digits to predict in {links}: neither {names} nor test.csv (.gz)")
+        if len(found) > 1:
+            raise DataError(
+                f"{found[0].file} and {found[1].file} are both in {links}: which one is to be "
+                "predicted? Move the other to another folder"
+            )
+        split = found[0]
+        if not len(split.images):
+            raise DataError(f"{split.file} in {links} holds no images to predict")
+        self._splits = {TEST: msgspec.structs.replace(split, rows=np.arange(len(split.images)))}
+        size, prefix = split.images.strides[0], split.file + "/"
+        records = (Record(f"{prefix}{row:05}", size, 0) for row in range(len(split.images)))
+        # In the name, so that hosts with and without the labels do not work together.
+        labelled = "labelled" if (split.labels != UNKNOWN).all() else "unlabelled"
+        return DataSet((labelled,), {TEST: tuple(records)})
+
+    def submission_id(self, number: int, path: str) -> str:
+        return str(number + 1)
+
+    def _load(self, folder: Path, name: str, *, labelled: bool = True) -> _Split | None:
+        """A pair of files, or a table; None where there is neither. Raises DataError.
+
+        labelled: else a table has no labels, and files may have them or not.
+        """
         images, labels = (idx.find(folder, f"{name}-{kind}") for kind in (IMAGES, LABELS))
         table = tables.find(folder, name)
         if table is not None and (images or labels):
@@ -153,11 +208,11 @@ class DigitsTask(BlockTask):
                 "other to another folder"
             )
         if table is not None:
-            pixels, values = tables.load(table, self.params.side, labelled=True)
-            return _split(table.name.removesuffix(".gz"), pixels, values)
+            pixels, values = tables.load(table, self.params.side, labelled=labelled)
+            return _split(table.name.removesuffix(".gz"), pixels, values if labelled else None)
         if images is None and labels is None:
             return None
-        if images is None or labels is None:
+        if images is None or (labels is None and labelled):
             there, missing = (images, LABELS) if images else (labels, IMAGES)
             raise DataError(
                 f"{there} is there without {name}-{missing} (or .gz) beside it: images and labels "
@@ -171,6 +226,8 @@ class DigitsTask(BlockTask):
                 f"{images} holds images of {width} x {height} pixels, not of {side} x {side}"
                 + (f": give --side {width}" if fits else "")
             )
+        if labels is None:
+            return _split(f"{name}-{IMAGES}", pixels, None)
         values = idx.load(labels, idx.LABELS)
         if len(values) != len(pixels):
             raise DataError(
@@ -195,34 +252,58 @@ class DigitsTask(BlockTask):
         patch: int,
         rng: np.random.Generator,
     ) -> Mapping[str, Any]:
-        image = self._moved(item[np.newaxis], split, lambda count: rng.random((1, count)))
-        return {"image": image[0], "label": np.int32(record.label)}
+        numbers = np.array([patch])
+        moved = self._moved(item[np.newaxis], split, numbers, lambda count: rng.random((1, count)))
+        label = self._splits[split].labels[int(record.path.rpartition("/")[2])]
+        return {"image": moved[0], "label": np.int32(label)}
 
     def block(
-        self, links: Path, split: str, records: np.ndarray, draws: Draws
+        self, links: Path, split: str, records: np.ndarray, patches: np.ndarray, draws: Draws
     ) -> Mapping[str, np.ndarray]:
         known = self._splits[split]
         rows = known.rows[records]
         return {
-            "image": self._moved(known.images[rows], split, draws),
+            "image": self._moved(known.images[rows], split, patches, draws),
             "label": known.labels[rows].astype(np.int32),
         }
 
-    def _moved(self, images: np.ndarray, split: str, draws: Draws) -> np.ndarray:
+    def _moved(
+        self, images: np.ndarray, split: str, patches: np.ndarray, draws: Draws
+    ) -> np.ndarray:
         """(n, side, side, 1) uint8: as `fit` gets them."""
         params = self.params
         moves = (params.rotation, params.zoom, params.shift, params.shear, params.elastic)
-        if split == TRAIN and any(moves):
-            spread = 2 * draws(MOVES + (BENDS if params.elastic else 0)) - 1
-            images = self._affine.warp(
-                images,
-                angle=params.rotation * spread[:, 0],
-                zoom=1 + params.zoom * spread[:, 1],
-                shift=params.shift * spread[:, 2:4],
-                shear=params.shear * spread[:, 4] if params.shear else None,
-                bends=params.elastic * spread[:, MOVES:] if params.elastic else None,
-            )
-        return images[..., np.newaxis]
+        if split == VAL or not any(moves):
+            return images[..., np.newaxis]
+        if split == TEST:
+            drawn = np.flatnonzero(patches)
+            moved = np.array(images)
+            if len(drawn):
+                moved[drawn] = self._warped(images[drawn], draws(self._numbers)[drawn])
+            return moved[..., np.newaxis]
+        return self._warped(images, draws(self._numbers))[..., np.newaxis]
+
+    @property
+    def _numbers(self) -> int:
+        """How many a sample draws."""
+        return MOVES + (BENDS if self.params.elastic else 0)
+
+    def _warped(self, images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Each moved by its row of `drawn`, numbers from 0 to 1."""
+        params, spread = self.params, 2 * drawn - 1
+        return self._affine.warp(
+            images,
+            angle=params.rotation * spread[:, 0],
+            zoom=1 + params.zoom * spread[:, 1],
+            shift=params.shift * spread[:, 2:4],
+            shear=params.shear * spread[:, 4] if params.shear else None,
+            bends=params.elastic * spread[:, MOVES:] if params.elastic else None,
+        )
+
+    def from_picture(self, picture: np.ndarray) -> Mapping[str, Any]:
+        """The picture as MNIST's images were made: see `drawn`."""
+        image = drawn.image(picture, self.params.side)
+        return {"image": image[..., np.newaxis], "label": np.int32(UNKNOWN)}
 
     def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
         return batch["image"], batch["label"]
@@ -234,6 +315,8 @@ class DigitsTask(BlockTask):
 def _folder(links: Path) -> Path:
     """Where the files are: `train` in the links folder, or the folder itself."""
     inside = links / TRAIN
+    if mount := container.unmounted(inside):
+        raise DataError(mount)
     if inside.is_symlink() and not inside.exists():
         raise DataError(
             f"{inside} is a dangling link: its target {inside.readlink()} is not on this host; "

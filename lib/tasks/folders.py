@@ -3,10 +3,12 @@
     train/<class>/*.jpg            training photos; its folders name the classes
     flickr_images/<class>/*.jpg    more training photos, of the same classes    (optional)
     val_images/<class>/*.jpg       validation photos, of the same classes       (optional)
+    test/*.jpg                     photos to predict; or these are the folder's own
 
 - Photos end in .jpg .jpeg .png .tif .tiff, in any case. Everything else in a class folder is left
   alone, as are hidden files and folders, and folders below a class folder.
-- train, a class folder and a photo may each be a symbolic link; one that dangles is an error.
+- train, a class folder and a photo may each be a symbolic link; one that dangles is an error, but
+  for an optional folder that is not mounted into a container.
 - A photo beside the class folders is an error, as nobody means it to be left out.
 - Classes and records are sorted by code points, so that every host and locale agrees.
 - One `scandir` a folder and one `stat` a photo: a million photos take seconds.
@@ -19,8 +21,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lib import container
 from lib.errors import DataError, nearest
-from lib.tasks.base import TRAIN, VAL, DataSet, Record
+from lib.tasks.base import TEST, TRAIN, VAL, DataSet, Record
 
 TRAIN_FOLDERS, VAL_FOLDERS = ("train", "flickr_images"), ("val_images",)
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -56,6 +59,22 @@ def scan(links: Path, listed: Sequence[str] = ()) -> DataSet:
             "add a second folder"
         )
     return DataSet(classes, {TRAIN: train, VAL: _records(links, VAL_FOLDERS, labels)})
+
+
+def scan_test(links: Path) -> DataSet:
+    """The photos of `links/test`, or else of `links` itself, by name. Raises DataError."""
+    if not links.is_dir():
+        raise DataError(f"there is no folder {links} with photos to predict")
+    inside = _check_folder(links / TEST, required=False)
+    folder, prefix = (links / TEST, f"{TEST}/") if inside else (links, "")
+    photos = sorted(_photos(folder))
+    if not photos:
+        raise DataError(
+            f"no photos to predict in {folder}: none ends in {' '.join(ENDINGS)} (folders in it "
+            "are not read)"
+        )
+    records = tuple(Record(prefix + name, size, 0) for name, size in photos)
+    return DataSet(("unlabelled",), {TEST: records})
 
 
 def _classes(links: Path, listed: Sequence[str]) -> tuple[str, ...]:
@@ -159,6 +178,10 @@ def _check_folder(path: Path, *, required: bool) -> bool:
     """Whether there is a folder at `path`. Raises DataError where something else is, or nothing."""
     if path.is_dir():
         return True
+    if mount := container.unmounted(path):
+        if not required:
+            return False  # in an image all links stand, whatever is mounted
+        raise DataError(mount)
     if path.is_symlink():
         raise DataError(_dangling(path, required=required))
     if path.exists():

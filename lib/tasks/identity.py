@@ -43,6 +43,11 @@ def source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+def source_with(own: str) -> str:
+    """`source_hash`, and beside it the `source` of a task that is not built in, if it is one."""
+    return f"{source_hash()}+{own}" if own else source_hash()
+
+
 def listing(data: DataSet) -> list[str]:
     """One line a record, "path<TAB>size", in the order in which records are numbered."""
     return [f"{r.path}\t{r.size}" for split in sorted(data.splits) for r in data.splits[split]]

@@ -144,7 +144,7 @@ def _decode_pillow(data: bytes) -> Photo:
             image = _open(data)
             _check_size(*image.size)
             image.load()
-            return _to_rgb(image)
+            return to_rgb(image)
         except (BadRecord, MemoryError):
             raise
         except Exception as error:  # hostile headers make Pillow's plugins raise anything
@@ -171,7 +171,8 @@ def _open(data: bytes) -> ImageFile:
     return tiff
 
 
-def _to_rgb(image: ImageFile) -> Photo:
+def to_rgb(image: Image) -> Photo:
+    """The pixels of a picture that Pillow opened, by the table above. Raises BadRecord."""
     if image.mode in _EIGHT:
         high = (np.asarray(image) >> 8).astype(np.uint8)
         tags = getattr(image, "tag_v2", {})

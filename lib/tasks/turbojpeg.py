@@ -8,7 +8,8 @@
   leave it out, the library would stop reading, and nobody would notice that the file is damaged
   or cut off there. Reading (Huffman) is about half of the work, and is never spared.
 - The pixels are those of the whole photo, bit for bit. Chroma upsampling reads one pixel to the
-  left and right, so the rectangle is widened by that, and on the left to a column of blocks.
+  left and right, so the rectangle is widened by that, and on the left to a column of blocks. A part
+  of two columns of chroma or less would be upsampled another way: it is made a block wide at least.
 - The rest of the array is memory that nobody wrote to.
 - For plain files, as cameras write them: 8-bit, baseline, grey or YCbCr. Any other, any error, any
   warning, any host without the library: None. So it decides no pixels, and refuses no file.
@@ -79,8 +80,8 @@ def _decode(
     box = choose(width, height)
     if box is None:
         return None
-    left = max(box[0] - MARGIN, 0) // BLOCK * BLOCK
-    right, top = min(box[2] + MARGIN, width), box[1]
+    left = max(min(box[0] - MARGIN, width - BLOCK), 0) // BLOCK * BLOCK
+    right, top = min(max(box[2] + MARGIN, left + BLOCK), width), box[1]
     if (right - left) * (height - top) > MOST * width * height:
         return None
     region = _Region(left, top, right - left, height - top)

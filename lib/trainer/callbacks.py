@@ -27,11 +27,14 @@ from lib.tasks.base import TRAIN, VAL
 from lib.trainer.advising import Adviser
 from lib.trainer.outputs import write_text
 from lib.trainer.state import Waiting
+from lib.trainer.tracking import Tracker
 
 Figures = Callable[[], Mapping[str, float]]
-"""Gives "patches_per_second", "stall_share" (0 to 1) and "generators"; called from any thread."""
+"""Gives "patches_per_second", "stall_share" (0 to 1); of a fleet "generators". For any thread."""
 
-FIRST = ("epoch", "seconds", "patches_per_second", "stall_share", "learning_rate")
+FIRST = (
+    "epoch", "seconds", "patches_per_second", "stall_share", "generators", "learning_rate"
+)  # fmt: skip
 
 
 class History(keras.callbacks.Callback):  # type: ignore[misc]
@@ -66,6 +69,7 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
             "seconds": round(self._clock() - self._began, 3),
             "patches_per_second": round(figures["patches_per_second"], 1),
             "stall_share": round(figures["stall_share"], 4),
+            "generators": int(figures.get("generators", 0)),
         }
         # Plateau may have lowered the rate before us; its log entry is the one this epoch had.
         row |= {"learning_rate": float(rate)} | dict(logs or {})
@@ -93,6 +97,21 @@ def _rows_before(epoch: int, path: Path) -> list[dict[str, Any]]:
             f"cannot read the history of the run before, {path} ({error}): "
             "move it away, and the history starts at the resumed epoch"
         ) from error
+
+
+class Tracking(keras.callbacks.Callback):  # type: ignore[misc]
+    """Hands the newest row of the history to the tracker; use it after `History`."""
+
+    def __init__(self, tracker: Tracker, history: History) -> None:
+        super().__init__()
+        self._tracker, self._history = tracker, history
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        assert self._history.rows is not None  # History began this epoch
+        row = self._history.rows[-1]
+        self._tracker.metrics(
+            epoch, {key: float(value) for key, value in row.items() if key != "epoch"}
+        )
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]

@@ -76,6 +76,11 @@ class Dispatcher:
         assert self.exchange.leases is not None
         return self.exchange.leases.start
 
+    @property
+    def generators(self) -> int:
+        """Generators at work now."""
+        return self.exchange.generators
+
     def deliveries(self) -> Iterator[Delivery]:
         """Every lease of the run, in order. Ends with the run; raises what ended it early."""
         assert self.exchange.leases is not None
@@ -126,11 +131,17 @@ class Dispatcher:
             self._thread.join()
         with self._baton:
             fin = wire.Fin(run=self.exchange.job.run, done=done, reason=reason)
-            self._farewell(wire.encode(fin), FAREWELL_SECONDS if done else HASTY_SECONDS)
+            deaf = self._farewell(wire.encode(fin), FAREWELL_SECONDS if done else HASTY_SECONDS)
             self._sockets.close()
+        if done and deaf:
+            peers = self.exchange.roster.peers
+            log.warning(
+                "did not answer that the run is over, and wait for the next if still there: %s",
+                ", ".join(sorted(peers[name].label for name in deaf)),
+            )
 
-    def _farewell(self, fin: bytes, seconds: float) -> None:
-        """Say FIN to all, and stay until each has said BYE.
+    def _farewell(self, fin: bytes, seconds: float) -> set[str]:
+        """Say FIN to all, and stay until each has said BYE. Returns who did not.
 
         A generator's DEALER (with IMMEDIATE) drops what it has not read when its peer closes: FIN
         would be lost to whoever is drawing a patch at that moment.
@@ -150,6 +161,7 @@ class Dispatcher:
                         self._sockets.send_control(name, fin)
                     elif isinstance(message, wire.Bye):
                         waiting.discard(name)
+        return waiting
 
     # -- the thread -----------------------------------------------------------------------------
 

@@ -21,9 +21,11 @@ import msgspec
 import numpy as np
 
 from lib.errors import DataError, ProtocolError
+from lib.health import Health
 from lib.plan.leases import Lease, Leases, Verdict
 from lib.tasks import identity
 from lib.tasks.base import ArraySpec, DataSet
+from lib.trainer import explain
 from lib.trainer.badlist import BadList
 from lib.trainer.grants import Grants
 from lib.trainer.losses import Losses
@@ -53,6 +55,7 @@ class Job(msgspec.Struct, frozen=True):
     silence: float = 5.0
     expiry: float = 30.0
     compress: Literal["none", "auto", "zstd"] = "none"
+    source: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
@@ -67,7 +70,7 @@ class Exchange:
     """The trainer's end of the wire. One thread at a time may call it.
 
     `make_leases(reference)` is called once, when the data set is known. `bad` hears of each bad
-    record of an epoch.
+    record of an epoch. `health` is where it notes that it listens to its fleet.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Exchange:
         own_data: DataSet | None = None,
         reference: Reference | None = None,
         bad: BadList | None = None,
+        health: Health | None = None,
     ) -> None:
         self.job, self._layout = job, wire.Layout(specs)
         self.faults: Counter[str] = Counter()
@@ -90,8 +94,11 @@ class Exchange:
         self.starved = False  # the budget is full: a lease handed on lets the next be granted
         self._sockets, self._make_leases, self._bad = sockets, make_leases, bad or BadList()
         self._results: dict[int, Delivery] = {}  # received, not yet deliverable
+        self._health = health or Health("")
         self._strangers = Strangers(sockets, self.faults)
-        self._pulse = Pulse(sockets, job.run, job.heartbeat, job.expiry, TICK_SECONDS)
+        self._pulse = Pulse(
+            sockets, job.run, job.heartbeat, job.expiry, TICK_SECONDS, lambda: self.need
+        )
         self._next_tick = self._next_look = 0.0
         self._reset = wire.encode(wire.Reset(run=job.run))
         if self.roster.reference is not None:
@@ -124,6 +131,15 @@ class Exchange:
         """Generators at work now."""
         return len(self.leases.members) if self.leases else 0
 
+    @property
+    def need(self) -> wire.Need:
+        """What generators that may work for another run instead want to know of this one."""
+        coming = len(self.roster.waiting()[0])
+        if self.leases is None:
+            return wire.Need(coming, True)
+        working = sum(not member.draining for member in self.leases.members.values())
+        return wire.Need(working + coming, self._grants.wants)
+
     def connected(self) -> list[str]:
         """Names of the generators that would hear us."""
         here = (State.WELCOMED, State.LEASING, State.DRAINING)
@@ -131,21 +147,11 @@ class Exchange:
 
     def how(self) -> str:
         """The command that starts a generator."""
-        return f"Start one with: python generator_zmq.py {self._sockets.reach}"
+        return explain.how(self._sockets)
 
     def explain(self) -> str:
         """What the stream waits for, and what would help."""
-        if not self.generators:
-            return f"no generator is connected. {self.how()}"
-        lease = self.leases.waiting_for if self.leases else None
-        if lease is None:
-            return "results are in and wait for their turn"
-        holders = [self.roster.peers[name] for name in list(lease.grants.values())]
-        where = " and ".join(f"{p.label} at {p.doing or 'its first file'}" for p in holders)
-        return (
-            f"lease {lease.id} ({lease.segment.split} epoch {lease.segment.epoch}, visits "
-            f"{lease.start}–{lease.start + lease.count - 1}) is with {where or 'nobody yet'}"
-        )
+        return explain.waits_for(self.leases, self.roster, self.how())
 
     # -- what comes in --------------------------------------------------------------------------
 
@@ -181,6 +187,9 @@ class Exchange:
         if lease is not None:
             if (header.first, header.count) != (lease.start, lease.count):
                 raise ProtocolError(f"lease {header.lease} does not have the visits granted")
+            end = lease.start + lease.count
+            if any(not lease.start <= bad.visit < end for bad in header.bad):
+                raise ProtocolError(f"lease {header.lease} names a bad visit that it does not have")
             arrays = self._layout.arrays(header, frames, lease.segment.patches)
         stages = header.stages
         seconds = stages.decode + stages.transform + stages.wait + stages.pack
@@ -223,6 +232,7 @@ class Exchange:
 
     def _on_message(self, peer: Peer, message: wire.FromGenerator, now: float) -> None:
         if isinstance(message, wire.Hello):
+            peer.doing = ""
             self._withdraw(peer, "said hello again")
             if reason := self.roster.greet(peer):
                 self._reject(peer, reason, now)
@@ -269,10 +279,13 @@ class Exchange:
             silence=job.silence,
             expiry=job.expiry,
             fingerprint=reference.fingerprint if reference else "",
+            source=job.source,
             compress=job.compress,
+            need=self.need,
         )
 
     def _on_ready(self, peer: Peer, ready: wire.Ready, now: float) -> None:
+        peer.doing = ""
         if reason := self.roster.admit(peer, ready):
             self._reject(peer, reason, now)
             return
@@ -316,6 +329,7 @@ class Exchange:
             self.leases.handed(self.handed.popleft())
 
     def _tick(self, now: float) -> None:
+        self._health.beat(now, f"{self.generators} generators at work")
         self._strangers.look()
         if self.leases is not None:
             self._losses.lost(self.leases.expire(now))
@@ -328,8 +342,10 @@ class Exchange:
         if now >= self._next_look:
             self._next_look = now + self.job.heartbeat
             self._disconnect_revoked(now)
-        for name in self._pulse.beat(self.connected, now):
-            self._lose(name, "its connection closed", now)
+        if gone := self._pulse.beat(self.connected, now):
+            self._take_control(now)  # what they said before they went is here by now: it counts
+            for name in set(gone) & set(self.connected()):
+                self._lose(name, "its connection closed", now)
 
     def _lose(self, name: str, why: str, now: float) -> None:
         """The connection is gone: what the generator held goes to others at once."""

@@ -1,6 +1,6 @@
 """From leases to what `fit` takes: mix, batch, account, hash.
 
-    Dispatcher.deliveries ─▶ visits ─▶ mix (plan.mixed) ─▶ batches of B ─▶ fit
+    Source.deliveries ─▶ visits ─▶ mix (plan.mixed) ─▶ batches of B ─▶ fit
 
 - The stream is one sequence over all segments (train 0, val 0, train 1, …). Keras pulls training
   and validation by two iterators and reads ahead in threads of its own; each waits here until the
@@ -19,7 +19,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import msgspec
@@ -31,8 +31,8 @@ from lib.plan.batches import Start, batches, place
 from lib.plan.order import Plan, Segment
 from lib.tasks.base import ArraySpec
 from lib.trainer.buffers import Buffers
-from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Delivery
+from lib.trainer.source import Source
 from lib.trainer.window import Arrays, Window
 
 PATIENCE_SECONDS = 60.0  # without a batch pulled, before a likely deadlock is named
@@ -68,7 +68,7 @@ class EpochAudit:
     batches n = 1, 2, …, hₙ = SHA-256(hₙ₋₁ ‖ SHA-256(the bytes of batch n's arrays, in the task's
     order)). `stream_sha256` is the last hₙ, in hexadecimal.
 
-    before: rows of the batches that an earlier process trained on; bad, chain: as it left them.
+    before: places of the batches that an earlier process trained on; bad, chain: as it left them.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class EpochAudit:
         self.segment, self.bad = segment, list(bad)  # bad: visits whose record was substituted
         self._seen = np.zeros(segment.samples, np.uint8)
         self._batches = 0  # counted before `_chain` begins
-        for rows in before:
-            self._seen[rows] = 1
+        for places in before:
+            self._seen[places] = 1
             self._batches += 1
         self._chain = [chain or bytes(32)] if hashed else []  # after each batch since
         self._row: dict[str, Any] | None = None
@@ -130,22 +130,27 @@ class Feed:
     """Batches of a run. `batches(split)` may be used by one thread for each split.
 
     before: the audit at the stream's start, of a run that is resumed.
+    at_once: bytes; as many batches are made in one go. More than one would wait for samples that
+        the first does not need: it is for a source that never waits.
     """
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        source: Source,
         specs: tuple[ArraySpec, ...],
         batch_size: int,
         *,
         hashed: bool = False,
         before: Audited | None = None,
+        at_once: int = 0,
     ) -> None:
-        self.plan: Plan = dispatcher.plan
+        self.plan: Plan = source.plan
         self.specs, self.batch_size, self.hashed = specs, batch_size, hashed
-        self._dispatcher = dispatcher
-        self._start, self._before = dispatcher.start_at, before or Audited()
+        self._source = source
+        self._start, self._before = source.start_at, before or Audited()
         self._audits: list[EpochAudit] = []
+        batch_bytes = batch_size * sum(spec.nbytes for spec in specs)
+        self._together = max(1, at_once // batch_bytes)  # batches that are made at once
         self._stream = self._all_batches()
         self._first: Batch | None = None
         self._turn = threading.Condition()
@@ -194,7 +199,7 @@ class Feed:
             yield self._pull()
 
     def close(self) -> None:
-        """Let whoever still waits for a batch go. The dispatcher must be closed first."""
+        """Let whoever still waits for a batch go. The source must be closed first."""
         self._closed = True
         with self._turn:
             self._turn.notify_all()
@@ -208,14 +213,19 @@ class Feed:
         index, batch = place(self.plan, epoch, step, self.batch_size)
         done = [audit for audit in self._audits if audit.segment.index < index]
         rows = self._rows(done)
-        for audit in done:
-            audit.pass_by()
+        self.pass_by(index)
         for audit in self._audits:
             if batch and audit.segment.index == index:
                 return Audited(rows, sorted(set(audit.bad)), audit.chain(batch))
         if batch:  # nothing was fed since the position that this process began at
             return msgspec.structs.replace(self._before, rows=rows)
         return Audited(rows)
+
+    def pass_by(self, index: int) -> None:
+        """No position before segment `index` will be asked for: what one would need is let go."""
+        for audit in self._audits:
+            if audit.segment.index < index:
+                audit.pass_by()
 
     def _rows(self, audits: list[EpochAudit]) -> dict[str, list[dict[str, Any]]]:
         splits = {split: list(self._before.rows.get(split, ())) for split in self.plan.splits}
@@ -265,29 +275,35 @@ class Feed:
         return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
 
     def _all_batches(self) -> Iterator[Batch]:
-        deliveries, buffers = self._timed(self._dispatcher.deliveries()), Buffers()
+        deliveries, buffers = self._timed(self._source.deliveries()), Buffers()
         for segment in self.plan.segments.since(self._start.segment):
             start = Start(segment.index)
             audit = EpochAudit(segment, self.hashed)
             numbered = enumerate(batches(self.plan, segment, self.batch_size))
             if segment.index == self._start.segment and self._start.batch:
                 start, known = self._start, self._before
-                trained = (rows for _, rows in islice(numbered, start.batch))
+                done = islice(numbered, start.batch)
+                trained = (self.plan.places(segment, rows) for _, rows in done)
                 audit = EpochAudit(segment, self.hashed, trained, known.bad, known.chain)
             self._audits.append(audit)
-            window = Window(deliveries, segment, self._dispatcher.handed, audit.bad, start, buffers)
+            window = Window(deliveries, segment, self._source.handed, audit.bad, start, buffers)
             last = segment.batches(self.batch_size) - 1
-            for number, rows in numbered:
+            while several := list(islice(numbered, self._together)):
                 began, waited = time.monotonic(), self.waited
-                arrays, places = window.take(rows, self.specs)
-                audit.count(places, arrays)
-                self.mixing += time.monotonic() - began - (self.waited - waited)
-                self.samples += len(rows)
-                self.nbytes += sum(array.nbytes for array in arrays.values())
-                if number == last:
+                rows = np.concatenate([rows for _, rows in several])
+                taken, places = window.take(rows, self.specs, ahead=self._together > 1)
+                if several[-1][0] == last:
                     window.drain()
-                self.until = time.monotonic()
-                yield Batch(segment, number, arrays)
+                self.mixing += time.monotonic() - began - (self.waited - waited)
+                for low, (number, rows) in zip(count(0, self.batch_size), several, strict=False):
+                    began, part = time.monotonic(), slice(low, low + len(rows))
+                    arrays = {name: array[part] for name, array in taken.items()}
+                    audit.count(places[part], arrays)
+                    self.samples += len(rows)
+                    self.nbytes += len(rows) * segment.sample_bytes
+                    self.until = time.monotonic()
+                    self.mixing += self.until - began
+                    yield Batch(segment, number, arrays)
             audit.close()
 
     def _timed(self, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:

@@ -7,6 +7,7 @@ for the epochs after it; one that is resumed before an epoch's validation begins
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -16,20 +17,21 @@ import keras
 
 from cfg.base import TrainSettings
 from lib import interrupts
-from lib.errors import PushFitError
+from lib.errors import ConfigError, PushFitError, TaskError
 from lib.interrupts import interrupted
 from lib.observe import console, sheet
 from lib.observe.metrics import SPAN_SECONDS, Recent
-from lib.tasks import identity
+from lib.tasks import checks, identity
 from lib.tasks.base import TRAIN, VAL
-from lib.trainer import callbacks, checkpoint, extras, models
+from lib.trainer import callbacks, checkpoint, extras, models, schedules, tracking
 from lib.trainer.feed import Batch
 from lib.trainer.fit_data import dataset, prepare
-from lib.trainer.state import LAST, State
-from lib.trainer.stream import Stream
+from lib.trainer.opened import Opened
+from lib.trainer.state import BEST, LAST, State
 from lib.trainer.trained import Trained
 
 SWITCH_SECONDS = 0.0002  # Python's own 5 ms let the feed keep a step waiting that long, and back
+TRACKED = (BEST, "samples.png", "report.json", "history.csv", "config.json", "quarantine.jsonl")
 SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
 
 
@@ -37,7 +39,7 @@ class Fit:
     """One training. Raises ConfigError for a model that does not fit the data."""
 
     def __init__(
-        self, stream: Stream, settings: TrainSettings, out: Path, fixed: dict[str, str]
+        self, stream: Opened, settings: TrainSettings, out: Path, fixed: dict[str, str]
     ) -> None:
         self.stream, self.settings, self.out, self._fixed = stream, settings, out, fixed
         self.interrupted = False
@@ -45,12 +47,14 @@ class Fit:
         if settings.mixed_precision:
             models.set_precision("mixed_float16")
         keras.utils.set_random_seed(settings.seed)
-        self.model = checkpoint.load(out / LAST, compiled=True) if before else self._build()
+        rate = schedules.rate(settings, settings.epochs * feed.steps(TRAIN))
+        self.model = checkpoint.load(out / LAST, compiled=True) if before else self._build(rate)
+        if before is not None and settings.schedule != "constant":
+            self.model.optimizer.learning_rate = rate  # it may have other epochs now
         self.monitor = models.monitor(self.model)
         if before is None:
             self._draw_sheet(feed.first())
-        if before is not None or keras.backend.backend() != "tensorflow":
-            prepare(self.model, stream.task, feed.specs)
+        self._try_out()
         self.trained = Trained(before, out / LAST)
         self._saved = (self.trained.epoch, self.trained.step) if before else None
         self._resumed_at = list(before.resumed_at) if before else []
@@ -68,26 +72,63 @@ class Fit:
             self.trained.step,
             self._figures(span=0),
         )
+        self.tracker = self._tracker()
         self._callbacks = self._listed()
         if before is not None:
             self._resumed_at.append({"epoch": before.epoch, "step": before.step})
             print(f"Resuming run {before.run} at {self._place()}")
             extras.put(self.model, before.extras, out / LAST)
 
-    def _build(self) -> keras.Model:
-        settings, stream = self.settings, self.stream
-        model = models.build(
-            settings.model,
-            classes=len(stream.classes),
-            weights=settings.weights,
-            dense1=settings.dense1,
-            dropout=settings.dropout,
-            dense2=settings.dense2,
-            highpass=settings.highpass,
-            **stream.task.model_needs(),
-        )
-        models.compile(model, settings.optimizer, settings.learning_rate)
+    def _build(self, rate: schedules.Rate) -> keras.Model:
+        settings, task = self.settings, self.stream.task
+        model = self._own_model()
+        if model is None:
+            model = models.build(
+                settings.model,
+                classes=len(self.stream.classes),
+                weights=settings.weights,
+                dense1=settings.dense1,
+                dropout=settings.dropout,
+                dense2=settings.dense2,
+                highpass=settings.highpass,
+                **task.model_needs(),
+            )
+        models.compile(model, settings.optimizer, rate, task.loss, metrics=task.metrics)
         return model
+
+    def _own_model(self) -> keras.Model | None:
+        """The model that the task builds itself, if it does. Raises ConfigError and TaskError."""
+        task = self.stream.task
+        model = checks.called(task, "build_model", len(self.stream.classes))
+        if model is None:
+            return None
+        if not isinstance(model, keras.Model):
+            raise TaskError(f"task {task.name}: build_model() returned {model!r}, no keras.Model")
+        if self.settings.weights != "none":
+            raise ConfigError(
+                f"--weights {self.settings.weights}: task {task.name} builds a model of its own, "
+                "which they are not for: leave --weights out"
+            )
+        weights = f", {model.count_params():,} weights" if model.built else ""
+        print(f"The model is the task's own: {model.name}{weights}")
+        return model
+
+    def _try_out(self) -> None:
+        """One step without samples. Raises TaskError where a user's task and model do not fit."""
+        task, specs, model = self.stream.task, self.stream.feed.specs, self.model
+        try:
+            prepare(model, task, specs)
+        except Exception as error:
+            if not task.source:
+                raise
+            shapes = ""
+            if getattr(model, "inputs", None):  # not of a subclass
+                shapes = f": it takes {model.input_shape} and gives {model.output_shape}"
+            raise TaskError(
+                f"task {task.name}: the model {model.name} cannot be trained on what to_fit() "
+                f"returns, {checks.shown(task, specs)}{shapes}. Keras says "
+                f"{type(error).__name__}: {_plainly(error)}"
+            ) from error
 
     def _checkpoints(self, before: State | None) -> checkpoint.Checkpoints:
         given = (self.out, self.monitor, self._state, before.best if before else None)
@@ -97,17 +138,32 @@ class Fit:
         return checkpoint.Checkpoints(*given)
 
     def _figures(self, span: float = SPAN_SECONDS) -> Recent:
-        dispatcher = self.stream.dispatcher
-        return Recent(self.stream.feed, lambda: dispatcher.exchange.generators, span=span)
+        source = self.stream.source
+        return Recent(self.stream.feed, lambda: source.generators, span=span)
+
+    def _tracker(self) -> tracking.Tracker | None:
+        settings = self.settings
+        if not settings.mlflow:
+            return None
+        return tracking.Tracker(
+            settings.mlflow,
+            experiment=self.stream.task.name,
+            run=self.stream.run,
+            name=self.out.name,
+            params=self._fixed | {"epochs": str(settings.epochs)},
+        )
 
     def _listed(self) -> keras.callbacks.CallbackList:
         """One list for every `fit` of the run, with the run's own numbers."""
         stream = self.stream
         advising = callbacks.Advising(stream.feed.step_times, stream.adviser, self.progress.live)
         used = [self.trained, self.progress, advising]
-        if self.settings.plateau_patience:
+        if self.settings.plateau_patience and self.settings.schedule == "constant":
             used.append(self.plateau)
-        used.append(callbacks.History(self.out / "history.csv", self._figures(span=0)))
+        history = callbacks.History(self.out / "history.csv", self._figures(span=0))
+        used.append(history)
+        if self.tracker is not None:
+            used.append(callbacks.Tracking(self.tracker, history))
         if self.settings.tensorboard:
             used.append(callbacks.tensorboard(self.out / "tensorboard"))
         used.append(self.checkpoints)
@@ -136,8 +192,9 @@ class Fit:
                     self._save_interrupted()
                     self._callbacks.on_train_end()  # TensorBoard writes out what it holds
                     raise KeyboardInterrupt from None
+                self.end_tracking("FAILED")
                 # What ends the stream reaches us through the back end's input pipeline, wrapped.
-                if (failure := self.stream.dispatcher.failure) is not None:
+                if (failure := self.stream.source.failure) is not None:
                     raise failure from error
                 raise
             finally:
@@ -145,7 +202,7 @@ class Fit:
 
     def _end_waits(self) -> None:
         """Nobody waits for the fleet any more, nor does TensorFlow, which Python cannot stop."""
-        self.stream.dispatcher.abort(PushFitError("the run was interrupted"))
+        self.stream.source.abort(PushFitError("the run was interrupted"))
 
     def _train(self) -> None:
         trained, steps = self.trained, self.stream.feed.steps(TRAIN)
@@ -196,7 +253,7 @@ class Fit:
         return State(
             run=self.stream.run,
             settings=self._fixed,
-            source=identity.source_hash(),
+            source=identity.source_with(self.stream.task.source),
             classes=reference.classes,
             counts=reference.counts,
             fingerprint=reference.fingerprint,
@@ -221,6 +278,14 @@ class Fit:
         if trained.step and self.settings.order == "arrival":
             return  # nothing to go on from: see TrainSettings
         self.checkpoints.save_last()
+
+    def end_tracking(self, status: str = "FINISHED") -> str:
+        """Hand MLflow the run's files and how it ended. Returns what to tell people of it."""
+        if self.tracker is None:
+            return ""
+        if self.interrupted:  # the run may come back, and a person waits
+            return self.tracker.close("KILLED", hasty=True)
+        return self.tracker.close(status, [self.out / name for name in TRACKED])
 
     def metrics(self) -> dict[str, Any]:
         """For report.json: the last epoch's figures, the best monitored one, steps trained."""
@@ -253,8 +318,10 @@ class Fit:
         if (best := self.checkpoints.best) is not None:
             where = "held-out" if self.monitor.startswith("val_") else "training"
             last = self.trained.history.get(self.monitor, [])
-            then = f" (best of {len(last)} epochs; the last: {last[-1]:.1%})" if last else ""
-            lines.append(f"Best {where} accuracy: {best:.1%}{then}")
+            what = "accuracy" if self.monitor.endswith("accuracy") else "loss"
+            show = "{:.1%}".format if what == "accuracy" else "{:.4g}".format
+            then = f" (best of {len(last)} epochs; the last: {show(last[-1])})" if last else ""
+            lines.append(f"Best {where} {what}: {show(best)}{then}")
         lines.append(self.stream.adviser.report()["advice"])
         lines.append(f"The run's files: {self.out}/ (look at samples.png first)")
         return "\n".join(lines)
@@ -267,3 +334,9 @@ class Fit:
         images = self.stream.task.pictures(batch.arrays)
         if images is not None:
             sheet.contact_sheet(images[:shown], captions, self.out / "samples.png")
+
+
+def _plainly(error: Exception) -> str:
+    """What Keras says, without its colours and the list of what a layer was called with."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    return " ".join(text.split())[:600]

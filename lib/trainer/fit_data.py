@@ -15,8 +15,7 @@ Copies of each byte on its way to the model: one, by `Window`, from the receive 
 batch; and one to the device, where that is not the CPU. Back ends on a CPU read the batch in place
 (see `buffers`).
 
-Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for. There
-Keras pulls a batch to build the metrics from and drops it; `prepare` builds them before.
+Other back ends: a `PyDataset` whose items are the next batches, whatever index is asked for.
 """
 
 from __future__ import annotations
@@ -47,20 +46,30 @@ def dataset(feed: Feed, task: Task, split: str, only: int | None = None) -> Any:
 
 
 def prepare(model: keras.Model, task: Task, specs: Iterable[ArraySpec]) -> None:
-    """Build the model's metrics, for which `fit` would else pull a batch and drop it."""
+    """Make all variables of the training: one step without samples, neither traced nor trained.
+
+    Else `fit` makes them in its first step: TensorFlow then traces that twice, a second or more,
+    and other back ends pull a batch for it and drop it.
+    """
     blank = {spec.name: np.zeros((1, *spec.shape), spec.dtype) for spec in specs}
-    model.test_on_batch(*task.to_fit(blank))
+    x, y = task.to_fit(blank)
+    predicted = model(x)
+    model.compute_loss(x, y, predicted)
+    model.compute_metrics(x, y, predicted)
     model.reset_metrics()
+    model.optimizer.build(model.trainable_variables)
 
 
 def _tf_dataset(feed: Feed, task: Task, split: str, only: int | None) -> Any:
     import tensorflow as tf
 
     stop = only if split == TRAIN else feed.steps(split)
-    blank = {spec.name: np.empty((0, *spec.shape), spec.dtype) for spec in feed.specs}
-    empty = task.to_fit(blank)
+    blank = {spec.name: np.zeros((1, *spec.shape), spec.dtype) for spec in feed.specs}
+    empty = keras.tree.map_structure(lambda array: array[:0], task.to_fit(blank))
     end = keras.tree.flatten(empty)
     batches: Iterator[Batch] = iter(())
+
+    plainly = tf.autograph.experimental.do_not_convert  # nothing in them is to be rewritten
 
     def pull(number: int) -> Any:
         nonlocal batches
@@ -69,12 +78,14 @@ def _tf_dataset(feed: Feed, task: Task, split: str, only: int | None) -> Any:
         batch = next(batches, None)
         return end if batch is None else keras.tree.flatten(task.to_fit(batch.arrays))
 
+    @plainly  # type: ignore[untyped-decorator]
     def pulled(number: Any) -> Any:
         tensors = tf.numpy_function(pull, [number], [array.dtype for array in end])
         for tensor, array in zip(tensors, end, strict=True):
             tensor.set_shape((None, *array.shape[1:]))
         return keras.tree.pack_sequence_as(empty, tensors)
 
+    @plainly  # type: ignore[untyped-decorator]
     def more(*pair: Any) -> Any:
         return tf.shape(keras.tree.flatten(pair)[0])[0] > 0
 

@@ -3,6 +3,8 @@
 - Generators with room in their hand stand in a queue; a turn serves each once, with one message.
 - Where the budget is full, whoever was just served goes to its end, and all wait until a lease is
   handed on: `starved`.
+- `wants` tells generators elsewhere whether to come. A run that had its budget filled has enough,
+  until half of what moves in it is free again: else they would come and go with each batch.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from lib.plan import budget
 from lib.plan.leases import Lease, Leases
 from lib.wire import protocol as wire
 
@@ -21,6 +24,8 @@ class Grants:
         self.starved = False
         self._run, self._leases = run, leases
         self._hungry: OrderedDict[str, None] = OrderedDict()
+        self._sated = False
+        self._moving = budget.moving(leases.plan, leases.budget)
 
     def queue(self, name: str) -> None:
         """`name` may have room for leases; whoever stands in the queue keeps the place."""
@@ -39,13 +44,22 @@ class Grants:
             if granted:
                 yield name, self.message(granted)
                 self.forget(name)  # to the end of the queue, if it still wants some
+                self._sated |= leases.full
                 if leases.full and name in leases.members:
                     self._hungry[name] = None
             elif not leases.full or leases.pending:
                 self.forget(name)  # who is next may make what this one cannot
             else:
-                self.starved = True
+                self.starved = self._sated = True
                 break
+
+    @property
+    def wants(self) -> bool:
+        """Whether one more generator would find work."""
+        leases = self._leases
+        if self._sated and 2 * (leases.budget - leases.charged) >= self._moving:
+            self._sated = False
+        return bool(leases.pending) or not (self._sated or leases.all_cut)
 
     def message(self, leases: list[Lease]) -> wire.Lease:
         """Tells one generator of `leases`, each under the fence that it was granted last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import math
 import os
 import socket
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from cfg.again import CONFIG
+from lib import container
 from lib.errors import OutputError
 from lib.files import failure, remove_leftovers, replacing
 
-LOCK = ".lock"  # open and locked by the trainer at work
+LOCK = ".lock"  # open and locked by the program at work
 PROBE_BYTES = 2**16  # an empty file fits on a full disk
+
+log = logging.getLogger("pushfit.trainer")
 
 
 def prepare(out: Path, *, again: bool = False) -> Path:
@@ -35,6 +39,8 @@ def prepare(out: Path, *, again: bool = False) -> Path:
                 f"{out} exists already and is not empty: {advice}choose another --out, or delete it"
             )
         _try_writing(out)
+        if lost := container.fleeting(out):
+            log.warning("%s", lost)
     except FileExistsError as error:
         raise OutputError(f"{out} is a file, not a folder: choose another --out") from error
     except OSError as error:
@@ -46,7 +52,7 @@ def take(out: Path) -> int:
     """Hold the folder `out` until this process ends, however it does: the kernel lets go of it.
 
     Removes what a process that was killed while writing has left there. Raises OutputError where
-    another trainer is at work. Returns the descriptor that holds it.
+    another program is at work. Returns the descriptor that holds it.
     """
     file = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -55,7 +61,7 @@ def take(out: Path) -> int:
         who = os.pread(file, 200, 0).decode(errors="replace")
         os.close(file)
         raise OutputError(
-            f"another trainer is at work in {out} ({who or 'it has only just started'}): "
+            f"another program is at work in {out} ({who or 'it has only just started'}): "
             "end it first, or choose another --out"
         ) from None
     os.ftruncate(file, 0)
@@ -70,7 +76,7 @@ def prepare_file(path: Path) -> Path:
     Raises OutputError now, rather than after hours, when it cannot be made or written to.
     """
     if path.is_dir():
-        raise OutputError(f"{path} is a folder: name a file in it, e.g. {path / 'report.json'}")
+        raise OutputError(f"{path} is a folder: name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _try_writing(path.parent)

@@ -2,6 +2,7 @@
 
 - ALIVE goes to a few at each tick, so that no tick is long, however large the fleet.
 - In a large fleet each hears it, and says where it is, less often: `BEATS_PER_SECOND` in all.
+- It brings what those that stand by, or may go elsewhere, want to know (`wire.Need`).
 - Nobody waits for that to find one that was killed: who closed a connection is asked at once, and
   cannot be reached unless it has another.
 """
@@ -24,9 +25,15 @@ class Pulse:
     """
 
     def __init__(
-        self, sockets: TrainerSockets, run: str, heartbeat: float, expiry: float, tick: float
+        self,
+        sockets: TrainerSockets,
+        run: str,
+        heartbeat: float,
+        expiry: float,
+        tick: float,
+        need: Callable[[], wire.Need],
     ) -> None:
-        self._sockets, self._alive = sockets, wire.encode(wire.Alive(run=run))
+        self._sockets, self._run, self._need = sockets, run, need
         self._heartbeat, self._expiry, self._tick = heartbeat, expiry, tick
         self._waiting: list[str] = []  # still to be told in this round
         self._share = 0  # of them, at a tick
@@ -48,4 +55,7 @@ class Pulse:
         closed = self._sockets.take_closed()
         here = set(fleet()) if told or closed else set()
         tell = [name for name in dict.fromkeys((*told, *closed)) if name in here]
-        return [name for name in tell if not self._sockets.send_control(name, self._alive)]
+        if not tell:
+            return []
+        alive = wire.encode(wire.Alive(run=self._run, need=self._need()))
+        return [name for name in tell if not self._sockets.send_control(name, alive)]

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cfg.again import MAY_CHANGE, NEVER_KEPT
+from lib import tasks
 from lib.errors import ConfigError
+from lib.store.layout import STORE
 from lib.tasks import identity
 from lib.trainer import outputs, state
 from lib.trainer.state import LAST, State
@@ -31,11 +33,22 @@ def find(out: Path, texts: Mapping[str, str]) -> State | None:
     outputs.prepare(out, again=True)
     outputs.take(out)
     path = out / LAST
+    if (out / STORE).exists():
+        raise ConfigError(
+            f"{out} holds a stored stream, no run: train from it with --from {out}, and --out of "
+            "another folder; sink_zmq.py --resume goes on with storing"
+        )
     if not path.exists():
         log.info("nothing to resume in %s yet: starting from the beginning", out)
         return None
-    before = state.read(path)
-    _compare(before, fixed(texts), out)
+    try:
+        before = state.read(path)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}. To start a new run from a model that is whole, this one or best.keras "
+            "beside it, give --weights with its path, and another --out"
+        ) from error
+    compare(before.settings, before.source, fixed(texts), out)
     return before
 
 
@@ -49,9 +62,15 @@ def is_complete(before: State, epochs: int, out: Path) -> bool:
     return not before.step and before.epoch == epochs
 
 
-def _compare(before: State, now: Mapping[str, str], out: Path) -> None:
-    for name in sorted(before.settings.keys() | now.keys()):
-        then, given = before.settings.get(name), now.get(name)
+def compare(settings: Mapping[str, str], source: str, now: Mapping[str, str], out: Path) -> None:
+    """Raises ConfigError where the run in `out` is not one of the settings `now`.
+
+    settings, source: those that it was begun with, `fixed` ones; the tasks' (`identity`).
+    """
+    for name in sorted(settings.keys() | now.keys()):
+        then, given = settings.get(name), now.get(name)
+        if name == "task" and all(str(each).endswith(tasks.ENDING) for each in (then, given)):
+            continue  # a file may move: what is in it counts
         if then != given:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(
@@ -59,9 +78,18 @@ def _compare(before: State, now: Mapping[str, str], out: Path) -> None:
                 f"{given or 'not set'}: what shapes its batches or its model cannot change. "
                 f"Leave {flag} out, or start a new run in another --out"
             )
-    if before.source != identity.source_hash():
+    task = now.get("task", "")
+    own = tasks.load(task).source if task.endswith(tasks.ENDING) else ""
+    ours, (theirs, _, kept) = identity.source_hash(), source.partition("+")
+    if theirs == ours and kept != own:
         raise ConfigError(
-            f"the run in {out} was made by other source code of the tasks ({before.source}, here "
-            f"{identity.source_hash()}), which may draw other samples: check out the version of "
+            f"the run in {out} was made by another version of {task}, or of what that imports from "
+            f"its folder ({kept}, now {own}), which may draw other samples: bring the version back "
+            "that it was started with, or start a new run in another --out"
+        )
+    if theirs != ours:
+        raise ConfigError(
+            f"the run in {out} was made by other source code of the tasks ({theirs}, here {ours}), "
+            "which may draw other samples: check out the version of "
             "PushFit that it was started with, or start a new run in another --out"
         )

@@ -14,6 +14,7 @@ import msgspec
 from lib.errors import ProtocolError
 from lib.tasks import identity
 from lib.tasks.base import DataSet
+from lib.wire import listing
 from lib.wire import protocol as wire
 from lib.wire.protocol import State
 
@@ -166,7 +167,7 @@ class Roster:
                 ready.classes,
                 ready.counts,
                 ready.fingerprint,
-                wire.unpack_listing(ready.listing),
+                listing.unpack(ready.listing),
                 peer.label,
             )
             return ""
@@ -183,9 +184,15 @@ class Roster:
             detail = f"{here:,} records in this run, {there:,} there, or others of them"
         else:
             detail = identity.compare_listings(
-                wire.unpack_listing(ready.listing), self.reference.listing
+                listing.unpack(ready.listing), self.reference.listing
             )
         return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
+
+    def waiting(self) -> tuple[list[Peer], list[Peer]]:
+        """Who was welcomed and does not work: (those on their way to it, those that stand by)."""
+        welcomed = [peer for peer in self.peers.values() if peer.state is State.WELCOMED]
+        coming = [peer for peer in welcomed if peer.doing]
+        return coming, [peer for peer in welcomed if not peer.doing]
 
     def report(self, now: float) -> list[dict[str, Any]]:
         """One row a generator, for report.json; the oldest in one row. Times in seconds."""

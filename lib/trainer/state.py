@@ -112,16 +112,12 @@ def read(path: Path) -> State:
         if version != VERSION:
             raise ConfigError(
                 f"the checkpoint {path} is of format {version}, and this PushFit reads {VERSION}: "
-                "resume with the version that wrote it"
+                "use the version that wrote it"
             )
         return msgspec.msgpack.decode(packed, type=State)
     except KeyError:
         raise ConfigError(
-            f"{path} is a model but no checkpoint of a run (it has no {MEMBER}): to start a new "
-            "run from it, give --weights with its path, and another --out"
+            f"{path} is a model but no checkpoint of a run: it has no {MEMBER}"
         ) from None
     except (OSError, zipfile.BadZipFile, msgspec.MsgspecError, EOFError) as error:
-        raise ConfigError(
-            f"cannot read the checkpoint {path}: {error}. best.keras beside it may be whole: to "
-            "start a new run from that, give --weights with its path, and another --out"
-        ) from error
+        raise ConfigError(f"cannot read the checkpoint {path}: {error}") from error

@@ -4,35 +4,43 @@ The trainer and every sink open the same stream from the same settings; what the
 batches is their own affair.
 
     settings ─▶ Stream ─▶ .feed.batches("train"), .feed.batches("val")      (a sink: .feed.all())
+
+Which splits there are, in which order each is visited, and where the stream begins is said by
+`patches`, `_orders`, `_start` and `_reference`: a stream of another kind overrides these
+(`lib/predicting/stream.py`, `lib/sinks/hdf5/stream.py`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
-from cfg.base import StreamSettings, TrainSettings
+from cfg.stream import StreamSettings
 from lib import tasks
-from lib.errors import ConfigError, DataError
+from lib.errors import DataError, TaskError
 from lib.fleet.local import LocalFleet
+from lib.health import Health
 from lib.observe.advisor import Load
-from lib.plan.batches import Start, start
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
+from lib.tasks import checks
 from lib.tasks.base import TRAIN, VAL, DataSet
-from lib.trainer.advising import Adviser, load
+from lib.trainer import outputs
+from lib.trainer.advising import load
 from lib.trainer.badlist import BadList, Limit
 from lib.trainer.dispatcher import HASTY_SECONDS, Dispatcher
 from lib.trainer.exchange import Exchange, Job
-from lib.trainer.feed import Feed
+from lib.trainer.opened import Opened
 from lib.trainer.roster import Reference
 from lib.trainer.state import State
 from lib.wire import endpoint, keys
@@ -45,13 +53,14 @@ FRAME_SLACK = 2**16  # bytes that a frame may exceed the largest array by: none 
 log = logging.getLogger("pushfit.trainer")
 
 
-class Stream:
+class Stream(Opened):
     """Context manager. Entering binds and waits for the data set; leaving ends the fleet's work.
 
     before: the run that is resumed; its stream begins where it stood.
     needs_data: the data set must be on this machine (its links were named, or local generators
     are to read it), rather than come with the first generator.
     quarantine: gets a row for each bad record of an epoch; earlier, listed: see `BadList`.
+    announce: a file that holds the address for generators for as long as the stream listens.
     Raises ConfigError and DataError before anything is started.
     """
 
@@ -65,9 +74,9 @@ class Stream:
         quarantine: Callable[[Mapping[str, Any]], None] | None = None,
         earlier: Iterable[Mapping[str, Any]] = (),
         listed: str = "",
+        announce: Path | None = None,
     ) -> None:
-        self.settings = settings
-        self._trains = isinstance(settings, TrainSettings)
+        self.settings, self._announce = settings, announce
         self._address = endpoint.parse(settings.bind, bind=True)
         keys.check_bind(self._address, settings.keys, insecure=settings.insecure)
         self._admission: Admission | None = None
@@ -79,6 +88,7 @@ class Stream:
         self.before = before
         self._given_up_before = before.given_up if before else []
         self.task = tasks.load(settings.task)(params)
+        checks.declaration(self.task)
         self.links = Path(settings.links)
         self._fleet: LocalFleet | None = None
         limit = Limit.parse(settings.max_bad)
@@ -86,10 +96,11 @@ class Stream:
         self._own = self._own_data(needs_data or settings.generators > 0)
         self._job = Job(
             run=wire_run,
-            task=settings.task,
+            task=self.task.name,
+            source=self.task.source,
             params=msgspec.to_builtins(params),
             seed=settings.seed,
-            patches={TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit},
+            patches=self.patches(),
             heartbeat=min(1.0, settings.silence / 4, settings.expiry / 4),
             silence=settings.silence,
             expiry=settings.expiry,
@@ -102,33 +113,38 @@ class Stream:
 
     def _own_data(self, needed: bool) -> DataSet | None:
         try:
-            return self.task.scan(self.links)
+            return checks.scan(self.task, self.links, self.patches())
         except DataError as error:
-            if needed:
+            if needed or isinstance(error, TaskError):
                 raise
             log.info("%s", error)
             return None
 
-    def _plan(self, counts: Mapping[str, list[int]]) -> Plan:
+    def patches(self) -> dict[str, int]:
+        """Samples of a visit, for each split of this stream."""
         settings = self.settings
+        return {TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit}
+
+    def _orders(self, counts: Mapping[str, list[int]]) -> dict[str, SplitOrder]:
+        """How each split with records is visited. Raises DataError."""
+        settings, patches = self.settings, self.patches()
         orders = {
             TRAIN: SplitOrder(
                 tuple(counts.get(TRAIN, ())),
-                settings.patches_per_visit,
-                visits_per_epoch=-(-settings.patches_per_epoch // settings.patches_per_visit),
+                patches[TRAIN],
+                visits_per_epoch=-(-settings.patches_per_epoch // patches[TRAIN]),
                 balance=settings.balance,
             ),
-            VAL: SplitOrder(
-                tuple(counts.get(VAL, ())),
-                settings.val_patches_per_visit,
-                shuffle=False,
-                fresh=False,
-            ),
+            VAL: SplitOrder(tuple(counts.get(VAL, ())), patches[VAL], shuffle=False, fresh=False),
         }
         if not orders[TRAIN].records:
             raise DataError("the data set has no records to train on")
         if not orders[VAL].records:
             del orders[VAL]
+        return orders
+
+    def _plan(self, counts: Mapping[str, list[int]]) -> Plan:
+        settings, orders = self.settings, self._orders(counts)
         return Plan(settings.seed, settings.epochs, orders, self._sample_bytes, settings.mix_visits)
 
     def _leases(self, counts: Mapping[str, list[int]]) -> Leases:
@@ -150,28 +166,12 @@ class Stream:
         found = list(leases.given_up.items()) if leases else []
         return [(split, record, why) for (split, record), why in found]
 
-    def _start(self, plan: Plan) -> Start:
-        before = self.before
-        if before is None:
-            return Start()
-        if before.step and self.settings.order == "arrival":
-            raise ConfigError(
-                f"the run stands within epoch {before.epoch + 1}, and with --order arrival only "
-                "the start of an epoch is a place to go on from"
-            )
-        try:
-            return start(plan, before.epoch, before.step, self.settings.batch_size)
-        except ValueError as error:
-            raise ConfigError(f"the checkpoint stands at a place that is not there: {error}") from (
-                error
-            )
-
     def _compare(self, own: DataSet) -> None:
         """Raises DataError when this machine's data set is not the one of the run before."""
-        before = self.before
+        before = self._reference()
         if before is None or own.fingerprint() == before.fingerprint:
             return
-        then, now = sum(map(sum, before.counts.values())), sum(map(sum, own.counts().values()))
+        then, now = before.records, sum(map(sum, own.counts().values()))
         raise DataError(
             f"the data set in {self.links} is not the one that the run was started with: {then:,} "
             f"records of {len(before.classes)} classes then, {now:,} of {len(own.classes)} now"
@@ -211,6 +211,11 @@ class Stream:
             who = "generators of this host"
         return f"listening at tcp://{self._address.host}:{self.port} for {who}"
 
+    def _from_elsewhere(self) -> str:
+        """The address for generators on other hosts: by its name, if it listens everywhere."""
+        everywhere = self._address.host in endpoint.EVERYWHERE
+        return f"tcp://{socket.gethostname() if everywhere else self._address.host}:{self.port}"
+
     def _start_fleet(self) -> LocalFleet:
         """The local generators; with keys, they get one of their own that ends with the run."""
         key: Path | None = None
@@ -221,7 +226,14 @@ class Stream:
             keys.write_new(key, keys.GeneratorKey("local", pair.public, pair.secret, trainer))
             self._admission.admit_local(keys.raw(pair.public))
         address = f"tcp://{self._address.from_here}:{self.port}"
-        return LocalFleet(self.settings.generators, address, self.links, self._fleet_ended, key)
+        return LocalFleet(
+            self.settings.generators,
+            address,
+            self.links,
+            self._fleet_ended,
+            key=key,
+            task=self.settings.task if self.task.source else "",
+        )
 
     def __enter__(self) -> Stream:
         sockets = self._bind()
@@ -233,27 +245,20 @@ class Stream:
             own_data=self._own,
             reference=self._reference(),
             bad=self._bad,
+            health=Health(self.settings.health),
         )
         self.dispatcher = Dispatcher(sockets, exchange)
         self.dispatcher.start()
         try:
             log.info("%s", self._listening())
+            if self._announce is not None:
+                outputs.write_text(self._announce, f"{self._from_elsewhere()}\n")
             if self.settings.generators:
                 self._fleet = self._start_fleet()
-            reference = self.dispatcher.reference(say=log.info)
+            self._begin(self.dispatcher, self.dispatcher.reference(say=log.info))
         except BaseException:
             self.close(done=False, reason="the trainer did not start")
             raise
-        self.reference = reference
-        self.classes = reference.classes
-        self.feed = Feed(
-            self.dispatcher,
-            self.task.arrays(),
-            self.settings.batch_size,
-            hashed=self.settings.hash,
-            before=self.before.audited if self.before else None,
-        )
-        self.adviser = Adviser(self._load)
         return self
 
     def _load(self, now: float) -> Load:
@@ -277,6 +282,9 @@ class Stream:
 
     def close(self, *, done: bool, reason: str) -> None:
         """End the run for the fleet, then the local generators."""
+        if self._announce is not None:
+            with suppress(OSError):  # the folder may be gone, and the run's end is no place to fail
+                self._announce.unlink(missing_ok=True)
         self.dispatcher.close(done=done, reason=reason)
         if hasattr(self, "feed"):
             self.feed.close()
@@ -286,29 +294,8 @@ class Stream:
         if self._private is not None:
             self._private.cleanup()
 
-    def report(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """report.json, as docs/architecture.md describes it."""
-        rows = self.dispatcher.exchange.roster.report(time.monotonic())
-        stages: dict[str, float] = {}
-        for row in rows:
-            for stage, seconds in row["stages_s"].items():
-                stages[stage] = round(stages.get(stage, 0.0) + seconds, 3)
-        return {
-            "run": self.run,
-            "seed": self.settings.seed,
-            "task": self.settings.task,
-            "classes": list(self.classes),
-            "splits": self.feed.audit(),
-            **{name: round(figure, 4) for name, figure in self.feed.figures().items()},
-            "stages": {
-                **stages,
-                "mix": round(self.feed.mixing, 3),
-                "fit_waited": round(self.feed.waited, 3),
-                "step": round(self.feed.step_times.busy, 3),
-                "step_waited": round(self.feed.step_times.waited, 3),
-            },
-            **self.adviser.report(),
-            "generators": rows,
-            "faults": dict(sorted(self.dispatcher.exchange.faults.items())),
-            "metrics": dict(metrics),
-        }
+    def _generators(self) -> list[dict[str, Any]]:
+        return self.dispatcher.exchange.roster.report(time.monotonic())
+
+    def _faults(self) -> dict[str, int]:
+        return dict(sorted(self.dispatcher.exchange.faults.items()))

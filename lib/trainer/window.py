@@ -1,16 +1,19 @@
 """The leases of one segment that still have samples to give, and the copy of these into batches.
 
 - Rows are numbered visit · K + patch, visits in the order of delivery. In exact order that is the
-  order of the epoch; in arrival order it is not, so `take` also tells each row's true place.
-- One copy is made: from ZeroMQ's receive buffer into the batch. Large samples go one after the
-  other; the rest lease by lease: rows that lie side by side as one, other small ones with two
-  vectorised copies a lease, which at a kilobyte is ten times faster than a step of Python a row.
+  order of the epoch; in order of arrival, and where a stored epoch comes again, it is not, so
+  `take` also tells each row's true place.
+- One copy is made: from ZeroMQ's receive buffer, or a file in memory, into the batch. Large samples
+  go one by one, in one call for all; small ones lease by lease: rows that lie side by side as one,
+  others with two vectorised copies a lease, which at a kilobyte is ten times faster than a step of
+  Python a row.
 - A lease's buffer is let go with its last sample, and nothing is kept of it then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,19 +25,22 @@ from lib.tasks.base import ArraySpec
 from lib.trainer.buffers import Buffers
 from lib.trainer.exchange import Delivery
 
-SMALL_ROW = 8192  # bytes of a sample's array: below it, copying twice beats a step of Python a row
-LARGE_SAMPLE = (
-    32 * 1024
-)  # bytes of a sample: above it, sorting rows by lease costs more than it saves
+SMALL_ROW = 1024  # bytes of a sample's array: below it, copying twice beats a step of Python a row
+SMALL_SAMPLE = 4096  # bytes: above it, sorting rows by lease costs more than it saves
 
 Arrays = dict[str, np.ndarray]
 
 
 class _Held(msgspec.Struct, eq=False):
-    """delivery: None once its last sample is taken; left: samples still to take."""
+    """left: samples still to take, and the delivery until there are none; place: of its first.
+
+    rows: of large samples, each array: as a list of rows; where these are small, as it is.
+    """
 
     delivery: Delivery | None
     left: int
+    place: int
+    rows: list[Any] = []
 
 
 class Window:
@@ -57,12 +63,16 @@ class Window:
         self._rows = start.visit * segment.patches  # rows delivered so far
         self._taken, self._first = start.taken, start.visit  # by the batches before the start
 
-    def take(self, rows: np.ndarray, specs: Sequence[ArraySpec]) -> tuple[Arrays, np.ndarray]:
+    def take(
+        self, rows: np.ndarray, specs: Sequence[ArraySpec], *, ahead: bool = False
+    ) -> tuple[Arrays, np.ndarray]:
         """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places.
 
         A lease is waited for when its first row is due, not before: a batch may be larger than the
-        budget, and what was copied from makes room.
+        budget, and what was copied from makes room. ahead: there is no budget; fewer steps.
         """
+        if ahead:
+            self._await(int(rows.max()))
         batch = [self._buffers.empty((len(rows), *spec.shape), spec.dtype) for spec in specs]
         places = np.empty(len(rows), np.int64)
         start = 0
@@ -83,79 +93,91 @@ class Window:
 
     def _copy(self, rows: np.ndarray, batch: list[np.ndarray], places: np.ndarray) -> None:
         """Fill `batch` and `places` from deliveries that are all here."""
-        numbers = np.searchsorted(self._firsts, rows, side="right") - 1
-        if self._segment.sample_bytes > LARGE_SAMPLE:
-            self._copy_in_turn(rows.tolist(), numbers.tolist(), batch, places)
+        firsts = np.array(self._firsts)
+        numbers = firsts.searchsorted(rows, side="right") - 1
+        low, high = int(numbers.min()), int(numbers.max()) + 1
+        held = self._held[max(low, 0) : high]
+        counts = np.bincount(numbers - low, minlength=len(held)).tolist()
+        if low < 0 or any(n > one.left for n, one in zip(counts, held, strict=True)):
+            raise RuntimeError(f"of the rows {rows.tolist()} some were taken before")
+        within = rows - firsts[numbers]
+        places[:] = np.array([one.place for one in held])[numbers - low] + within
+        if self._segment.sample_bytes > SMALL_SAMPLE and len(held) > 1:
+            self._copy_alone(rows - firsts[low], within, numbers - low, held, batch)
         else:
-            self._copy_by_lease(rows, numbers, batch, places)
-        done = next((n for n, held in enumerate(self._held) if held.left), len(self._held))
+            self._copy_by_lease(within, numbers, batch)
+        for one, count in zip(held, counts, strict=True):
+            one.left -= count
+            if count and not one.left:
+                self._used_up(one)
+        done = next((n for n, one in enumerate(self._held) if one.left), len(self._held))
         del self._held[:done], self._firsts[:done]
 
-    def _copy_in_turn(
-        self, rows: list[int], numbers: list[int], batch: list[np.ndarray], places: np.ndarray
+    def _copy_alone(
+        self,
+        rows: np.ndarray,
+        within: np.ndarray,
+        numbers: np.ndarray,
+        held: list[_Held],
+        batch: list[np.ndarray],
     ) -> None:
-        """`rows`, of the deliveries with these `numbers`, one after the other."""
-        for here, (row, number) in enumerate(zip(rows, numbers, strict=True)):
-            held = self._held[number] if number >= 0 else None
-            if held is None or held.delivery is None:
-                raise RuntimeError(f"row {row} was taken twice")
-            low = row - self._firsts[number]
-            for into, array in zip(batch, held.delivery.arrays, strict=True):
-                into[here] = array[low]
-            places[here] = held.delivery.lease.start * self._segment.patches + low
-            held.left -= 1
-            if not held.left:
-                self._handed(held.delivery.lease)
-                held.delivery = None
+        """Row by row: number `within` of the lease with its number in `held`; of all, `rows`."""
+        pairs = list(zip(numbers.tolist(), within.tolist(), strict=True))
+        for position, into in enumerate(batch):
+            parts = [one.rows[position] for one in held]
+            if isinstance(parts[0], list):
+                flat = into.reshape(-1, *into.shape[2:])
+                np.concatenate([parts[number][row] for number, row in pairs], out=flat)
+            else:
+                np.take(np.concatenate(parts), rows, axis=0, out=into, mode="clip")
 
     def _copy_by_lease(
-        self, rows: np.ndarray, numbers: np.ndarray, batch: list[np.ndarray], places: np.ndarray
+        self, rows: np.ndarray, numbers: np.ndarray, batch: list[np.ndarray]
     ) -> None:
         """The same, sorted by delivery: a few vectorised steps for each."""
         order = np.argsort(numbers, kind="stable")
         ordered = numbers[order]
-        cuts = np.flatnonzero(np.diff(ordered)) + 1
-        for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(rows)], strict=True):
-            number, where = int(ordered[start]), order[start:stop]
-            held = self._held[number] if number >= 0 else None
-            if held is None or held.delivery is None:
-                raise RuntimeError(f"row {rows[where[0]]} was taken twice")
-            low = rows[where] - self._firsts[number]
-            for into, array in zip(batch, held.delivery.arrays, strict=True):
-                _copy_rows(array, low, into, where)
-            places[where] = held.delivery.lease.start * self._segment.patches + low
-            held.left -= len(where)
-            if not held.left:
-                self._handed(held.delivery.lease)
-                held.delivery = None
+        cuts = (np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist()
+        for start, stop in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+            delivery, where = self._held[int(ordered[start])].delivery, order[start:stop]
+            assert delivery is not None  # there is something left of it
+            for into, array in zip(batch, delivery.arrays, strict=True):
+                _copy_rows(array, rows[where], into, where)
 
     def _await(self, row: int) -> None:
         while self._rows <= row:
             delivery = next(self._deliveries)
             samples = delivery.lease.count * self._segment.patches
             left = samples
-            if len(self._taken):  # only in exact order, where visits come as they are numbered
-                low = delivery.lease.start - self._first
+            if len(self._taken):  # in order of arrival a stream begins with an epoch
+                low = self._rows // self._segment.patches - self._first
                 left -= int(self._taken[low : low + delivery.lease.count].sum())
             self._firsts.append(self._rows)
-            self._held.append(_Held(delivery if left else None, left))
+            place = delivery.lease.start * self._segment.patches
+            held = _Held(delivery, left, place)
+            if self._segment.sample_bytes > SMALL_SAMPLE:
+                held.rows = [a if a[0].nbytes <= SMALL_ROW else list(a) for a in delivery.arrays]
+            self._held.append(held)
             self._rows += samples
             self._bad += [bad.visit for bad in delivery.bad]
             if not left:
-                self._handed(delivery.lease)
+                self._used_up(held)
+
+    def _used_up(self, held: _Held) -> None:
+        """Let its buffer go; what is small stays for as long as `_copy_alone` may step over it."""
+        assert held.delivery is not None
+        self._handed(held.delivery.lease)
+        held.delivery = None
+        held.rows = [[] if isinstance(rows, list) else rows.copy() for rows in held.rows]
 
 
 def _copy_rows(array: np.ndarray, low: np.ndarray, into: np.ndarray, where: np.ndarray) -> None:
     """into[where] = array[low]; `where` ascends."""
     first, start, count = int(low[0]), int(where[0]), len(low)
     side_by_side = where[-1] - start == count - 1
-    if side_by_side and low[-1] - first == count - 1 and (np.diff(low) == 1).all():
+    if side_by_side and low[-1] - first == count - 1 and (low[1:] - low[:-1] == 1).all():
         into[start : start + count] = array[first : first + count]
-    elif array.nbytes <= SMALL_ROW * len(array):
-        if side_by_side:  # straight into place; "raise" would go by a buffer
-            np.take(array, low, axis=0, out=into[start : start + count], mode="clip")
-        else:
-            into[where] = array[low]
+    elif side_by_side:  # straight into place; "raise" would go by a buffer
+        np.take(array, low, axis=0, out=into[start : start + count], mode="clip")
     else:
-        for row, here in zip(low.tolist(), where.tolist(), strict=True):
-            into[here] = array[row]
+        into[where] = array[low]

@@ -48,6 +48,8 @@ DROP_MS = 200
 NEAR_BYTES = 256 * 1024  # in the kernel between us and a trainer on this host: see `open_data`
 FAST_FRAME = 64 * 1024  # below it, copying a frame is cheaper than tracking it
 
+Context = zmq.Context  # for those who share one, and do not import zmq
+
 
 class GeneratorSockets:
     """DEALER, connected to the trainer, and a PUSH for each welcome."""
@@ -58,8 +60,11 @@ class GeneratorSockets:
         name: str,
         max_control_bytes: int,
         key: GeneratorKey | None = None,
+        context: Context | None = None,
     ) -> None:
-        self._context = zmq.Context()
+        """context: one that is shared with others, and outlives these sockets."""
+        self._shared = context is not None
+        self._context = context or Context()
         self._trainer, self._key = trainer, key
         self.broken = False  # a connection closed since `settle`: what was under way is lost
         self._trouble = ""
@@ -115,8 +120,9 @@ class GeneratorSockets:
         self._data_monitor = Monitor(self._data)
         self._connect(self._data, Endpoint(self._trainer.host, port))
 
-    def drop_data(self) -> None:
-        self._close_data(DROP_MS)
+    def drop_data(self, *, keep: bool = False) -> None:
+        """Close the PUSH. keep: what it holds still counts, and has LINGER_MS to leave."""
+        self._close_data(LINGER_MS if keep else DROP_MS)
 
     def _close_data(self, linger_ms: int) -> None:
         if self._data is not None and self._data_monitor is not None:
@@ -193,6 +199,10 @@ class GeneratorSockets:
             "copy the key file from the trainer's keys folder again"
         )
 
+    def wait(self, seconds: float) -> None:
+        """Until a control message has come, at most `seconds`."""
+        self._control_waiter.until(self._control, POLLIN, seconds)
+
     def receive(self, seconds: float = 0.0) -> bytes | None:
         """The next control message, waiting at most `seconds`."""
         if not self._control_waiter.until(self._control, POLLIN, seconds):
@@ -208,11 +218,13 @@ class GeneratorSockets:
             return False
         return True
 
+    def reaches_data(self, seconds: float) -> bool:
+        """Whether the trainer's data port is connected, or will be within `seconds`."""
+        return self._data is not None and self._data_waiter.until(self._data, POLLOUT, seconds)
+
     def push(self, header: bytes, arrays: Sequence[Any], seconds: float) -> bool:
         """Send one lease; False when the high-water mark stood for all of `seconds`."""
-        if self._data is None:
-            return False
-        if not self._data_waiter.until(self._data, POLLOUT, seconds):
+        if self._data is None or not self.reaches_data(seconds):
             return False
         try:
             self._data.send(header, NOBLOCK | SNDMORE)
@@ -242,4 +254,5 @@ class GeneratorSockets:
         self._close_data(LINGER_MS)
         self._monitor.close()
         self._control.close(linger=LINGER_MS)
-        self._context.term()
+        if not self._shared:
+            self._context.term()

@@ -31,6 +31,7 @@ import msgspec
 import zmq
 from zmq.utils import z85
 
+from lib import container
 from lib.entry import enter
 from lib.errors import ConfigError
 from lib.wire.endpoint import Endpoint
@@ -91,10 +92,14 @@ def raw(public: str) -> bytes:
 def read_secret(path: Path, kind: type[F]) -> F:
     """The key file at `path`. Raises ConfigError where others can read it, or it is none."""
     try:
-        found = _read(path, private=True)
+        content = _read(path, private=True)
     except OSError as error:
-        raise ConfigError(f"the key file {path} cannot be read: {error.strerror}") from error
-    return decode(found, kind, path)
+        hint = ""
+        with suppress(OSError):
+            found = path.stat()
+            hint = container.key_owner(found.st_uid, found.st_gid)
+        raise ConfigError(f"the key file {path} cannot be read: {error.strerror}{hint}") from error
+    return decode(content, kind, path)
 
 
 def decode(content: bytes, kind: type[F], path: Path) -> F:
@@ -133,7 +138,7 @@ def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
     if found.st_uid != os.geteuid():
         raise ConfigError(
             f"{path} belongs to another user (uid {found.st_uid}), who can read and change it: "
-            f"chown {os.geteuid()} {path}"
+            f"chown {os.geteuid()} {path}{container.key_owner(found.st_uid, found.st_gid)}"
         )
     if found.st_mode & 0o077:
         raise ConfigError(
@@ -179,6 +184,7 @@ class KeyFolder:
                 raise ConfigError(
                     f"there are no keys in {path} ({error.strerror}): make some with "
                     f"`{MAKE}{where}`, NAME being the host that generators will run on"
+                    + container.no_keys(path)
                 ) from error
         secret = path / "trainer.key"
         if make and not secret.exists():
@@ -237,7 +243,7 @@ def check_bind(bind: Endpoint, keys: str, *, insecure: bool) -> None:
         raise ConfigError(
             f"--bind {bind} can be reached from other machines, so it needs keys. Make them with "
             f"`{MAKE}`, NAME being the host that generators will run on, and add --keys keys; or "
-            "let in whoever reaches the port with --insecure"
+            f"let in whoever reaches the port with --insecure{container.no_keys(Path('keys'))}"
         )
 
 

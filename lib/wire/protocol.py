@@ -8,7 +8,8 @@ all. Nothing is pickled, nothing is evaluated, no field becomes a path on the tr
 
 Grammar, C: a generator's control, T: the trainer's, D: data:
 
-    session   = *C:hello ( T:reject | T:welcome ( C:fail | C:ready ( T:reject | work ) ) )
+    session   = *C:hello ( T:reject | T:welcome standby ( C:fail | C:ready ( T:reject | work ) ) )
+    standby   = *( T:heartbeat | C:heartbeat ) [ ending ]
     work      = *( T:grant | D:lease | C:fail | C:heartbeat | T:heartbeat ) ending
     ending    = C:bye *D:lease | T:fin C:bye | T:reset session
 
@@ -18,6 +19,10 @@ hello. The heartbeats here say what somebody does, and that its Python is alive.
 whoever speaks out of turn (a trainer that was restarted knows nobody). The bye after a fin says
 that it was heard: ZeroMQ drops what a generator has not read when the trainer's socket closes.
 
+A generator with several trainers says hello to all and ready to one, and stands by at the others
+(`lib/plan/sharing.py`); a heartbeat between welcome and ready, with something to do, says that it
+is coming. When it goes to another, it says bye, and a while later hello, to stand by again.
+
 The data set comes in READY rather than HELLO: only WELCOME tells a generator which task to scan
 for. A generator's name is its ROUTER identity; it repeats it in each data header, where ZeroMQ
 gives none.
@@ -25,7 +30,6 @@ gives none.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -39,8 +43,6 @@ from lib.wire import packing
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # a READY with the listing of a million files stays under it
-MAX_LISTING_BYTES = 128 * 2**20  # … once decompressed
-MAX_LISTING_LINES = 2_000_000
 MAX_RECORDS = 2**26  # in a data set: its order alone takes half a gigabyte
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -71,7 +73,7 @@ class Hello(Message, frozen=True, kw_only=True):
 
 
 class Ready(Message, frozen=True, kw_only=True):
-    """I have scanned my data. listing: `pack_listing`, empty where the fingerprint is the run's."""
+    """I have scanned my data. listing: `listing.pack`, empty where the fingerprint is the run's."""
 
     run: Name
     fingerprint: Name
@@ -119,9 +121,17 @@ class Bye(Message, frozen=True, kw_only=True):
 # -- trainer → generator, control ---------------------------------------------------------------
 
 
+class Need(msgspec.Struct, frozen=True, array_like=True):
+    """Of a run's work. working: generators at it; wants: one more would find some to do."""
+
+    working: Count = 0
+    wants: bool = True
+
+
 class Welcome(Message, frozen=True, kw_only=True):
     """What to make. data_port: where to push; fingerprint: the run's data set, if known yet.
 
+    source: hash of a task that is not built in, which you must have yourself: code never travels.
     expiry: a file or a user's code that does not come back for so long is stuck.
     compress: whether arrays may come compressed (`lib/wire/packing.py`), and how.
     """
@@ -136,7 +146,9 @@ class Welcome(Message, frozen=True, kw_only=True):
     silence: Seconds
     expiry: Seconds
     fingerprint: str = ""
+    source: Annotated[str, msgspec.Meta(max_length=200)] = ""
     compress: Literal["none", "auto", "zstd"] = "none"
+    need: Need = Need()
 
 
 class Reject(Message, frozen=True, kw_only=True):
@@ -174,6 +186,7 @@ class Alive(Message, frozen=True, kw_only=True):
     run: Name
     lease: Number = -1
     record: Number = -1
+    need: Need | None = None
 
 
 class Reset(Message, frozen=True, kw_only=True):
@@ -194,13 +207,15 @@ class Fin(Message, frozen=True, kw_only=True):
 
 
 class Bad(msgspec.Struct, frozen=True, array_like=True):
-    """A bad record; its visit holds the substitute's samples. traceback: where code raised."""
+    """A bad record. traceback: where code raised; instead: path of the record whose samples its
+    visit holds."""
 
     visit: Count
     record: Count
     path: Text
     reason: Text
     traceback: Text = ""
+    instead: Text = ""
 
 
 class Stages(msgspec.Struct, frozen=True, array_like=True):
@@ -367,29 +382,3 @@ class Layout:
                 frame = packing.unpack(frame, spec, rows, rows * nbytes)
             raw.append(frame)
         return raw
-
-
-def pack_listing(lines: Sequence[str]) -> bytes:
-    """`lines` ("path<TAB>size"), compressed for READY; empty where they would not fit."""
-    text = "\n".join(lines).encode("utf-8", "surrogatepass")
-    if len(lines) > MAX_LISTING_LINES or len(text) >= MAX_LISTING_BYTES:
-        return b""
-    packed = zlib.compress(text, 1)
-    return packed if len(packed) < MAX_CONTROL_BYTES // 2 else b""
-
-
-def unpack_listing(packed: bytes) -> list[str]:
-    """The lines of a listing. Raises ProtocolError when it is broken or unpacks too large."""
-    if not packed:
-        return []
-    inflate = zlib.decompressobj()
-    try:
-        data = inflate.decompress(packed, MAX_LISTING_BYTES)
-        if inflate.unconsumed_tail or not inflate.eof:
-            raise ProtocolError("the file listing is cut short or larger than allowed")
-        if data.count(b"\n") >= MAX_LISTING_LINES:
-            raise ProtocolError(f"the file listing has more than {MAX_LISTING_LINES:,} lines")
-        text = data.decode("utf-8", "surrogatepass")
-    except (zlib.error, UnicodeDecodeError) as error:
-        raise ProtocolError(f"the file listing does not unpack: {error}") from error
-    return text.split("\n") if text else []

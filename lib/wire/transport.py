@@ -143,6 +143,11 @@ class TrainerSockets:
         return int(bound.rpartition(":")[2])
 
     @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self._bind.is_loopback
+
+    @property
     def reach(self) -> str:
         """What a generator is started with to reach this trainer."""
         host = self._bind.host if self._bind.is_loopback else "THIS-HOST"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cfg.again import MAY_CHANGE, NEVER_KEPT
-from cfg.base import Host, TrainSettings
+from cfg.base import Host, SinkSettings, TrainSettings
 from cfg.fields import settings_of
 from cfg.hosts import Machine
 from cfg.interval import Interval, parse
@@ -87,7 +87,8 @@ def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_lists_name_settings() -> None:
-    assert {setting.name for setting in settings_of(TrainSettings)} >= MAY_CHANGE | NEVER_KEPT
+    known = {each.name for kind in (TrainSettings, SinkSettings) for each in settings_of(kind)}
+    assert known >= MAY_CHANGE | NEVER_KEPT
 
 
 @pytest.mark.parametrize(

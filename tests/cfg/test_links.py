@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_state_of_every_link(folder: Path) -> None:
-    found = {link.name: link for link in links.inspect(folder)}
+    found = {link.name: link for link in links.inspect(folder, PC)}
     assert {name: link.state for name, link in found.items()} == {
         "train": "fine",
         "flickr_images": "dangling",
@@ -45,24 +45,35 @@ def test_the_state_of_every_link(folder: Path) -> None:
     assert found["train"].target == str(folder.parent / "photos")
 
 
+def test_only_what_is_needed_must_be_mounted_into_a_container(folder: Path) -> None:
+    for name in ("train", "val_images"):
+        (folder / name).unlink()
+        (folder / name).symlink_to(f"/data/no-such-mount/{name}")
+    found = {link.name: link for link in links.inspect(folder, BOX)}
+    assert found["train"].state == found["val_images"].state == "not mounted"
+    assert found["train"].wrong and not found["val_images"].wrong
+    assert found["flickr_images"].state == "dangling"  # it does not point to a mount
+    assert links.look(folder / "val_images", PC).wrong
+
+
 def test_a_folder_of_links_that_is_not_there(tmp_path: Path) -> None:
-    found = links.inspect(tmp_path / "no")
+    found = links.inspect(tmp_path / "no", PC)
     assert {link.state for link in found} == {"missing"}
 
 
 def test_the_command_that_mends_a_link(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
-    wrong = links.look(folder / "flickr_images")
+    wrong = links.look(folder / "flickr_images", PC)
     assert links.mend(wrong, PC) == "ln -sfn /path/to/your/flickr_images links/flickr_images"
     inside = links.Link(ROOT / "dockerlinks/train", "/data/train", "dangling")
     assert links.mend(inside, BOX) == "-v /path/to/your/train:/data/train:ro"
     assert links.mend(inside, PC).startswith("ln -sfn")
-    assert links.mend(links.look(folder / "loop"), PC).startswith("sudo chmod")
+    assert links.mend(links.look(folder / "loop", BOX), PC).startswith("sudo chmod")
 
 
 def test_the_repositorys_own_links() -> None:
-    for name, root, hdf5 in (("dockerlinks", "/data", False), ("nvmelinks", "/nvme", True)):
-        want = {link: f"{root}/{link}" for link in links.LINKS if hdf5 or link != "hdf5"}
+    for name, root in (("dockerlinks", "/data"), ("nvmelinks", "/nvme")):
+        want = {link: f"{root}/{link}" for link in links.LINKS}
         assert {p.name: str(p.readlink()) for p in (ROOT / name).iterdir()} == want
 
 

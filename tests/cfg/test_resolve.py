@@ -40,11 +40,14 @@ class FakeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class FakeTask:
     Params = FakeParams
 
+    def __init__(self, name: str) -> None:
+        self.name = name
 
-def load(name: str) -> type[FakeTask]:
+
+def load(name: str) -> FakeTask:
     if name not in (*tasks.TASKS, "fake"):
         raise ConfigError(f"task: there is no {name!r}")
-    return FakeTask
+    return FakeTask(name)
 
 
 def run(
@@ -63,7 +66,7 @@ def run(
         machine=machine,
         table=table,
         load=load,
-        row_of=lambda _: row or {},
+        row_of=lambda *_: row or {},
     )
 
 
@@ -123,8 +126,24 @@ def test_the_first_matching_row_wins_and_later_ones_fill_in() -> None:
 def test_a_generator_takes_its_trainer_from_the_row_of_its_host() -> None:
     table = hosts_with(connect="tcp://gpu:1", links="/scratch")
     outcome = run(struct=base.GeneratorSettings, table=table)
-    assert outcome.settings.connect == "tcp://gpu:1"
+    assert outcome.settings.connect == ("tcp://gpu:1",)
     assert outcome.params is None
+
+
+@pytest.mark.parametrize("value", ["tcp://a:1, tcp://b:2", ("tcp://a:1", "tcp://b:2")])
+def test_a_fleet_takes_several_trainers_from_its_row_or_the_environment(value: object) -> None:
+    where: dict[str, Any] = {"table": hosts_with(connect=value)}
+    if isinstance(value, str):
+        where = {"env": {"PUSHFIT_CONNECT": value, "PUSHFIT_KEY": "a.key,none"}}
+    found = run(struct=base.GeneratorSettings, **where).settings
+    assert found.connect == ("tcp://a:1", "tcp://b:2")
+    assert found.keys == (("a.key", "") if "env" in where else ("", ""))
+
+
+def test_one_key_serves_all_trainers_of_a_folder_of_keys() -> None:
+    found = run("--connect=tcp://a:1,tcp://b:2", "--key=k", struct=base.GeneratorSettings).settings
+    assert found.keys == ("k", "k")
+    assert base.GeneratorSettings(key=("k",)).keys == ("k",)
 
 
 def test_relative_links_start_where_they_were_typed(
@@ -191,7 +210,7 @@ def test_a_parameter_without_a_default_must_be_given() -> None:
         size: int
 
     class Task:
-        Params = Strict
+        name, Params = "strict", Strict
 
     def ask(*argv: str) -> Any:
         return resolve(

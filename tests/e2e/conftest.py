@@ -21,7 +21,11 @@ def start() -> Iterator[Starter]:
 
 
 def write_photos(
-    links: Path, classes: tuple[str, ...] = ("alpha", "beta"), train: int = 4, val: int = 2
+    links: Path,
+    classes: tuple[str, ...] = ("alpha", "beta"),
+    train: int = 4,
+    val: int = 2,
+    size: tuple[int, int] = (120, 160),
 ) -> Path:
     """Noise of 160 × 120 pixels, darker in the first class: JPEGs in the camera layout."""
     rng = np.random.default_rng(0)
@@ -29,7 +33,7 @@ def write_photos(
         for label, name in enumerate(classes):
             (links / folder / name).mkdir(parents=True)
             for number in range(count):
-                photo = np.clip(rng.normal(60 + 120 * label, 30, (120, 160, 3)), 0, 255)
+                photo = np.clip(rng.normal(60 + 120 * label, 30, (*size, 3)), 0, 255)
                 jpeg = simplejpeg.encode_jpeg(photo.astype(np.uint8), quality=90)
                 (links / folder / name / f"{number:02}.jpg").write_bytes(jpeg)
     return links

@@ -20,6 +20,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
+PLAIN = Path(__file__).parent / "plain"
+WITH_KERAS = {"train_zmq.py", "predict.py", "serve.py"}
 MARK = "E2E_MARK"
 # As in pyproject.toml: warnings are errors, but for the one that Keras brings about.
 WARNINGS = ("-W", "error", "-W", "ignore:__array__ implementation:DeprecationWarning")
@@ -49,6 +51,14 @@ def until(true: Callable[[], bool], seconds: float = LONG) -> bool:
     return True
 
 
+def _path(script: str) -> dict[str, str]:
+    """What it may import: where Keras is, not what only tests have (`plain/sitecustomize.py`)."""
+    if script not in WITH_KERAS:
+        return {}
+    first = os.environ.get("PYTHONPATH")  # a test's own comes before
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (first, str(PLAIN))))}
+
+
 class Script:
     """One process; stdout and stderr are collected together, line by line.
 
@@ -62,7 +72,7 @@ class Script:
         self.process = subprocess.Popen(
             [*inside, sys.executable, *WARNINGS, *self.words],
             cwd=ROOT,
-            env={**os.environ, MARK: mark, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, MARK: mark, "PYTHONUNBUFFERED": "1", **_path(self.words[0])},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

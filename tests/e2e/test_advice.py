@@ -20,17 +20,8 @@ pytestmark = pytest.mark.slow
 K, BATCH = 4, 8
 FLAGS = (
     *("--patch", 16, "--patches-per-visit", K, "--batch-size", BATCH, "--mix-visits", 4),
-    *(
-        "--manipulated",
-        0,
-        "--no-tensorboard",
-        "--progress",
-        "lines",
-        "--lease-bytes",
-        "4KB",
-        "--buffer",
-        "80KiB",
-    ),
+    *("--manipulated", 0, "--no-tensorboard", "--progress", "lines"),
+    *("--lease-bytes", "4KB", "--buffer", "80KiB"),
 )
 
 

@@ -9,7 +9,19 @@ import pytest
 
 from tests.e2e.processes import ROOT
 
-HEAVY = {"tensorflow", "keras", "jax", "torch", "zmq", "PIL", "cv2", "h5py", "psutil", "asyncio"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "zmq",
+    "PIL",
+    "cv2",
+    "h5py",
+    "psutil",
+    "asyncio",
+    "fastapi",
+}
 # Runs a script as `python SCRIPT --help` does, then names every package that it has imported.
 SHOW = """
 import runpy, sys
@@ -22,7 +34,9 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.parametrize("script", ["train_zmq.py", "generator_zmq.py", "sink_zmq.py"])
+@pytest.mark.parametrize(
+    "script", ["train_zmq.py", "generator_zmq.py", "sink_zmq.py", "predict.py", "serve.py"]
+)
 def test_help_imports_nothing_heavy(script: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SHOW, script], cwd=ROOT, capture_output=True, text=True, check=True

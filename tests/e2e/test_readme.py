@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import venv
 from pathlib import Path
 
 import pytest
 
+from bench._untrained import write
+from tests.containers.test_compose import MAKE_KEYS, UP
 from tests.e2e.processes import LONG, ROOT, WARNINGS, Script, Starter, free_port
 from tests.tasks.idx_files import write_digits
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SERVE = "python serve.py --run runs/digits1"
+ASK = 'curl -F "image=@7.png" http://127.0.0.1:8000/recognize.json'
 INLINE = ("pip install -r requirements-generator.txt",)
 
 TRAIN = (
@@ -25,13 +31,37 @@ GENERATE = (
     "python generator_zmq.py --connect tcp://gpu-host:12001 --key node-1.key --links DIR "
     "--processes auto"
 )
+SHARE = (  # on loopback in test_shared_fleet.py
+    "python generator_zmq.py --connect tcp://gpu-a:12001 --connect tcp://gpu-b:12001 --links DIR "
+    "--processes 8"
+)
 DIGITS = "python train_zmq.py --task digits --links DIR --model smallcnn --epochs 3 --generators 2"
+MODELS = "python train_zmq.py --list-models"
+ZOO = (  # shorter in tests/bench/test_zoo.py
+    "python -m bench zoo --task digits --links DIR --models smallcnn,resnet18,mobilenet --epochs 3"
+)
+OWN = "python train_zmq.py --task examples/photos.py --links DIR --epochs 3 --generators 2"
+PREDICT = "python predict.py --run runs/digits1 --data DIR --out submission.csv"
+ENSEMBLE = "python predict.py --run runs/a --run runs/b --data DIR --samples 8 --report r.json"
+MLFLOW = "python train_zmq.py --task digits --links DIR --generators 2 --mlflow"
 KEYS = ["python -m lib.wire.keys make node-1", "python -m lib.wire.keys make node-2"]
 KEYS += ["python -m lib.wire.keys list", "python -m lib.wire.keys revoke node-2"]
+SLURM = [  # run in tests/deploy/test_slurm.py
+    "export PUSHFIT_OUT=$HOME/runs/cam1 PUSHFIT_LINKS=/data/photos PUSHFIT_KEYS=keys "
+    "PUSHFIT_KEY=keys/slurm.key",
+    "python -m lib.wire.keys make slurm",
+    "sbatch deploy/slurm/trainer.sbatch --task camera --epochs 20",
+    "sbatch --array=0-15 deploy/slurm/generators.sbatch",
+]
 RESUME = "python train_zmq.py --resume --out runs/cam1"
 SINK = (
     "python sink_zmq.py --null --task camera --links DIR --epochs 2 --generators 2 --report r.json"
 )
+STORE = "python sink_zmq.py --out hdf5/cam --task camera --links DIR --epochs 1 --generators 2"
+STORE_ON = "python sink_zmq.py --resume --out hdf5/cam"
+LOOK = [f"python -m lib.sinks.hdf5 {what} hdf5/cam" for what in ("info", "verify", "sheet")]
+FROM = "python train_zmq.py --from hdf5/cam --epochs 20 --out runs/cam2"
+FROM_BOTH = "python train_zmq.py --from hdf5/cam --val-from hdf5/held-out"
 BENCHES = [path.stem.removeprefix("test_") for path in (ROOT / "tests" / "bench").glob("test_*.py")]
 """Each is run there, shorter."""
 COVERED = {
@@ -40,14 +70,33 @@ COVERED = {
     "make test",
     TRAIN,
     GENERATE,
+    SHARE,
     RESUME,
     SINK,
+    STORE,
+    STORE_ON,
+    *LOOK,
+    FROM,
+    FROM_BOTH,
+    SERVE,
+    ASK,
+    "pip install -r requirements-serve.txt",  # with requirements-dev.txt
     DIGITS,
+    MODELS,
+    ZOO,
+    OWN,
+    PREDICT,
+    ENSEMBLE,
+    MLFLOW,
     *KEYS,
+    *SLURM,
     "python -m cfg",
     *(f"python -m bench {name}" for name in BENCHES),
     "python -m bench chaos --minutes 10 --seed 1",  # shorter in tests/faults/test_benches.py
     "python -m bench soak --minutes 10",
+    "mkdir -m 700 keys",
+    MAKE_KEYS,  # both in tests/containers/test_compose.py
+    UP,
 }
 
 
@@ -132,8 +181,25 @@ def test_a_trainer_and_generators_on_two_hosts(
 def test_a_sink(start: Starter, photos: Path, tmp_path: Path) -> None:
     named = words(SINK, **{"DIR": photos, "r.json": tmp_path / "r.json"})
     sink = start(*named, "--patch", 32, "--bind", "tcp://127.0.0.1:0")
-    assert "exactly once" in sink.done()
+    assert "Every sample was counted exactly once." in sink.done()
     assert (tmp_path / "r.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_stream_is_stored(start: Starter, photos: Path, tmp_path: Path) -> None:
+    names = {"DIR": photos, "hdf5/cam": tmp_path / "hdf5" / "cam"}
+    sink = start(*words(STORE, **names), "--patch", 32, "--bind", "tcp://127.0.0.1:0")
+    assert "Every sample was stored exactly once." in sink.done()
+    assert "is complete" in start(*words(STORE_ON, **names)).done()
+    told = r"(?m)^all +128 ", "2 files: all are as they were stored", "drawn: .*samples.png"
+    for command, pattern in zip(LOOK, told, strict=True):
+        assert re.search(pattern, start(*words(command, **names)).done())
+    assert (tmp_path / "hdf5" / "cam" / "samples.png").is_file()
+    names["hdf5/held-out"] = names["hdf5/cam"]
+    for command in (FROM, FROM_BOTH):
+        short = ("--epochs", 1, "--model", "smallcnn", "--no-tensorboard")
+        out = tmp_path / str(len(command))
+        assert "exactly once" in start(*words(command, **names), *short, "--out", out).done()
 
 
 @pytest.mark.slow
@@ -142,6 +208,63 @@ def test_digits(start: Starter, tmp_path: Path) -> None:
     trainer = start(*named, "--bind", "tcp://127.0.0.1:0", "--out", tmp_path / "out")
     assert "exactly once" in trainer.done()
     assert (tmp_path / "out" / "best.keras").is_file()
+    test, submission = write_digits(tmp_path / "t", 60, name="t10k"), tmp_path / "submission.csv"
+    names = {"DIR": test, "runs/digits1": tmp_path / "out", "submission.csv": submission}
+    assert "Accuracy: " in start(*words(PREDICT, **names)).done()
+    assert submission.read_text().startswith("ImageId,Label\n1,")
+    shutil.copytree(tmp_path / "out", tmp_path / "again")
+    names = {"DIR": test, "runs/a": tmp_path / "out", "runs/b": tmp_path / "again"}
+    ensemble = words(ENSEMBLE, **names, **{"r.json": tmp_path / "r.json"})
+    said = start(*ensemble, "--out", tmp_path / "ensemble.csv").done()
+    assert "60 records by 2 runs" in said and (tmp_path / "r.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_models(start: Starter) -> None:
+    assert "resnet18" in start(*words(MODELS)).done()
+
+
+@pytest.mark.slow
+def test_a_task_of_ones_own(start: Starter, photos: Path, tmp_path: Path) -> None:
+    named = words(OWN, DIR=photos)
+    trainer = start(*named, "--bind", "tcp://127.0.0.1:0", "--out", tmp_path / "out")
+    assert "exactly once" in trainer.done()
+    assert (tmp_path / "out" / "best.keras").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_told_to_mlflow(start: Starter, tmp_path: Path) -> None:
+    out, folder = tmp_path / "out", tmp_path / "mlruns"
+    named = words(MLFLOW, DIR=write_digits(tmp_path / "links", 600))
+    trainer = start(*named, folder, "--epochs", 1, "--bind", "tcp://127.0.0.1:0", "--out", out)
+    said = trainer.done()
+    assert "exactly once" in said
+    assert "MLflow" not in said  # nothing to say: all has arrived
+    from mlflow import MlflowClient
+
+    looking = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (run,) = looking.search_runs([looking.get_experiment_by_name("digits").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model"] == "smallcnn"
+    assert run.data.params["rotation"] == "10"
+    assert run.data.metrics["generators"] == 2
+    assert 0 <= run.data.metrics["val_accuracy"] <= 1
+    kept = {path.name: path for path in (folder / "artifacts").rglob("*.*")}
+    for name in ("best.keras", "samples.png", "report.json", "history.csv"):
+        assert kept[name].read_bytes() == (out / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_serving(start: Starter, tmp_path: Path) -> None:
+    write(tmp_path)
+    port = free_port()
+    server = start(*words(SERVE, **{"runs/digits1": tmp_path}), "--port", port)
+    server.wait_for('"message":"ready"')
+    drawn = ROOT / "tests" / "serving" / "drawn" / "7.png"
+    asked = ASK.replace("7.png", str(drawn)).replace("8000", str(port))
+    assert '"probabilities"' in run(shlex.split(asked))
+    server.send(signal.SIGTERM)
+    server.done()
 
 
 def test_the_report_on_this_host(start: Starter) -> None:

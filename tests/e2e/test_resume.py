@@ -29,7 +29,7 @@ RUN = (
     *("--val-patches-per-visit", 24, "--plateau-patience", 1, "--mix-visits", 8),
     *("--manipulated", 0.5, "--deterministic", "--no-tensorboard", "--progress", "bar"),
 )  # fmt: skip
-TIMING = {"seconds", "patches_per_second", "stall_share"}
+TIMING = {"seconds", "patches_per_second", "stall_share", "generators"}
 
 
 def saving(out: Path) -> bool:
@@ -58,7 +58,7 @@ def variables(path: Path) -> Iterator[np.ndarray]:
         yield np.asarray(variable)
 
 
-@pytest.mark.timeout(900)  # six starts of TensorFlow and nine of Keras's loader
+@pytest.mark.timeout(900)  # five starts of TensorFlow, and Keras's loader
 def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path: Path) -> None:
     links = write_photos(tmp_path / "links", train=16, val=4)
     calm, wild = tmp_path / "calm", tmp_path / "wild"
@@ -89,11 +89,10 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     assert not saving(wild)  # what the kill had left is cleared away
     trainer.wait_for("epoch [12]/3 validation: ", 120.0)
     trainer = kill_and_resume()
-    for label in ("epoch [23]/3: .* loss ", "epoch 3/3: .* loss "):
-        trainer.wait_for(label, 120.0)
-        until(lambda: False, chance.uniform(0.0, 1.0))
-        if trainer.process.poll() is None:
-            trainer = kill_and_resume()
+    trainer.wait_for("epoch [23]/3: .* loss ", 120.0)
+    until(lambda: False, chance.uniform(0.0, 1.0))
+    if trainer.process.poll() is None:
+        trainer = kill_and_resume()
     assert "exactly once" in trainer.done(seconds=240.0)
     for each in fleet:  # the same processes from the beginning to the end
         each.done()
@@ -102,7 +101,7 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     assert first["splits"] == second["splits"]
     assert second["run"] == state.read(wild / LAST).run
     assert first["metrics"]["resumed_at"] == []
-    assert 2 <= len(second["metrics"].pop("resumed_at")) <= 4  # those that got to a checkpoint
+    assert 2 <= len(second["metrics"].pop("resumed_at")) <= 3  # those that got to a checkpoint
     assert second["metrics"]["steps_trained"] == 3 * 32
     assert history(calm) == history(wild)
     for name in (LAST, "best.keras"):
@@ -131,7 +130,7 @@ def test_another_trainer_at_work_and_nothing_to_resume(
     first.wait_for("listening at")
     second = start.trainer(photos, *flags)
     said = second.done(2)
-    assert f"error: another trainer is at work in {out} (pid {first.pid} on " in said
+    assert f"error: another program is at work in {out} (pid {first.pid} on " in said
     first.send(signal.SIGKILL)  # before it had a checkpoint: the same command begins again
     first.process.wait()
     third = start.trainer(photos, *flags, "--generators", 1)
@@ -192,7 +191,7 @@ def validating(start: Starter, photos: Path, out: Path) -> Script:
 
 STATES = (importing, waiting, fitting, stalled, saves, validating)
 ENDS = [(state_of, signal.SIGINT) for state_of in STATES]
-ENDS += [(fitting, signal.SIGTERM), (stalled, signal.SIGTERM)]  # the same handler: two will do
+ENDS += [(fitting, signal.SIGTERM)]  # the same handler: one will do
 
 
 @pytest.mark.parametrize(("state_of", "number"), ENDS)

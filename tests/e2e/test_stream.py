@@ -113,7 +113,7 @@ def test_a_trainer_without_data_learns_the_classes_from_the_first_generator(
     early = start.generator(photos, port)
     early.wait_for("no answer")
     sink = start(
-        *("sink_zmq.py", "--null", "--patch", 32, "--epochs", 40, "--lease-bytes", "100KB"),
+        *("sink_zmq.py", "--null", "--patch", 32, "--epochs", 400, "--lease-bytes", "100KB"),
         *("--bind", f"tcp://127.0.0.1:{port}", "--report", report),
     )
     sink.wait_for("classes come from the first generator. Start one with: ")

@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_an_unknown_model(start: Starter, photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--model inceptionv3 --patch 64", "inceptionv3 needs patches of at least 75 pixels"),
+        ("--model resnet18 --weights imagenet", "resnet18 has no ImageNet weights"),
         ("--model smallcnn --weights nowhere.keras", "there is no model file nowhere.keras"),
         ("--model smallcnn --weights nowhere.weights.h5", "there is no such file"),
         ("--model smallcnn --weights imagenet", "smallcnn has no ImageNet weights"),
@@ -146,6 +147,7 @@ def test_a_model_that_cannot_be_built(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))  # no weights from an earlier fetch
     for proxy in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # nor from the network
+    monkeypatch.setattr(urllib.request, "_opener", None)  # urllib keeps proxies once it knows them
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as ended:

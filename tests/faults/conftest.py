@@ -81,7 +81,7 @@ class Field:
         """Let the run go at full speed, to its end. Returns its report."""
         self.pace.unlink()
         said = self.trainer.done()
-        assert "Every sample was handed to fit exactly once." in said
+        assert "Every sample was counted exactly once." in said
         for script in self.scripts:
             script.done()
         assert self.start.no_orphans()

@@ -68,7 +68,10 @@ class _Sleeper:
 
 
 class Host:
-    """One host of a lab. `inside`: what to put before a command to run it there."""
+    """One host of a lab. `inside`: what to put before a command to run it there.
+
+    network: what `podman run --network` takes to put a container on it.
+    """
 
     def __init__(self, lab: Lab, number: int, name: str, clock: int) -> None:
         self.name, self.address, self.clock = name, f"{NETWORK}.{number}", clock
@@ -76,6 +79,7 @@ class Host:
         ahead = ("--time", "--monotonic", clock, "--boottime", clock) if clock else ()
         self._sleeper = _Sleeper(name, *ahead)
         pid = self._sleeper.pid
+        self.network = f"ns:/proc/{pid}/ns/net"
         enter = ("nsenter", "--target", str(pid), "--net", "--uts")
         moved = ("--time", "env", f"PYTHONPATH={CLOCKS}", f"FAULTS_CLOCK={clock}") if clock else ()
         self.inside: tuple[str, ...] = (*enter, *moved)

@@ -23,7 +23,8 @@ from typing import Any
 import msgspec
 
 from lib.entry import enter
-from lib.generator import maker
+from lib.generator import maker, worker
+from lib.generator.session import Session
 from lib.generator.worker import Worker
 from lib.wire import protocol as wire
 from lib.wire.endpoint import parse
@@ -33,7 +34,7 @@ SLOWER = 10
 CROWD = 50
 
 
-class Holding(Worker):
+class Holding(Session):
     """Holds the first lease back for `seconds`, but listens: not as a hung transform would."""
 
     seconds = LATE_SECONDS
@@ -51,7 +52,7 @@ class Stuck(Holding):
     seconds = 1e9
 
 
-class Slow(Worker):
+class Slow(Session):
     def _make(self, made: maker.Maker, grant: wire.Grant) -> None:
         started = time.monotonic()
         super()._make(made, grant)
@@ -60,7 +61,7 @@ class Slow(Worker):
             self._poll(left)
 
 
-class Foreign(Worker):
+class Foreign(Session):
     def _make(self, made: maker.Maker, grant: wire.Grant) -> None:
         sockets, whole = self._sockets, self._sockets.push
 
@@ -83,7 +84,7 @@ KINDS = {"late": Holding, "stuck": Stuck, "slow": Slow, "foreign": Foreign}
 
 
 def crowd(address: str, links: Path) -> None:
-    workers = [Worker(parse(address), links) for _ in range(CROWD)]
+    workers = [Worker({parse(address): None}, links) for _ in range(CROWD)]
     threads = [threading.Thread(target=each.run) for each in workers]
     for thread in threads:
         thread.start()
@@ -97,7 +98,8 @@ def main(argv: list[str]) -> int | None:
     if kind == "crowd":
         crowd(address, Path(links))
         return 0
-    one = KINDS[kind](parse(address), Path(links))
+    worker.Session = KINDS[kind]  # type: ignore[misc]
+    one = Worker({parse(address): None}, Path(links))
     signal.signal(signal.SIGTERM, one.stop)
     one.run()
     return 0

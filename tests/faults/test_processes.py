@@ -91,7 +91,7 @@ def test_down_to_nobody_and_up_again(field: Fields, calm: list[str]) -> None:
     last = run.generator(stays=False)
     run.working(last)
     last.send(signal.SIGKILL)
-    how = r"waiting for \d+ s: no generator is connected\. Start one with: python (.*)"
+    how = r"waiting for \d+ s: no generator is connected\. Start one with: python ([^;\n]*)"
     said = run.trainer.wait_for(how)[1]
     words = said.replace("THIS-HOST", "127.0.0.1").split()  # what it says is what helps
     run.scripts.append(run.start(*words, "--links", run.links))

@@ -18,10 +18,10 @@ from lib.errors import DataError, ProtocolError
 from lib.plan.leases import Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import DataSet, Record
-from lib.trainer import exchange as exchange_module
 from lib.trainer.badlist import BadList
 from lib.trainer.exchange import Exchange, Job
 from lib.trainer.roster import Reference
+from lib.wire import listing
 from lib.wire import protocol as wire
 from lib.wire.connections import STRIKES, Origin
 from lib.wire.transport import TrainerSockets
@@ -53,7 +53,8 @@ class FakeSockets:
         self.strikes: dict[Origin, int] = {}
         self.away: set[str] = set()
         self.gone_keys: list[str] = []
-        self.data_port, self.reach = 2, "--connect tcp://127.0.0.1:1"
+        self.control_port, self.data_port, self.loopback = 1, 2, True
+        self.reach = "--connect tcp://127.0.0.1:1"
 
     def poll(self, seconds: float) -> tuple[bool, bool]:
         return bool(self.data), bool(self.control)
@@ -146,6 +147,7 @@ class Machine:
             if not reader.left:
                 return step
             self._step(reader)
+            self.exchange._next_tick = 0.0  # a tick after every message
             try:
                 self.exchange.turn()
             except DataError as error:  # a generator whose task cannot be made ends the run
@@ -286,7 +288,7 @@ class Machine:
 
 def decoders(data: bytes) -> None:
     """Every decoder on the same bytes: a message, a ProtocolError, and nothing else."""
-    for decode in (wire.from_generator, wire.from_trainer, wire.data_header, wire.unpack_listing):
+    for decode in (wire.from_generator, wire.from_trainer, wire.data_header, listing.unpack):
         try:
             decode(data)  # type: ignore[operator]
         except ProtocolError:
@@ -299,7 +301,6 @@ def one_input(data: bytes) -> int:
     return Machine(own=not data[:1] or data[0] < 128).run(data[1:])
 
 
-exchange_module.TICK_SECONDS = 0.0  # a tick after every message
 CORPUS = Path(__file__).with_name("corpus.msgpack")  # a list of inputs
 
 

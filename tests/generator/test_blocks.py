@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.errors import BadRecord
+from lib.errors import BadRecord, TaskError
 from lib.generator import maker as making
 from lib.generator.maker import Control, Made, Maker
 from lib.tasks.base import BlockTask, Draws, Record
@@ -26,7 +26,7 @@ class NumberBlocks(NumberTask, BlockTask):
     bad: tuple[str, ...] = ()
 
     def block(
-        self, links: Path, split: str, records: np.ndarray, draws: Draws
+        self, links: Path, split: str, records: np.ndarray, patches: np.ndarray, draws: Draws
     ) -> Mapping[str, np.ndarray]:
         self.blocks += 1
         data = self.scan(links).splits[split]
@@ -114,14 +114,11 @@ def test_a_lease_with_a_suspect_is_made_visit_by_visit(tmp_path: Path, careful: 
 
 
 @pytest.mark.parametrize("wrong", ["image", "label"])
-def test_a_block_of_another_shape_is_not_sent(
-    tmp_path: Path, wrong: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_block_of_another_shape_ends_the_run(tmp_path: Path, wrong: str) -> None:
     links, task = write_numbers(tmp_path), NumberBlocks(NumberParams())
     task.wrong = wrong
-    grant = Grant(0, 1, "train", 2, 10, [1, 2], [])
-    assert same(make(task, links, grant), make(NumberTask(NumberParams()), links, grant))
-    assert f"block() returned '{wrong}' as" in caplog.text
+    with pytest.raises(TaskError, match=rf"block\(\) of train/even/002.txt returned '{wrong}' as"):
+        make(task, links, Grant(0, 1, "train", 2, 10, [1, 2], []))
 
 
 def test_what_the_pause_raises_passes_through(tmp_path: Path) -> None:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import errno
 import re
+import threading
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from lib.errors import BadRecord
-from lib.generator.maker import GIVEN_UP, Control, Made, Maker, Unmakeable, Unreadable
+from lib.errors import BadRecord, TaskError
+from lib.generator.maker import GIVEN_UP, Away, Control, Made, Maker, Unmakeable, Unreadable
 from lib.plan.order import patch_rng
 from lib.tasks.base import Record
 from lib.wire.protocol import Bad, Grant
 from tests.fakes import NumberParams, NumberTask, write_numbers
 
 PATCHES = {"train": 3, "val": 1}
+
+
+class Over(Exception):
+    pass
+
+
+class End(Control):
+    def pause(self) -> None:
+        raise Over
 
 
 def make(
@@ -44,7 +54,6 @@ def test_every_sample_is_drawn_with_its_own_randomness(tmp_path: Path) -> None:
     [
         ("bad", "it says so itself"),
         ("raise", r"IndexError: .* \(fakes.py:\d+ in sample\)"),
-        ("wide", r"'image' as float32\[5, 5\], not float32\[4, 4\]"),
         ("none", "ValueError: invalid literal"),
     ],
 )
@@ -61,6 +70,19 @@ def test_a_bad_record_is_named_and_replaced_by_the_next_of_its_class(
     assert re.search(reason, made.bad[0].reason)
     assert np.floor(made.arrays[0][:, 0, 0]).tolist() == [8, 8, 8, 0, 0, 0]
     assert made.arrays[1].tolist() == [0] * 6
+
+
+def test_a_sample_that_the_task_does_not_declare_is_not_the_fault_of_its_record(
+    tmp_path: Path,
+) -> None:
+    links = write_numbers(tmp_path)
+    (links / "train/even/004.txt").write_text("wide")
+    with pytest.raises(TaskError) as raised:
+        make(links, [1, 2])
+    assert str(raised.value) == (
+        "task number: sample() of train/even/004.txt returned 'image' as float32[5, 5], not "
+        "float32[4, 4]"
+    )
 
 
 def test_the_substitute_of_the_last_record_is_the_first_of_its_class(tmp_path: Path) -> None:
@@ -91,14 +113,46 @@ def test_a_missing_file_is_unreadable_here_and_bad_once_given_up(tmp_path: Path)
     assert np.floor(made.arrays[0][:, 0, 0]).tolist() == [6, 6, 6]
 
 
+def test_where_nothing_can_be_read_no_record_is_to_blame(tmp_path: Path) -> None:
+    links, gone = write_numbers(tmp_path / "links"), tmp_path / "gone"
+    task = NumberTask(NumberParams())
+    grant = Grant(0, 1, "train", 2, 10, [4], [])
+    control = Control()
+    with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
+        links.rename(gone)
+        with pytest.raises(Away, match=r"train/even/000[.]txt: No such file or directory"):
+            maker.make(grant, ahead=[], control=control)
+        gone.rename(links)
+        maker.look(control, "train", "val")
+        (links / "val").rename(gone)  # one of two mounts
+        maker.look(control, "train")
+        with pytest.raises(Away):
+            maker.look(control, "train", "val")
+        for number in (0, 8):  # some are gone, others can be read
+            (links / f"train/even/{number:03}.txt").unlink()
+        with pytest.raises(Unreadable, match=r"008[.]txt"):
+            maker.make(grant, ahead=[], control=control)
+
+
+def test_where_reading_hangs_no_record_is_to_blame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links, back = write_numbers(tmp_path), threading.Event()
+    task = NumberTask(NumberParams())
+    with Maker(task, task.scan(links), links, 7, PATCHES, patience=0.2) as maker:
+        grant = Grant(0, 1, "train", 2, 10, [4], [])
+        made = maker.make(grant, ahead=[], control=Control())
+        monkeypatch.setattr(task, "read", lambda *_: back.wait(10.0) and b"8")
+        with pytest.raises(Away, match=r"no answer for 0[.]2 s"):
+            maker.make(grant, ahead=[], control=Control())
+        with pytest.raises(Over):
+            maker.look(End(), "train")
+        back.set()
+        again = maker.make(grant, ahead=[], control=Control())
+    np.testing.assert_array_equal(made.arrays[0], again.arrays[0])
+
+
 def test_what_the_pause_raises_passes_through(tmp_path: Path) -> None:
-    class Over(Exception):
-        pass
-
-    class End(Control):
-        def pause(self) -> None:
-            raise Over
-
     task = NumberTask(NumberParams())
     links = write_numbers(tmp_path)
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker, pytest.raises(Over):

@@ -71,7 +71,7 @@ def test_the_sentences() -> None:
     assert disk.limit is Limit.READING
     assert disk.sentence.startswith("Reading is the limit on cpu-a (80% of the time there waits")
     nobody = advise(msgspec.structs.replace(window(1, 1, 9), hosts={}))
-    assert "No generator is connected" in nobody.sentence
+    assert "No generator works for this run now" in nobody.sentence
 
 
 def test_one_slow_link_among_others_is_named_by_its_host() -> None:
@@ -87,6 +87,24 @@ def test_a_feed_that_never_waits_is_the_trainers_own_affair() -> None:
     sink = msgspec.structs.replace(load, trains=False, waited=0.0, busy=0.0, stepped=0)
     assert advise(sink).limit is Limit.TRAINER
     assert advise(sink).sentence.startswith("The sink itself is the limit")
+    stores = msgspec.structs.replace(sink, storing=15.0)
+    assert "take 80% of its time, storing 15%." in advise(stores).sentence
+
+
+def test_a_stored_stream_needs_no_generators() -> None:
+    def of(waited: float, starved: float) -> Advice:
+        return advise(
+            Load(
+                SECONDS, 5_000, starved, 5.0, {}, waited=waited, busy=SECONDS - waited,
+                stepped=5_000, stored=True,
+            )
+        )  # fmt: skip
+
+    cases = {(2.0, 1.0): Limit.MODEL, (50.0, 1.0): Limit.TRAINER, (50.0, 45.0): Limit.READING}
+    for seconds, limit in cases.items():
+        advice = of(*seconds)
+        assert advice.limit is limit
+        assert "generator" not in advice.sentence and "disk" in advice.sentence
 
 
 def test_generators_that_idle_while_the_feed_waits_are_held_by_the_buffer() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from lib.errors import BadRecord, ConfigError
 from lib.tasks import load
-from lib.tasks.base import TRAIN, VAL, Record
+from lib.tasks.base import TEST, TRAIN, UNKNOWN, VAL, Record
 from lib.tasks.camera import ALL, CameraParams, CameraTask
 
 RECORD = Record("train/b/1.jpg", 1, 1)
@@ -120,6 +120,30 @@ def test_validation_takes_the_centre_rounded_down(offset: str, at: tuple[int, in
     made = task(offset=offset, manipulated=0, flips=True, turns=True)
     for seed in range(5):
         assert place(draw(made, photo(41, 35), seed, VAL)["image"]) == at
+
+
+def test_of_a_test_photo_the_centre_comes_first_and_then_what_training_would_show() -> None:
+    made, item = task(manipulated=1.0, flips=True, turns=True), photo(33, 40)
+    for seed in range(50):
+        rng = np.random.Generator(np.random.Philox(seed))
+        first = made.sample(item, RECORD, TEST, 0, rng)
+        assert place(first["image"]) == (12, 8)
+        assert (first["image"] == item[8:24, 12:28]).all()
+        assert (first["label"], first["manipulation"]) == (UNKNOWN, 0)
+    # Training draws first whether to manipulate; from then on the two are the same.
+    for seed in range(20):
+        rngs = [np.random.Generator(np.random.Philox(seed)) for _ in range(2)]
+        rngs[1].random()
+        shown = made.sample(item, RECORD, TEST, 1, rngs[1])
+        trained = task(manipulated=0.0, flips=True, turns=True)
+        assert (shown["image"] == trained.sample(item, RECORD, TRAIN, 1, rngs[0])["image"]).all()
+
+
+@pytest.mark.parametrize(("name", "flag"), [("a_manip.tif", 1), ("a_unalt.tif", 0), ("b.jpg", 0)])
+def test_a_test_photos_name_says_whether_it_was_manipulated(name: str, flag: int) -> None:
+    rng = np.random.Generator(np.random.Philox(0))
+    sample = task(flag=True).sample(photo(20, 20), Record(name, 1, 0), TEST, 0, rng)
+    assert sample["manipulation"] == flag
 
 
 def test_share_and_weights() -> None:

@@ -10,7 +10,7 @@ import pytest
 from lib.errors import DataError
 from lib.plan.order import patch_draws, patch_rng
 from lib.tasks import create
-from lib.tasks.base import TRAIN, VAL
+from lib.tasks.base import TEST, TRAIN, UNKNOWN, VAL
 from lib.tasks.digits import DigitsParams, DigitsTask
 from tests.tasks.idx_files import write_digits, write_idx
 
@@ -21,10 +21,13 @@ def digits(**params: float) -> DigitsTask:
     return DigitsTask(DigitsParams(**params))  # type: ignore[arg-type]
 
 
-def drawn(task: DigitsTask, split: str, records: np.ndarray) -> dict[str, np.ndarray]:
+def drawn(
+    task: DigitsTask, split: str, records: np.ndarray, patch: int = 0
+) -> dict[str, np.ndarray]:
     visits = np.arange(len(records))
-    draws = patch_draws(1, split, 0, visits, records, np.zeros_like(visits))
-    return dict(task.block(Path(), split, records, draws))
+    patches = np.full_like(visits, patch)
+    draws = patch_draws(1, split, 0, visits, records, patches)
+    return dict(task.block(Path(), split, records, patches, draws))
 
 
 def test_a_share_is_held_out_the_same_one_everywhere(tmp_path: Path) -> None:
@@ -119,6 +122,66 @@ def test_what_is_missing_or_does_not_go_together(tmp_path: Path) -> None:
     assert "without train-labels-idx1-ubyte (or .gz) beside it" in message()
     write_digits(links, 0)
     assert "holds no images" in message()
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize("folder", ["", "test", "train"])
+@pytest.mark.parametrize("name", ["t10k", "test"])
+def test_digits_to_predict_stay_in_the_order_of_their_file(
+    tmp_path: Path, name: str, folder: str, end: str
+) -> None:
+    write_digits(tmp_path / folder, 30, name=name, end=end)
+    task = digits()
+    data = task.scan_test(tmp_path)
+    assert [record.path for record in data.splits[TEST]] == [
+        f"{name}-images-idx3-ubyte/{row:05}" for row in range(30)
+    ]
+    assert data.counts() == {TEST: [30]}
+    records = np.random.default_rng(0).permutation(30)
+    for patch, moved in ((0, False), (1, True)):
+        made = drawn(task, TEST, records, patch)
+        assert made["label"].tolist() == (records % 10).tolist()
+        for visit, number in enumerate(records.tolist()):
+            record = data.splits[TEST][number]
+            pixels = task.read(tmp_path, record)
+            assert (made["image"][visit].tobytes() != pixels) == moved
+            rng = patch_rng(1, TEST, 0, visit, number, patch)
+            sample = task.sample(task.decode(pixels, record), record, TEST, patch, rng)
+            np.testing.assert_array_equal(sample["image"], made["image"][visit])
+            assert sample["label"] == made["label"][visit]
+    labels = tmp_path / folder / f"{name}-labels-idx1-ubyte{end}"
+    labels.unlink()
+    other = task.scan_test(tmp_path)
+    assert other.fingerprint() != data.fingerprint()
+    assert (drawn(task, TEST, records)["label"] == UNKNOWN).all()
+
+
+def test_a_table_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    header = ",".join(f"pixel{number}" for number in range(64))
+    rows = "".join(",".join([str(grey)] * 64) + "\n" for grey in (3, 1, 2))
+    (tmp_path / "test.csv").write_text(f"{header}\n{rows}")
+    task = digits(side=8)
+    assert len(task.scan_test(tmp_path).splits[TEST]) == 3
+    made = drawn(task, TEST, np.arange(3))
+    assert made["image"][:, 0, 0, 0].tolist() == [3, 1, 2]
+    assert (made["label"] == UNKNOWN).all()
+    assert [task.submission_id(number, "test.csv/00000") for number in (0, 41)] == ["1", "42"]
+
+
+def test_what_cannot_be_predicted(tmp_path: Path) -> None:
+    def message() -> str:
+        with pytest.raises(DataError) as raised:
+            digits().scan_test(tmp_path / "data")
+        return str(raised.value)
+
+    assert "there is no folder" in message()
+    write_digits(tmp_path / "data", 30)
+    assert "neither t10k-images-idx3-ubyte, test-images-idx3-ubyte nor test.csv" in message()
+    write_digits(tmp_path / "data", 0, name="test")
+    assert "holds no images to predict" in message()
+    write_digits(tmp_path / "data", 30, name="t10k")
+    assert "t10k-images-idx3-ubyte and test-images-idx3-ubyte are both in" in message()
 
 
 @pytest.mark.skipif(not MNIST.is_dir(), reason=f"no MNIST at {MNIST}")

@@ -9,6 +9,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.tasks import folders
+from lib.tasks.base import TEST
 
 
 def put(links: Path, *paths: str) -> Path:
@@ -119,6 +120,24 @@ def test_photos_in_the_wrong_place(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
     refused(put(tmp_path, *TWO, "val_images"), "val_images is a file")
+
+
+def test_photos_to_predict_are_sorted_by_name(tmp_path: Path) -> None:
+    put(tmp_path, "b.JPG", "a.tif", ".hidden.jpg", "notes.txt", "train/x/1.jpg")
+    data = folders.scan_test(tmp_path)
+    assert [record.path for record in data.splits[TEST]] == ["a.tif", "b.JPG"]
+    put(tmp_path, "test/c.png")
+    data = folders.scan_test(tmp_path)
+    assert [record.path for record in data.splits[TEST]] == ["test/c.png"]
+    (tmp_path / "test" / "c.png").unlink()
+    with pytest.raises(DataError, match=r"no photos to predict in .*/test: none ends in"):
+        folders.scan_test(tmp_path)
+    with pytest.raises(DataError, match=r"there is no folder .*gone with photos to predict"):
+        folders.scan_test(tmp_path / "gone")
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "dead" / "test").symlink_to("/nowhere")
+    with pytest.raises(DataError, match="dangling link"):
+        folders.scan_test(tmp_path / "dead")
 
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -262,3 +263,66 @@ def test_a_careful_lease_is_announced_record_by_record_and_answered(
     one.worker()
     second.close()
     assert_clean(one.drained())
+
+
+def test_who_did_not_hear_that_the_run_is_over_is_named(
+    rig: Callable[..., Rig], caplog: pytest.LogCaptureFixture
+) -> None:
+    one = rig()
+    one.worker()
+    one.drained()
+    Stranger(one, "busy").joins(one.task.scan(one.links))
+    one.dispatcher.close(done=True, reason="the run is complete")
+    told = [record.getMessage() for record in caplog.records if "is over" in record.getMessage()]
+    assert told == [
+        "did not answer that the run is over, and wait for the next if still there: far (pid 1)"
+    ]
+
+
+def test_data_that_goes_away_and_comes_back_costs_no_record(rig: Callable[..., Rig]) -> None:
+    """A share that every host reads from is restarted, a disk unplugged and plugged in again."""
+    calm, wild = rig(epochs=20), rig(epochs=20)
+    calm.worker()
+    audit = calm.drained()
+    for _ in range(2):
+        wild.worker()
+    feed, gone = wild.feed(), wild.links.with_name("gone")
+    exchange, told = wild.dispatcher.exchange, list[str]()
+
+    def waiting() -> list[str]:
+        return [peer.doing for peer in exchange.roster.waiting()[0] if "waiting" in peer.doing]
+
+    def bring_back() -> None:
+        try:
+            until(lambda: len(waiting()) == 2)
+            told.extend(waiting())
+        finally:
+            gone.rename(wild.links)
+
+    mended = threading.Thread(target=bring_back)
+    for _ in feed.all():
+        worked = [peer for peer in exchange.roster.peers.values() if peer.leases]
+        if len(worked) == 2 and mended.ident is None:
+            wild.links.rename(gone)
+            mended.start()
+    mended.join()
+    assert feed.audit() == audit
+    assert wild.rows == [] and not exchange.faults["unreadable"]
+    assert len(told) == 2
+    assert re.match(r"waiting for its data \(\w+/\w+/\d+.txt: No such file", told[0])
+
+
+def test_data_that_can_be_listed_but_not_read_is_refused_at_the_start(
+    rig: Callable[..., Rig], tmp_path: Path
+) -> None:
+    one, links = rig(), write_numbers(tmp_path / "shut")
+    for path in links.glob("val/*/*.txt"):
+        path.unlink()
+        path.mkdir()  # root may read whatever its mode is
+    one.worker(links)
+    one.worker()
+    assert_clean(one.drained())
+    until(lambda: bool(one.errors))
+    (error,) = one.errors
+    assert isinstance(error, DataError)
+    assert str(error) == f"{links}/val/even/000.txt cannot be read, nor can others: Is a directory"

@@ -76,3 +76,29 @@ def test_who_is_found_gone_while_told_makes_room_for_the_next() -> None:
     assert told == ["a", "b", "c", "d"]  # lease 0 went to b, 1 and 2 were the rest of the budget
     assert sorted(leases.members) == ["b", "c", "d"]
     assert [list(leases.members[name].hand) for name in "bcd"] == [[0], [1], [2]]
+
+
+def test_a_run_that_was_full_wants_nobody_until_half_of_its_budget_is_free() -> None:
+    leases, grants = table(8, "a")
+    assert grants.wants
+    for _ in range(8):
+        serve(grants)
+        (lease, fence), *_ = leases.members["a"].hand.items()
+        held = leases.receive("a", lease, fence, 1.0, 1.0)[1]
+        grants.queue("a")
+    assert serve(grants) == [] and grants.starved and not grants.wants
+    assert leases.charged == 8 * SAMPLE
+    for freed in range(1, 5):
+        assert not grants.wants
+        leases.handed(held[0])  # any lease of that size
+        assert leases.charged == (8 - freed) * SAMPLE
+    assert grants.wants
+
+
+def test_a_run_whose_leases_are_all_out_wants_nobody_but_for_what_comes_back() -> None:
+    leases, grants = table(30, "ab", visits=2)
+    serve(grants)
+    finish(leases, grants, "b")
+    assert serve(grants) == [] and not grants.wants
+    leases.leave("a")
+    assert grants.wants

@@ -1,16 +1,11 @@
 """Every model scales its own pixels, says what it cannot do, and survives a round trip to disk."""
 
-import inspect
-import socket
-
 import keras
 import numpy as np
 import pytest
 
 from lib.errors import ConfigError
 from lib.trainer import checkpoint, models
-
-APPLICATIONS = models.applications()
 
 
 def patches(count=4, side=32, channels=3):
@@ -21,40 +16,6 @@ def patches(count=4, side=32, channels=3):
 def precision():
     yield models.set_precision
     models.set_precision("float32")
-
-
-def test_applications_are_found_by_their_lower_case_names():
-    assert {"mobilenet", "resnet50", "efficientnetb0", "mobilenetv3small"} <= set(APPLICATIONS)
-    assert "preprocess_input" not in APPLICATIONS
-
-
-@pytest.mark.parametrize("name", sorted(APPLICATIONS))
-def test_preprocessing_layers_do_what_the_applications_own_function_does(name):
-    application = APPLICATIONS[name]
-    image = keras.Input((8, 8, 3), dtype="uint8")
-    ours = keras.Model(image, models._preprocess(application, image))
-    pixels = patches(side=8)
-    theirs = inspect.getmodule(application).preprocess_input(pixels.astype(np.float32))
-    np.testing.assert_allclose(ours(pixels), theirs, atol=1e-3)
-
-
-def test_each_mode_of_preprocessing_is_met():
-    def found(name):
-        return models.preprocessing(APPLICATIONS[name])
-
-    assert found("resnet50") == (True, [1, 1, 1], pytest.approx([-103.939, -116.779, -123.68]))
-    assert found("mobilenet") == (False, pytest.approx([1 / 127.5] * 3), [-1, -1, -1])
-    assert found("efficientnetb0") == (False, [1, 1, 1], [0, 0, 0])
-    flip, scale, _ = found("densenet121")
-    assert not flip
-    assert scale == pytest.approx([1 / 255 / s for s in (0.229, 0.224, 0.225)])
-
-
-def test_preprocessing_that_is_not_affine_is_refused(monkeypatch):
-    module = inspect.getmodule(APPLICATIONS["mobilenet"])
-    monkeypatch.setattr(module, "preprocess_input", lambda x: x**2)
-    with pytest.raises(ConfigError, match=r"MobileNet\.preprocess_input is not a scale"):
-        models.preprocessing(APPLICATIONS["mobilenet"])
 
 
 def test_mobilenet_trains_on_bytes_and_comes_back_from_disk(tmp_path):
@@ -84,12 +45,62 @@ def test_mobilenet_trains_on_bytes_and_comes_back_from_disk(tmp_path):
         models.build("smallcnn", patch=32, classes=5, weights=str(weights))
 
 
-def test_channel_flip_survives_the_disk(tmp_path):
+def of_pixels():
     image = keras.Input((8, 8, 3), dtype="uint8")
-    model = keras.Model(image, models._preprocess(APPLICATIONS["vgg16"], image))
+    scaled = keras.layers.Rescaling(1 / 255)(image)
+    mask = keras.layers.Conv2D(1, 1, activation="sigmoid", name="mask")(scaled)
+    edge = keras.layers.Conv2D(1, 1, activation="sigmoid", name="edge")(scaled)
+    return image, mask, edge
+
+
+@pytest.mark.parametrize(
+    ("metrics", "monitor"),
+    [(None, "val_loss"), (["binary_accuracy"], "val_loss"), (["accuracy"], "val_accuracy")],
+)
+def test_other_targets_have_a_loss_of_their_own(tmp_path, metrics, monitor):
+    image, mask, _ = of_pixels()
+    model = keras.Model(image, mask)
+    models.compile(model, "adam", 1e-3, "binary_crossentropy", metrics=metrics)
+    assert models.monitor(model) == monitor
+    x, y = patches(side=8), np.ones((4, 8, 8, 1), np.uint8)
+    assert monitor in model.fit(x, y, validation_data=(x, y), verbose=0).history
     checkpoint.save(model, tmp_path / "m.keras")
-    again = checkpoint.load(tmp_path / "m.keras")
-    np.testing.assert_array_equal(again(patches(side=8)), model(patches(side=8)))
+    assert models.monitor(checkpoint.load(tmp_path / "m.keras", compiled=True)) == monitor
+
+
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.last = keras.layers.Dense(2, activation="softmax")
+
+    def call(self, x):
+        return self.last(keras.ops.cast(x, "float32"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")]),
+        lambda: keras.Sequential([keras.layers.Dense(2, activation="softmax")]),
+        Subclass,
+    ],
+)
+def test_models_whose_outputs_have_no_names_of_their_own(model):
+    model = model()
+    models.compile(model, "sgd", 0.1)
+    model.fit(np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1]), verbose=0)
+    assert models.monitor(model) == "val_accuracy"
+    assert "accuracy" in model.get_metrics_result()
+
+
+def test_losses_by_output_and_metrics_of_one():
+    image, mask, edge = of_pixels()
+    model = keras.Model(image, {"mask": mask, "edge": edge})
+    models.compile(model, "adam", 1e-3, {"mask": "mse", "edge": "mae"}, metrics={"mask": ["mae"]})
+    assert models.monitor(model) == "val_loss"
+    y = np.ones((4, 8, 8, 1), np.uint8)
+    logs = model.fit(patches(side=8), {"mask": y, "edge": y}, verbose=0).history
+    assert "mask_mae" in logs
 
 
 def test_smallcnn_with_both_heads_and_the_flag(tmp_path):
@@ -133,12 +144,11 @@ def test_probabilities_and_scaling_are_float32_in_mixed_precision(precision, pol
     ("arguments", "message"),
     [
         ({"name": "mobilenett"}, "did you mean 'mobilenet'"),
-        ({"name": "mobilenet", "patch": 31}, "at least 32 pixels, not 31"),
-        ({"name": "xception"}, "at least 71 pixels, not 32"),
-        ({"name": "smallcnn", "patch": 7}, "at least 8 pixels, not 7"),
+        ({"name": "resnet"}, "did you mean 'resnet50'.* known are smallcnn, resnet18, "),
         ({"patch": (32, 48, 3)}, "square, not 32x48"),
-        ({"name": "mobilenet", "patch": (32, 32, 1)}, "needs RGB patches"),
-        ({"weights": "imagenet"}, "no ImageNet weights"),
+        ({"name": "mobilenet", "patch": (32, 32, 2)}, "needs grey or RGB patches, not 2 channels"),
+        ({"weights": "imagenet"}, "smallcnn has no ImageNet weights: use --weights none"),
+        ({"name": "resnet34", "weights": "imagenet"}, "resnet34 has no ImageNet weights"),
         ({"weights": "nowhere.keras"}, "no model file nowhere.keras"),
         ({"weights": "nowhere.weights.h5"}, "no such file"),
         ({"weights": "mobilenet_1_0_224_tf_no_top.h5"}, r"\.keras/models"),
@@ -165,32 +175,3 @@ def test_unknown_optimizer_and_precision():
         models.compile(keras.Model(), "adamm", 1e-3)
     with pytest.raises(ConfigError, match="did you mean 'mixed_float16'"):
         models.set_precision("mixed_float61")
-
-
-@pytest.fixture
-def proxy(monkeypatch, tmp_path):
-    """A proxy through which all fetches go, that accepts connections and never answers."""
-    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        for name in ("https_proxy", "HTTPS_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{server.getsockname()[1]}")
-        for name in ("no_proxy", "NO_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        yield server
-
-
-def test_a_silent_server_is_given_up_and_the_way_out_is_told(proxy, monkeypatch):
-    monkeypatch.setattr(models, "FETCH_TIMEOUT", 0.3)
-    with pytest.raises(
-        ConfigError, match=r"timed out.*/models/mobilenet_1_0_224_tf_no_top\.h5"
-    ) as e:
-        models.build("mobilenet", patch=32, classes=3, weights="imagenet")
-    assert "--weights FILE" in str(e.value)
-    assert "--weights none" in str(e.value)
-    assert socket.getdefaulttimeout() is None
-
-
-def test_no_network_is_told(proxy):
-    proxy.close()  # refused at once
-    with pytest.raises(ConfigError, match=r"refused.*put it to .*mobilenet_1_0_224_tf_no_top\.h5"):
-        models.build("mobilenet", patch=48, classes=3, weights="imagenet")

@@ -17,9 +17,9 @@ from lib.plan.batches import place, start
 from lib.plan.leases import Lease, Leases
 from lib.plan.order import Plan, SplitOrder
 from lib.tasks.base import ArraySpec
-from lib.trainer.dispatcher import Dispatcher
 from lib.trainer.exchange import Delivery
 from lib.trainer.feed import Audited, Feed
+from lib.trainer.source import Source
 from lib.wire.protocol import Bad
 
 SPECS = (ArraySpec("id", "int64", (3,)), ArraySpec("twice", "int64", ()))
@@ -59,7 +59,7 @@ class Maker:
         self.leases.handed(lease)
 
     def feed(self, batch: int, before: Audited | None = None) -> Feed:
-        return Feed(cast(Dispatcher, self), SPECS, batch, hashed=True, before=before)
+        return Feed(cast(Source, self), SPECS, batch, hashed=True, before=before)
 
 
 @st.composite

@@ -10,6 +10,7 @@ from lib.trainer.pulse import BEATS_PER_SECOND, Pulse
 from lib.wire import protocol as wire
 
 TICK = 0.1
+NEED = wire.Need(3, True)
 
 
 class Sockets:
@@ -23,13 +24,13 @@ class Sockets:
         return closed
 
     def send_control(self, name: str, frame: bytes) -> bool:
-        assert wire.from_trainer(frame) == wire.Alive(run="r")
+        assert wire.from_trainer(frame) == wire.Alive(run="r", need=NEED)
         self.told[name] += 1
         return name not in self.away
 
 
 def pulse(sockets: Sockets, heartbeat: float = 1.0) -> Pulse:
-    return Pulse(sockets, "r", heartbeat, 30.0, TICK)  # type: ignore[arg-type]
+    return Pulse(sockets, "r", heartbeat, 30.0, TICK, lambda: NEED)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [1, 7, 30, 200, 1000])

@@ -180,8 +180,11 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / LAST
     net = model()
     checkpoint.save(net, path)
-    with pytest.raises(ConfigError, match=r"a model but no checkpoint of a run .*--weights"):
+    with pytest.raises(ConfigError, match="a model but no checkpoint of a run"):
         state.read(path)
+    (tmp_path / "config.json").touch()
+    with pytest.raises(ConfigError, match=r"no checkpoint of a run: .* give --weights with its"):
+        resume.find(tmp_path, {})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(state.MEMBER, b"\x81\xa7version\x02")
     with pytest.raises(ConfigError, match="is of format 2, and this PushFit reads 1"):
@@ -214,13 +217,15 @@ def run(tmp_path: Path) -> Path:
 
 def test_settings_and_source_must_be_the_same(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = {"patch": "64", "epochs": "3", "bind": "tcp://x:1", "out": str(run)}
+    before = state.read(run / LAST)
+    kept = before.settings, before.source
     with pytest.raises(ConfigError, match=r"--patch was 32 in the run in .* and would now be 64"):
-        resume._compare(state.read(run / LAST), resume.fixed(texts), run)
+        resume.compare(*kept, resume.fixed(texts), run)
     with pytest.raises(ConfigError, match=r"--patch was 32 .* now be not set"):
-        resume._compare(state.read(run / LAST), {}, run)
+        resume.compare(*kept, {}, run)
     monkeypatch.setattr(identity, "source_hash", lambda: "other")
     with pytest.raises(ConfigError, match=r"other source code of the tasks .* here other"):
-        resume._compare(state.read(run / LAST), {"patch": "32"}, run)
+        resume.compare(*kept, {"patch": "32"}, run)
 
 
 def test_when_a_run_is_complete(run: Path) -> None:

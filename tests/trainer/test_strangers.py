@@ -20,6 +20,7 @@ def test_garbage_at_either_socket_costs_a_counter(rig: Callable[..., Rig]) -> No
     stranger.say(wire.encode(wire.Heartbeat(run="run")))  # nobody said hello
     assert isinstance(stranger.hears(), wire.Reset)
     stranger.joins(one.task.scan(one.links))
+    assert isinstance(stranger.hears(), wire.Lease)  # from now on lease 0 is known
     arrays = [memoryview(bytes(8))]
     specs = one.task.arrays()
     fields: dict[str, Any] = {
@@ -96,6 +97,29 @@ def test_a_packed_lease_that_lies_costs_a_counter_and_is_made_by_another(
         )  # fmt: skip
         views = [memoryview(frame) for frame in frames]
         until(lambda d=data, v=views: stranger.sockets.push(wire.encode(d), v, 0.1))  # type: ignore[misc]
+        until(lambda n=number: faults["protocol_errors"] == n)  # type: ignore[misc]
+    stranger.close()
+    one.worker()
+    assert_clean(one.drained())
+
+
+def test_a_bad_visit_that_the_lease_does_not_have_costs_a_counter(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    stranger = Stranger(one)
+    stranger.joins(one.task.scan(one.links))
+    granted = stranger.hears()
+    assert isinstance(granted, wire.Lease)
+    grant, faults = granted.grants[0], one.dispatcher.exchange.faults
+    specs = one.task.arrays()
+    rows = len(grant.records) * one.dispatcher.exchange.job.patches["train"]
+    frames = [memoryview(bytes(rows * spec.nbytes)) for spec in specs]
+    for number, visit in enumerate((grant.first + len(grant.records), 2**31), 1):
+        data = wire.Data(
+            run="run", generator="stranger", lease=grant.lease, fence=grant.fence,
+            first=grant.first, count=len(grant.records), arrays=specs, stages=wire.Stages(),
+            bad=[wire.Bad(visit, 0, "a", "b")],
+        )  # fmt: skip
+        until(lambda d=data: stranger.sockets.push(wire.encode(d), frames, 0.1))  # type: ignore[misc]
         until(lambda n=number: faults["protocol_errors"] == n)  # type: ignore[misc]
     stranger.close()
     one.worker()

@@ -59,7 +59,9 @@ def test_the_check_finds_what_it_looks_for(source: str) -> None:
     assert list(findings("f", source))
 
 
-@pytest.mark.parametrize("name", ["os", "os:system", "lib.tasks.camera:CameraTask", "../x", ""])
+@pytest.mark.parametrize(
+    "name", ["os", "os:system", "lib.tasks.camera:CameraTask", "../x", "", "x.py", __file__]
+)
 def test_a_task_is_a_name_of_the_registry_and_nothing_else(name: str) -> None:
     with pytest.raises(ConfigError, match="there is no"):
         tasks.create(name, {})

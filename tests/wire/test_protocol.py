@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lib.errors import ProtocolError
 from lib.tasks.base import ArraySpec
+from lib.wire import listing
 from lib.wire import protocol as wire
 
 SPECS = (ArraySpec("image", "uint8", (2, 2, 3)), ArraySpec("label", "int32", ()))
@@ -30,12 +31,13 @@ FROM_GENERATOR = [
 FROM_TRAINER = [
     wire.Welcome(
         run="r", task="camera", params={"patch": 64}, seed=1, patches={"train": 16},
-        data_port=12002, heartbeat=1.0, silence=5.0, expiry=30.0,
+        data_port=12002, heartbeat=1.0, silence=5.0, expiry=30.0, source="0123456789abcdef",
     ),
     wire.Reject(reason="no"),
     wire.Lease(run="r", grants=[wire.Grant(1, 2, "train", 0, 4, [7, 8], [8], True)]),
     wire.Alive(run="r"),
     wire.Alive(run="r", lease=3, record=8),
+    wire.Alive(run="r", need=wire.Need(7, False)),
     wire.Reset(run="r"),
     wire.Fin(run="r", done=True),
 ]  # fmt: skip
@@ -142,16 +144,16 @@ def test_arrays_that_lie_about_themselves_are_refused(
 def test_a_listing_survives(lines: list[str]) -> None:
     if lines == [""]:
         lines = ["x"]
-    assert wire.unpack_listing(wire.pack_listing(lines)) == lines
+    assert listing.unpack(listing.pack(lines)) == lines
 
 
 def test_a_broken_or_exploding_listing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for packed in (b"nonsense", wire.pack_listing(["a" * 1000])[:-3], zlib.compress(b"\xff")):
+    for packed in (b"nonsense", listing.pack(["a" * 1000])[:-3], zlib.compress(b"\xff")):
         with pytest.raises(ProtocolError):
-            wire.unpack_listing(packed)
-    monkeypatch.setattr(wire, "MAX_LISTING_BYTES", 1000)
+            listing.unpack(packed)
+    monkeypatch.setattr(listing, "MAX_LISTING_BYTES", 1000)
     with pytest.raises(ProtocolError, match="larger"):
-        wire.unpack_listing(zlib.compress(bytes(10**6)))
+        listing.unpack(zlib.compress(bytes(10**6)))
 
 
 def test_every_legal_pair_names_a_message_of_a_generator() -> None:

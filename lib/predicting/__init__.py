@@ -1,0 +1,1 @@
+"""What trained runs say of records that they have not seen: streamed, combined, written."""

@@ -1,0 +1,200 @@
+"""A task that does not keep to its own interface is told what it did, with the record's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lib.errors import BadRecord, DataError, TaskError
+from lib.tasks import checks
+from lib.tasks.base import TRAIN, VAL, ArraySpec, DataSet, Record
+from lib.tasks.camera import CameraParams, CameraTask
+from lib.tasks.digits import DigitsParams, DigitsTask
+from tests.fakes import NumberParams, NumberTask
+
+IMAGE, LABEL = np.zeros((4, 4), np.float32), np.int32(1)
+
+
+class Own(NumberTask):
+    source = "abc"
+
+
+def own(**methods: Any) -> NumberTask:
+    """A task of a user's own with other methods; each ignores its arguments."""
+    made = {how: lambda *_, value=value: value for how, value in methods.items()}
+    return type("Own", (Own,), made)(NumberParams())  # type: ignore[no-any-return]
+
+
+def samples(task: NumberTask) -> checks.Samples:
+    return checks.Samples(task, NumberTask(NumberParams()).arrays(), classes=2)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [NumberTask(NumberParams()), CameraTask(CameraParams(aux=True, flag=True)),
+     DigitsTask(DigitsParams())],
+)  # fmt: skip
+def test_tasks_that_keep_to_it(task: Any) -> None:
+    checks.declaration(task)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({"image": IMAGE.astype(float), "label": LABEL}, "'image' as float64[4, 4], not float32"),
+        ({"image": IMAGE[1:], "label": LABEL}, "'image' as float32[3, 4], not float32[4, 4]"),
+        ({"image": IMAGE.tolist(), "label": LABEL}, "'image' as a list, not float32[4, 4]"),
+        ({"image": None, "label": LABEL}, "'image' as None, not float32[4, 4]"),
+        ({"image": object(), "label": LABEL}, "'image' as an object, not"),
+        ({"image": IMAGE, "label": np.int64(1)}, "'label' as int64, not int32"),
+        ({"image": IMAGE, "label": np.array([1], np.int32)}, "'label' as int32[1], not int32"),
+        ({"image": IMAGE, "label": 1.0}, "'label' as 1.0, not int32"),
+        ({"image": IMAGE, "label": 2**31}, "'label' as 2147483648, not int32"),
+        ({"image": IMAGE, "label": None}, "'label' as None, not int32"),
+        ({"image": IMAGE, "label": "one"}, "'label' as a str, not int32"),
+        ({"image": IMAGE, "label": 2}, "the 'label' 2: classes are 0 to 1"),
+        ({"image": IMAGE, "label": -1}, "the 'label' -1: classes are 0 to 1"),
+        ({"image": IMAGE, "label": np.array(2, np.int32)}, "the 'label' 2: classes are 0 to 1"),
+        ({"image": IMAGE}, "returned no 'label'"),
+        ({"image": IMAGE, "label": 1, "mask": IMAGE}, "'mask', which arrays() does not name"),
+        (None, "returned None, not a dict of arrays"),
+        ((IMAGE, 1), "returned a tuple, not a dict of arrays"),
+    ],
+)  # fmt: skip
+def test_a_sample_that_is_not_what_the_task_says(value: Any, says: str) -> None:
+    with pytest.raises(TaskError, match=re.escape(says)) as raised:
+        samples(own()).check(value, "sample", "train/even/004.txt")
+    assert str(raised.value).startswith("task number: sample() of train/even/004.txt returned ")
+
+
+@pytest.mark.parametrize("label", [1, True, np.int32(1), np.array(1, np.int32)])
+def test_numbers_that_can_be_stored_as_they_are(label: Any) -> None:
+    assert samples(own()).check({"image": IMAGE, "label": label}, "sample", "x") == [IMAGE, label]
+
+
+def test_a_block_is_checked_as_a_whole() -> None:
+    good = {"image": np.zeros((3, 4, 4), np.float32), "label": np.array([0, 1, 0], np.int32)}
+    samples(own()).check(good, "block", "x", (3,))
+    for bad, says in [
+        ({"label": np.array([0, 5, 0], np.int32)}, "the 'label' 5"),
+        ({"label": np.int32(1)}, r"'label' as int32, not int32\[3\]"),
+        ({"image": IMAGE}, r"'image' as float32\[4, 4\], not float32\[3, 4, 4\]"),
+    ]:
+        with pytest.raises(TaskError, match=rf"block\(\) of x returned {says}"):
+            samples(own()).check(good | bad, "block", "x", (3,))
+
+
+def test_labels_mean_classes_only_where_the_model_is_taught_classes() -> None:
+    sample = {"image": IMAGE, "label": 9}
+    mean_squares, modelled = own(), own(build_model=object())
+    type(mean_squares).loss = "mse"
+    for task in (mean_squares, modelled):
+        assert samples(task).check(sample, "sample", "x") == [IMAGE, 9]
+
+
+ARRAYS: list[tuple[Any, str]] = [
+    (None, "arrays() returned None, not a tuple of ArraySpec"),
+    ([ArraySpec("x", "uint8", ())], "arrays() returned a list, not a tuple of ArraySpec"),
+    ((), "not a tuple of ArraySpec"),
+    (("image",), "it is no ArraySpec"),
+    ((ArraySpec("x", "unit8", ()),), "numpy knows no dtype 'unit8'"),
+    ((ArraySpec("x", "object", ()),), "its dtype must be the name of a kind of number"),
+    ((ArraySpec("x", ">f4", ()),), "its dtype must be the name of a kind of number"),
+    ((ArraySpec("x", "uint8", [4, 4]),), "its shape must be a tuple"),  # type: ignore[arg-type]
+    ((ArraySpec("x", "uint8", (None, 4)),), "its shape must be a tuple"),  # type: ignore[arg-type]
+    ((ArraySpec("", "uint8", ()),), "its name must be text"),
+    ((ArraySpec("x", "uint8", ()),) * 2, "arrays() names 'x' twice"),
+]
+
+
+@pytest.mark.parametrize(("value", "says"), ARRAYS)
+def test_arrays_that_cannot_be_sent(value: Any, says: str) -> None:
+    with pytest.raises(TaskError, match=re.escape(says)):
+        checks.declaration(own(arrays=value))
+
+
+TWO = np.zeros(2)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "to_fit() returned None, not a pair (x, y)"),
+        ((TWO,), "to_fit() returned a tuple, not a pair (x, y)"),
+        ((TWO, None), "to_fit() returned y as None, not an array"),
+        (({"image": TWO, "far": [TWO, "x"]}, TWO), "returned x['far'][1] as a str, not an array"),
+        ((TWO, np.zeros(3)), "returned y as float64[3] for a batch of 2 samples"),
+        ((TWO, np.float32(1)), "returned y as float32, not an array"),
+        ((TWO, np.array(["a", "b"])), "returned y as <U1[2], not an array"),
+    ],
+)
+def test_what_fit_cannot_take(value: Any, says: str) -> None:
+    with pytest.raises(TaskError, match=re.escape(says)):
+        checks.declaration(own(to_fit=value))
+
+
+def test_a_mistake_in_to_fit_is_told_with_its_line() -> None:
+    class Slip(Own):
+        def to_fit(self, batch: Any) -> Any:
+            return batch["imag"], 1
+
+    with pytest.raises(TaskError, match=r"to_fit\(\) raised KeyError: 'imag' \(test_checks.py:\d+"):
+        checks.declaration(Slip(NumberParams()))
+
+
+def data(*records: Any, classes: Any = ("a", "b"), **splits: Any) -> DataSet:
+    return DataSet(classes, {TRAIN: records, **splits})
+
+
+A, B = Record("a/1", 1, 0), Record("b/1", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "scan() returned None, not a DataSet"),
+        (data(A, classes=()), "the classes (), not a tuple of names"),
+        (data(A, classes=["a"]), "the classes ['a'], not a tuple of names"),
+        (data(A, classes=("a", "a")), "two classes of one name"),
+        (data(A, vall=()), "splits that are not {'train': …, 'val': …}"),
+        (data(A, val=[B]), "returned val as a list, not a tuple of Record"),
+        (data(A, ("b/1", 1, 1)), "as record 1 of train: ('b/1', 1, 1)"),
+        (data(Record("", 1, 0)), "as record 0 of train"),
+        (data(A, Record("b/1", 1, None)), "gave b/1 the label None: it must be an int from 0 to 1"),
+        (data(A, Record("b/1", 1, 2)), "gave b/1 the label 2: it must be an int from 0 to 1"),
+        (data(A, Record("b/1", 1, np.int64(1))), "gave b/1 the label np.int64(1)"),
+        (data(A, Record("b/1", None, 1)), "gave b/1 the size None"),
+        (data(B, A), "returned a/1 after b/1: sort the records of a split by (label, path)"),
+    ],
+)  # fmt: skip
+def test_a_data_set_that_is_none(value: Any, says: str) -> None:
+    with pytest.raises(TaskError, match=re.escape(says)):
+        checks.scan(own(scan=value), Path())
+
+
+def test_a_data_set_that_is_one() -> None:
+    good = data(A, B, **{VAL: (B,)})
+    assert checks.scan(own(scan=good), Path()) is good
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def scan(*_: object) -> Any:
+        raise error
+
+    return scan
+
+
+def test_what_scan_raises() -> None:
+    def scanning(error: Exception) -> Any:
+        return type("Own", (Own,), {"scan": raising(error)})(NumberParams())
+
+    with pytest.raises(TaskError, match=r"scan\(\) raised TypeError: oh \(test_checks.py:\d+ in"):
+        checks.scan(scanning(TypeError("oh")), Path())
+    for meant in (DataError("no photos"), BadRecord("torn")):
+        with pytest.raises(type(meant), match=str(meant)):
+            checks.scan(scanning(meant), Path())
