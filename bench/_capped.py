@@ -100,6 +100,9 @@ class Ready:
     def __exit__(self, *_: object) -> None:
         return
 
+    def look(self, control: Control, *splits: str) -> None:
+        """There is nothing to be read."""
+
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         control.pause()
         count, first = len(grant.records), grant.first % self.period
@@ -120,7 +123,7 @@ class PackedOnce:
 
 
 class ReadyWorker(worker.Worker):
-    def _open(self, welcome: Any) -> Any:
+    def _open(self, trainer: Any, welcome: Any) -> Any:
         return None, DATA
 
 
@@ -137,7 +140,7 @@ def main(argv: list[str]) -> None:
     if how == "elsewhere":
         packing.pack = PackedOnce()  # type: ignore[assignment]
     worker.Maker = Ready  # type: ignore[misc,assignment]
-    ReadyWorker(parse(address), Path()).run()
+    ReadyWorker({parse(address): None}, Path()).run()
 
 
 if __name__ == "__main__":

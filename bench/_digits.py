@@ -95,7 +95,7 @@ class _Maker(Ready):
 
 
 class _Worker(ReadyWorker):
-    def _open(self, welcome: Any) -> Any:
+    def _open(self, trainer: Any, welcome: Any) -> Any:
         return None, data_set()
 
 
@@ -105,7 +105,7 @@ def data_set() -> DataSet:
 
 def generator(address: str) -> None:
     worker.Maker = _Maker  # type: ignore[misc,assignment]
-    _Worker(parse(address), Path()).run()
+    _Worker({parse(address): None}, Path()).run()
 
 
 @contextmanager

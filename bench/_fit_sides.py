@@ -27,7 +27,8 @@ import zmq
 
 from bench._fit_regimes import REGIMES, Regime
 from bench._ready import ReadyStream, child, end, noise, ready_peers
-from cfg.base import MiB, TrainSettings
+from cfg.base import TrainSettings
+from cfg.stream import MiB
 from lib.fleet.local import die_with_parent
 from lib.tasks.camera import CameraParams, CameraTask
 from lib.trainer import backend

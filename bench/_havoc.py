@@ -32,25 +32,38 @@ class Strike:
 
 
 class Place:
-    """A host, or with `host` None this very machine, and the generators on it."""
+    """A host, or with `host` None this very machine, and the generators on it.
 
-    def __init__(self, host: Host | None) -> None:
+    links: the host's own way to the data, `source`: a mount that may go.
+    """
+
+    def __init__(self, host: Host | None, links: Path, source: Path) -> None:
+        self.links, self.source = links, source
+        self.mount()
         self.inside = host.inside if host else ()
         self.host = host
         self.want, self.not_before = PER_HOST, 0.0
         self.troubled = False  # a network fault is on
         self.scripts: list[Script] = []
 
+    def mount(self) -> None:
+        self.links.symlink_to(self.source)
+
+    def unmount(self) -> bool:
+        """False where it is away already."""
+        there = self.links.is_symlink()
+        self.links.unlink(missing_ok=True)
+        return there
+
 
 class Fleet:
     """`at`: the trainer's address and port, as generators see them."""
 
     def __init__(
-        self, start: Starter, places: Sequence[Place], trainer: Script, at: tuple[str, int],
-        links: Path,
-    ) -> None:  # fmt: skip
+        self, start: Starter, places: Sequence[Place], trainer: Script, at: tuple[str, int]
+    ) -> None:
         self.places, self.trainer, self.strikes = list(places), trainer, list[Strike]()
-        self._start, self._at, self._links = start, at, links
+        self._start, self._at = start, at
         self._stopped: set[int] = set()
         self._slow: set[int] = set()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -88,7 +101,7 @@ class Fleet:
 
     def _generator(self, place: Place) -> Script:
         host, port = self._at
-        flags = ("--connect", f"tcp://{host}:{port}", "--links", self._links)
+        flags = ("--connect", f"tcp://{host}:{port}", "--links", place.links)
         words = ("generator_zmq.py", *flags, "--log", "warnings")
         return self._start(*words, inside=place.inside)
 
@@ -207,6 +220,14 @@ class Fleet:
         seed = int(event.choice * 2**32)
         words = ("-m", "bench._strangers", *self._at, event.lasts, seed)
         self._start(*words, inside=place.inside)
+        return True
+
+    def do_data(self, event: Event, strike: Strike) -> bool:
+        """A host's data goes away, and comes back."""
+        place = self.places[int(event.choice * len(self.places))]
+        if not place.unmount():
+            return False
+        self._undo_in(event.lasts, place.mount)
         return True
 
     def _on_network(self, event: Event, fault: Callable[[Host], None]) -> bool:

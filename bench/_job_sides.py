@@ -288,7 +288,8 @@ def ray_tuned(work: Work, stack: ExitStack) -> Any:
 
 def pushfit(work: Work, stack: ExitStack) -> Any:
     """The stream of train_zmq.py with two local generators."""
-    from cfg.base import MiB, TrainSettings
+    from cfg.base import TrainSettings
+    from cfg.stream import MiB
     from lib.trainer.stream import Stream
 
     out = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -57,6 +57,9 @@ class Ready:
     def __exit__(self, *_: object) -> None:
         self.made.clear()
 
+    def look(self, control: Control, *splits: str) -> None:
+        """There is nothing to be read."""
+
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         control.pause()
         rows = len(grant.records) * self.patches[grant.split]
@@ -70,7 +73,7 @@ class Ready:
 class ReadyWorker(worker.Worker):
     """The real worker on a data set that needs no disk."""
 
-    def _open(self, welcome: Any) -> Any:
+    def _open(self, trainer: Any, welcome: Any) -> Any:
         records = tuple(Record(f"{n}", 0, 0) for n in range(1000))
         return None, DataSet(("any",), {"train": records})
 
@@ -83,6 +86,6 @@ if __name__ == "__main__":
         KEY = read_secret(Path(sys.argv[4]), GeneratorKey) if sys.argv[4:] else None
         worker.Maker = Ready  # type: ignore[misc,assignment]
         try:
-            ReadyWorker(parse(ADDRESS), Path(), key=KEY).run()
+            ReadyWorker({parse(ADDRESS): KEY}, Path()).run()
         except PushFitError as error:
             sys.exit(str(error))

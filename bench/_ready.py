@@ -66,6 +66,9 @@ class Ready:
     def __exit__(self, *_: object) -> None:
         self.arrays.clear()
 
+    def look(self, control: Control, *splits: str) -> None:
+        """There is nothing to be read."""
+
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         began = time.monotonic()
         control.pause()
@@ -82,7 +85,7 @@ class Ready:
 class ReadyWorker(worker.Worker):
     """The real worker on a data set that needs no disk."""
 
-    def _open(self, welcome: Any) -> Any:
+    def _open(self, trainer: Any, welcome: Any) -> Any:
         return tasks.create(welcome.task, welcome.params), data_set()
 
 
@@ -115,6 +118,6 @@ if __name__ == "__main__":
     die_with_parent()
     worker.Maker = Ready  # type: ignore[misc,assignment]
     try:
-        ReadyWorker(parse(ADDRESS), Path()).run()
+        ReadyWorker({parse(ADDRESS): None}, Path()).run()
     except PushFitError as error:
         sys.exit(str(error))

@@ -30,7 +30,7 @@ VISITS = 2_000_000
 def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]:
     """Samples of each batch; the first comes when all workers have joined."""
     from bench._ready import ReadyStream, end, ready_peers
-    from cfg.base import StreamSettings
+    from cfg.stream import StreamSettings
     from lib.tasks.camera import CameraParams
 
     settings = StreamSettings(

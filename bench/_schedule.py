@@ -9,7 +9,7 @@ from typing import NamedTuple
 # own: a minute has nearly all kinds, ten minutes have each several times.
 PROCESS = {
     "kill": 4, "kill_host": 2, "nobody": 1, "stop": 3, "slow": 2, "join": 2, "leave": 2,
-    "stop_trainer": 1, "garbage": 2,
+    "stop_trainer": 1, "garbage": 2, "data": 2,
 }  # fmt: skip
 NETWORK = {"cut": 2, "partition": 2, "loss": 2, "slow_link": 2}
 GAP = (2.0, 5.5)  # seconds between two faults: 160 in ten minutes

@@ -4,8 +4,8 @@
 
 - First a calm run: a local generator for each core, nothing happens. Then the same run with a fleet
   on three hosts (network namespaces, where this is root; else three groups on loopback and no
-  network faults), struck by what `_schedule` draws: kinds and lengths stand there, what each does
-  in `_havoc`.
+  network faults), each with a way of its own to the photos. It is struck by what `_schedule` draws:
+  kinds and lengths stand there, what each does in `_havoc`.
 - The run is a sink's. While there are faults, it takes batches at `--load` times the speed that the
   cores allow: so it lasts for M minutes, leases are always under way, and the calm run, at full
   speed, takes about that share of M. The buffer is small, so that stock hides nothing.
@@ -111,8 +111,11 @@ class Run:
         trainer = self.sink("chaos", *bind, inside=lab["gpu"].inside if lab else ())
         pace = self.folder / "chaos" / "pace"
         pace.write_text(str(self.seconds_a_batch))
-        places = [Place(lab[name] if lab else None) for name in HOSTS]
-        fleet = Fleet(self.start, places, trainer, (host, port), self.links)
+        places = [
+            Place(lab[name] if lab else None, self.folder / f"links-{name}", self.links)
+            for name in HOSTS
+        ]
+        fleet = Fleet(self.start, places, trainer, (host, port))
         fleet.settle()
         trainer.wait_for("joined: 3 generators")
         seconds, begun = options.minutes * 60, time.monotonic()

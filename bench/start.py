@@ -1,6 +1,6 @@
 """How long it takes until something happens: help on the screen, and a worker's first samples.
 
-    python -m bench start [--rounds 5] [--cameras DIR] [--mnist DIR]
+    python -m bench start [--rounds 5] [--warm 1] [--cameras DIR] [--mnist DIR]
 
 - `train_help_s`, …: the whole process of `python train_zmq.py --help`; `python -c pass` beside it.
 - `generator_camera_s`, `generator_digits_s`: from the start of a generator's process to its first
@@ -37,6 +37,7 @@ SCRIPTS = {"train": "train_zmq.py", "generator": "generator_zmq.py", "sink": "si
 def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--warm", type=int, default=1, help="rounds before, to fill the page cache")
     parser.add_argument("--cameras", type=Path, default=DATA / "cameras", help="photos' links")
     parser.add_argument("--mnist", type=Path, default=DATA / "mnist", help="MNIST's files")
     options = parser.parse_args(args)
@@ -52,7 +53,7 @@ def run(args: list[str]) -> dict[str, Any]:
     }
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     failed = []
-    for turn in range(options.rounds + 1):  # the first fills the page cache
+    for turn in range(options.warm + options.rounds):
         for name, side in sides.items():
             if name not in seconds:
                 continue
@@ -62,7 +63,7 @@ def run(args: list[str]) -> dict[str, Any]:
                 failed.append(f"{name}: {error}")
                 del seconds[name]
                 continue
-            if turn:
+            if turn >= options.warm:
                 seconds[name].append(spent)
     figures = {name: statistics.median(each) for name, each in seconds.items()}
     ratios = {}

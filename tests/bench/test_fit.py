@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench._ready import ReadyStream, end, noise, ready_peers
-from cfg.base import MiB, StreamSettings
+from cfg.stream import MiB, StreamSettings
 from lib.tasks.camera import CameraParams
 from tests.e2e.processes import ROOT
 

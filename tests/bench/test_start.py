@@ -22,7 +22,7 @@ def test_start(tmp_path: Path) -> None:
         (tmp_path / "cameras" / "train" / name / "1.jpg").write_bytes(jpeg)
     mnist = write_digits(tmp_path / "mnist", 300)
     links = ("--cameras", str(tmp_path / "cameras"), "--mnist", str(mnist))
-    result = start.run(["--rounds", "1", *links])
+    result = start.run(["--rounds", "1", "--warm", "0", *links])
     assert result["failed"] == []
     assert result["ratios"].keys() == {
         f"{worker}_vs_{other}"
@@ -37,7 +37,7 @@ def test_a_side_that_fails_is_told_and_the_rest_is_measured(
 ) -> None:
     monkeypatch.setattr(start, "RIVALS", {})
     nowhere = str(tmp_path / "nowhere")
-    result = start.run(["--rounds", "1", "--cameras", nowhere, "--mnist", nowhere])
+    result = start.run(["--rounds", "1", "--warm", "0", "--cameras", nowhere, "--mnist", nowhere])
     assert [sentence.partition(":")[0] for sentence in result["failed"]] == [
         "generator_camera_s",
         "generator_digits_s",

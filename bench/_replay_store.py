@@ -1,0 +1,56 @@
+"""Stored streams of noise for `bench replay`, by the sink's own writer and without a fleet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lib import tasks
+from lib.store import layout
+from lib.store.layout import Split, Store
+from lib.store.writer import Writer, put
+from lib.tasks import identity
+from lib.tasks.base import TRAIN
+
+# kind: (task, its parameters, patches of a visit, batch size): the tasks' own defaults
+KINDS: dict[str, tuple[str, dict[str, Any], int, int]] = {
+    "64px": ("camera", {"patch": 64}, 16, 32),
+    "224px": ("camera", {"patch": 224}, 16, 32),
+    "512px": ("camera", {"patch": 512}, 16, 32),
+    "digits": ("digits", {}, 1, 128),
+}
+
+
+def make(folder: Path, kind: str, nbytes: int) -> Store:
+    """One epoch of about `nbytes` of samples."""
+    name, changed, patches, batch = KINDS[kind]
+    chosen = tasks.load(name)
+    task = chosen(chosen.Params(**changed))
+    arrays = task.arrays()
+    sample = sum(spec.nbytes for spec in arrays)
+    visits = max(64, nbytes // (sample * patches))
+    store = Store(
+        run="bench", task=name, source=identity.source_with(""), seed=0, batch_size=batch,
+        params=msgspec.to_builtins(task.params), mix_visits=32, classes=tuple("0123456789"),
+        counts={TRAIN: [visits]}, fingerprint="", arrays=arrays,
+        splits={TRAIN: Split.sized(visits, patches, 1, sample)},
+    )  # fmt: skip
+    folder.mkdir(parents=True)
+    layout.write(folder, store)
+    config = {"task": name, "batch_size": batch, "patches_per_visit": patches, **store.params}
+    written = {key: {"value": value, "source": "bench"} for key, value in config.items()}
+    (folder / "config.json").write_text(json.dumps({"settings": written}))
+    rng, group = np.random.default_rng(0), store.splits[TRAIN].group
+    noise = [
+        rng.integers(0, 256 if spec.shape else 2, (group * patches, *spec.shape)).astype(spec.dtype)
+        for spec in arrays
+    ]
+    writer = Writer(folder, store, TRAIN, 0, 0, put)
+    for first in range(0, visits, group):
+        count = min(group, visits - first)
+        writer.add([array[: count * patches] for array in noise], ["train/0/0.jpg"] * count, [])
+    return store

@@ -1,0 +1,30 @@
+"""`bench store` as short as it goes: every filter gives back what it got."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.store.filters import FILTERS
+from tests.e2e.conftest import write_photos
+from tests.e2e.processes import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def test_store(tmp_path: Path) -> None:
+    write_photos(tmp_path / "data" / "cameras", train=12, size=(500, 600))
+    flags = ("--mb", 3, "--rounds", 1, "--kinds", "photos224", "--data", tmp_path / "data")
+    command = [sys.executable, "-m", "bench", "store", "--json", *map(str, flags)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    sizes = {name: result["ratios"][f"size_photos224_{name}"] for name in FILTERS}
+    assert 1 <= sizes["none"] < 1.1
+    assert all(sizes[name] < 1.1 for name in FILTERS)
+    assert all(result["figures"][f"write_mb_s_photos224_{name}"] > 0 for name in FILTERS)
+    assert not any("right" in figure for figure in result["figures"])
