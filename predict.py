@@ -16,7 +16,7 @@ from pathlib import Path
 from cfg.base import PredictSettings
 from cfg.resolve import resolve
 from lib.entry import enter
-from lib.interrupts import end_on_signals
+from lib.interrupts import end_on_signals, interrupted
 
 
 def main(argv: list[str]) -> int:
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     from lib.predicting import ensemble
     from lib.predicting.forms import Forms
     from lib.predicting.partial import Partial
-    from lib.predicting.prediction import Prediction, origin
+    from lib.predicting.prediction import GO_ON, Prediction, origin
     from lib.trainer import backend
     from lib.trainer.outputs import prepare_file, write_json
 
@@ -51,8 +51,9 @@ def main(argv: list[str]) -> int:
                 models = [run.model() for run in group.runs]
                 with stream:
                     prediction.predict(number, stream, models)
-        except KeyboardInterrupt:
-            print("Interrupted. The same command goes on from here.")
+        except BaseException:
+            if interrupted.is_set():
+                print(f"Interrupted{GO_ON}")
             raise
         report = prediction.write(forms, runs)
         partial.remove()

@@ -48,6 +48,10 @@ def enter(main: Callable[[list[str]], int | None]) -> NoReturn:
     except BrokenPipeError:  # `… | head` closed our output: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception:
+        if not interrupted.is_set():
+            raise
+        code = INTERRUPTED  # what C code made of the KeyboardInterrupt
     finally:
         leave_signals()
     if code == INTERRUPTED and interrupted.is_set():

@@ -4,7 +4,10 @@ Python runs a signal handler in the main thread, between two steps of its interp
 that waits in TensorFlow for a batch takes no such step. So the number of the signal also goes down
 a pipe (`signal.set_wakeup_fd`, written in C at once) to a thread of ours.
 
-- Elsewhere than in `fit`, the handler raises KeyboardInterrupt.
+- Elsewhere than in `fit`, the handler raises KeyboardInterrupt; for what runs `whole`, once it is
+  done. C code can lose that exception on its way and fail in its stead, with one of its own
+  (TensorFlow does, where it calls Python while it traces): so an error after the signal counts as
+  the interruption (`lib/entry.py`).
 - Within `gently`, it does not: an exception in the middle of a step or a callback would leave
   model and position at odds. `interrupted` is set, `unblock` is called (by our thread) to end
   a wait for data, and the loop is to stop at the end of its step.
@@ -80,8 +83,8 @@ class _Watch:
         if self.deadline is None:
             self._first, self.deadline = now, now + PATIENCE_SECONDS
             interrupted.set()
-            if self.unblock is not None:
-                self.unblock()
+            if (unblock := self.unblock) is not None:  # the main thread may be taking it back
+                unblock()
         elif now - self._first > ECHO_SECONDS:
             self._end("told to a second time")
 
@@ -145,6 +148,22 @@ def gently(unblock: Callable[[], None], advice: str) -> Iterator[None]:
         yield
     finally:
         watch.unblock = None
+
+
+@contextmanager
+def whole(advice: str) -> Iterator[None]:
+    """Within, a signal raises nothing; at the end it does. For a step that must not be cut in two.
+
+    `advice`: as in `gently`.
+    """
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    with gently(lambda: None, advice):
+        yield
+    if interrupted.is_set():
+        watch.throw()
 
 
 @contextmanager

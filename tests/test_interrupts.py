@@ -43,6 +43,31 @@ LISTENING = """
         say("raised again")
     interrupts.end_now(7)
 """
+# What a signal in the middle of C code can come to: an error that names something else.
+ANOTHERS = """
+    from lib.entry import enter
+    def main(argv):
+        try:
+            say("ready")
+            time.sleep(60)
+        except KeyboardInterrupt:
+            raise AttributeError("_type_spec")
+    enter(main)
+"""
+WHOLE = """
+    try:
+        with interrupts.whole(". Advice."):
+            say("ready")
+            while not interrupts.interrupted.wait(0.1):
+                pass
+            say("whole")
+        say("not reached")
+    except KeyboardInterrupt:
+        say("raised")
+    with interrupts.whole(". Advice."):
+        say("once is enough")
+    interrupts.end_now(7)
+"""
 
 
 def program(body: str) -> subprocess.Popen[str]:
@@ -103,3 +128,15 @@ def test_who_listens_hears_it_once() -> None:
     code, out, err = ended(started)
     assert (code, err) == (7, "")
     assert out == "raised\nonce is enough\n"
+
+
+def test_an_error_that_the_signal_led_to_counts_as_the_signal() -> None:
+    started = program(ANOTHERS)
+    os.kill(started.pid, signal.SIGINT)
+    assert ended(started) == (130, "", "")
+
+
+def test_what_is_to_stay_whole_ends_before_the_signal_is_raised() -> None:
+    started = program(WHOLE)
+    os.kill(started.pid, signal.SIGINT)
+    assert ended(started) == (7, "whole\nraised\nonce is enough\n", "")

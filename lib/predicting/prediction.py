@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cfg.base import PredictSettings
+from lib import interrupts
 from lib.errors import DataError, StreamClosed
 from lib.observe import console
 from lib.observe.metrics import Recent
@@ -24,6 +25,8 @@ from lib.tasks import identity
 from lib.tasks.base import UNKNOWN
 from lib.trainer.feed import Batch
 from lib.trainer.runs import Run
+
+GO_ON = ". The same command goes on from here."  # after what says that it ended
 
 
 def origin(
@@ -94,7 +97,8 @@ class Prediction:
         said = []
         for place, run, model in zip(group.numbers, group.runs, models, strict=True):
             began = time.monotonic()
-            said.append(probabilities(run, model, x, group.samples))
+            with interrupts.whole(GO_ON):
+                said.append(probabilities(run, model, x, group.samples))
             self._spent[place] = self._spent.get(place, 0.0) + time.monotonic() - began
         count = len(said[0])
         bad = [
