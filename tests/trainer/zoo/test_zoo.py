@@ -25,9 +25,10 @@ def bare(name, side=224, channels=3):
 
 
 def moved(name, side, channels):
-    """Which of the weights one step on a batch moves."""
+    """Which of the weights one step on a batch moves, in order."""
     shape = (side, side, channels)
-    model = models.build(name, patch=shape, classes=3, weights="none", dense1=8, dense2=8)
+    keras.utils.set_random_seed(0)  # of a few relus with random weights, all may give nothing
+    model = models.build(name, patch=shape, classes=3, weights="none", dense1=32, dense2=32)
     models.compile(model, "sgd", 1e-3)
     model.run_eagerly = True  # tracing takes longer than the step
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
@@ -49,7 +50,7 @@ def test_ours_are_as_large_as_published(name):
 @pytest.mark.parametrize("shape", [(28, 1), (64, 3)])
 @pytest.mark.parametrize("name", [*zoo.OWN, "mobilenet", "mobilenetv3small"])
 def test_they_train_on_grey_digits_and_on_small_photos(name, shape):
-    assert np.mean(moved(name, *shape)) > 0.5
+    assert all(moved(name, *shape))
 
 
 def resolutions(model):
