@@ -7,12 +7,19 @@ import threading
 import time
 from collections.abc import Iterator
 
+import hypothesis
 import psutil
 import pytest
 
 KERAS = "ThreadPoolExecutor"  # the threads on which Keras runs callbacks stay until it is collected
 GRACE_SECONDS = 5.0
 ENVIRONMENT = dict(os.environ)  # before any test module is imported
+
+# The same code has the same result, however busy the machine. Other examples than these are looked
+# for with `pytest --hypothesis-profile search`.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

@@ -240,7 +240,7 @@ numbers = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
 words = st.text("abc-_.é %=", min_size=1).filter(lambda w: w == w.strip() and w != "--")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     chosen=st.fixed_dictionaries(
         {},

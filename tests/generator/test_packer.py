@@ -42,7 +42,7 @@ def test_it_packs_where_the_link_is_the_limit_and_not_where_it_is_not() -> None:
     st.floats(10, 2000), st.floats(50, 500), st.floats(1.05, 4), st.floats(5, 2000)
 )  # fmt: skip
 @example(1230.0, 50.0, 2.0, 1107.0)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_it_never_loses_much_against_raw_or_packed(
     making: float, packing: float, ratio: float, link: float
 ) -> None:

@@ -174,7 +174,7 @@ def expected(plan: Plan) -> list[tuple[int, int]]:
     return [(s.index, visit) for s in plan.segments for visit in range(s.visits)]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.integers(0, 2**32), st.integers(10, 60), st.integers(0, 6), st.integers(0, 250))
 def test_any_schedule_delivers_every_visit_once_in_order_within_the_budget(
     seed: int, room: int, window: int, steps: int
@@ -188,7 +188,7 @@ def test_any_schedule_delivers_every_visit_once_in_order_within_the_budget(
     assert world.leases.charged == 0
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.integers(0, 2**32), st.integers(0, 250))
 def test_arrival_order_delivers_every_visit_once_and_keeps_segments_apart(
     seed: int, steps: int

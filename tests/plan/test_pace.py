@@ -27,7 +27,7 @@ def test_one_behind_a_slow_link_adds_to_the_rest() -> None:
     assert leases.pace.hand("g3") == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.floats(0.05, 0.3),
     st.integers(3, 6),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.plan.order import patch_draws, patch_rng
@@ -12,7 +12,6 @@ from lib.plan.philox import uniforms
 WORDS = st.integers(0, 2**63 - 1)
 
 
-@settings(deadline=None)
 @given(
     st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
     st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=5),

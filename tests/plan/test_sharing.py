@@ -123,7 +123,7 @@ class Fleet:
 HUNGRY = 1e9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 40), st.integers(1, 5), st.integers(0, 2**32))
 def test_hungry_runs_share_a_fleet_evenly_and_then_nobody_moves(
     size: int, runs: int, seed: int
@@ -140,7 +140,7 @@ def test_hungry_runs_share_a_fleet_evenly_and_then_nobody_moves(
     assert fleet.moves == moves
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32))
 def test_fewer_processes_than_runs_serve_all_of_them(size: int, more: int, seed: int) -> None:
     runs = size + more
@@ -151,7 +151,7 @@ def test_fewer_processes_than_runs_serve_all_of_them(size: int, more: int, seed:
     assert max(fleet.longest) <= 2 * rounds * (STINT_SECONDS + DECIDE_SECONDS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(4, 30), st.floats(0.2, 2.5), st.integers(0, 2**32))
 def test_a_run_with_a_slow_consumer_keeps_what_it_needs_and_no_more(
     size: int, need: float, seed: int

@@ -80,7 +80,7 @@ class Makers:
         self.join()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 5),
@@ -104,7 +104,7 @@ def test_what_kills_its_makers_is_found_and_nothing_else(
     assert makers.deaths <= (STRIKES + 1) * len(poison) + fleet
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), st.integers(0, 60))
 def test_generators_killed_at_random_never_cost_a_record(seed: int, kills: int) -> None:
     """Kills at any record, of any lease: only three at the same record of one lease would."""

@@ -48,7 +48,7 @@ def test_every_sample_comes_back(tmp_path: Path, compress: str, visits: int) -> 
 
 
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_visits_can_be_read(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -203,9 +203,7 @@ def _whole(compress: str) -> bytes:
 
 @pytest.mark.parametrize("compress", FILTERS)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_flipped_bit_is_found_or_harmless(
     tmp_path: Path, compress: str, where: float, bit: int
 ) -> None:

@@ -19,7 +19,7 @@ from tests.store.stored import a_store, samples, write_shard, write_store
 
 
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_leases_of_any_size_make_the_same_files(data: st.DataObject) -> None:
     visits, patches = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 3))
     group = data.draw(st.integers(1, 5))

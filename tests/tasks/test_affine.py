@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.tasks import affine, elastic
@@ -82,7 +82,6 @@ def test_quarter_turns_and_whole_pixels_are_exact(side: int) -> None:
     np.testing.assert_array_equal(moved(images, y=right), lower)
 
 
-@settings(deadline=None)
 @given(st.integers(1, MAX_SIDE), SHARES, SHARES, SHARES, SHARES, SHARES, st.integers(0, 99))
 def test_it_is_bilinear_over_all_that_is_allowed(
     side: int, angle: float, zoom: float, x: float, y: float, shear: float, seed: int

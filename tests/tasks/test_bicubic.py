@@ -21,7 +21,7 @@ def noise(seed: int, height: int, width: int, levels: int) -> np.ndarray:
     return (rng.integers(0, levels, (height, width, 3)) * (255 // (levels - 1))).astype(np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(RESIZES),
     height=st.integers(80, 200),

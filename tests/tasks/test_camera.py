@@ -82,7 +82,7 @@ def test_every_parameter_has_a_sentence_and_survives_the_wire() -> None:
         msgspec.convert({"pach": 3}, CameraParams)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**64 - 1),
     size=st.tuples(st.integers(16, 70), st.integers(16, 70)),

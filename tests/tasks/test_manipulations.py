@@ -72,7 +72,7 @@ def test_a_patch_is_that_of_the_whole_photo(name: str, height: int, width: int) 
             assert difference <= (2 if name in RESIZES else 0), (side, x, y)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(RESIZES),
     height=st.integers(40, 90),

@@ -45,7 +45,7 @@ PHOTOS = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(kind=("RGB", "4:1:1", (320, 256)), across=(0.0, 1 / 256), down=(0.0, 1.0))  # one column
 @given(
     kind=st.sampled_from(sorted(PHOTOS)),

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.plan.batches import place, start
@@ -71,7 +71,6 @@ def plans(draw: Any) -> Plan:
     return Plan(draw(st.integers(0, 99)), 3, splits, SAMPLE, draw(st.integers(0, 7)))
 
 
-@settings(deadline=None)
 @given(st.data(), plans(), st.integers(1, 13))
 def test_a_stream_from_a_position_is_the_tail_of_the_whole(
     data: st.DataObject, plan: Plan, size: int

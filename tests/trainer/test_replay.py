@@ -106,7 +106,7 @@ def test_packed_or_not_and_however_many_are_made_at_once_it_is_the_same(stores: 
     assert all(audit == audits[0] for audit in audits)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_from_a_position_it_is_the_tail_of_the_whole(stores: Stores, data: st.DataObject) -> None:
     folder, store = stores[data.draw(st.sampled_from([(3, "none"), (1, "none")]))]

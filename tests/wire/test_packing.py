@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ProtocolError
@@ -47,7 +47,6 @@ def noisy(rows: int, spec: ArraySpec, seed: int) -> np.ndarray:
     st.integers(0, 99),
     st.sampled_from([1, 100, packing.PIECE_BYTES]),
 )
-@settings(deadline=None)
 def test_every_array_comes_back_as_it_was(
     shape: tuple[int, ...], dtype: str, rows: int, seed: int, piece: int
 ) -> None:
