@@ -19,19 +19,27 @@ STREAM = (
     *("--patch", 32, "--patches-per-visit", 8, "--batch-size", 8, "--mix-visits", 8, "--hash"),
     *("--lease-bytes", "100KB", "--epochs", 2),
 )
-PATCHES = {"a": 4_000, "b": 8_000, "trained": 800}  # of an epoch
+PATCHES = {"a": 4_000, "b": 24_000, "trained": 800}  # of an epoch
+MANY = 24_000  # no process makes two epochs of them in its first stint (a quick core: 8,000/s)
 
 
-def flags(name: str) -> tuple[object, ...]:
-    return (*STREAM, "--patches-per-epoch", PATCHES[name], "--seed", len(name))
+def flags(name: str, patches: int | None = None) -> tuple[object, ...]:
+    return (*STREAM, "--patches-per-epoch", patches or PATCHES[name], "--seed", len(name))
 
 
 def shared(
-    start: Starter, photos: Path, tmp_path: Path, processes: int, *, kill: bool
+    start: Starter,
+    photos: Path,
+    tmp_path: Path,
+    processes: int,
+    *,
+    patches: int | None = None,
+    kill: bool = False,
 ) -> tuple[Script, dict[str, Any]]:
-    """Two sinks and a trainer, fed by one fleet: its script, and their reports."""
+    """Two sinks (of `patches` an epoch each) and a trainer, fed by one fleet: its script, and
+    their reports."""
     runs = {
-        name: start.sink(photos, *flags(name), "--report", tmp_path / f"{name}.json")
+        name: start.sink(photos, *flags(name, patches), "--report", tmp_path / f"{name}.json")
         for name in ("a", "b")
     }
     runs["trained"] = start.trainer(
@@ -79,7 +87,7 @@ def test_two_sinks_and_a_trainer_share_three_processes_of_which_one_is_killed(
 def test_one_process_serves_three_runs_by_turns(
     start: Starter, photos: Path, tmp_path: Path
 ) -> None:
-    fleet, reports = shared(start, photos, tmp_path, 1, kill=False)
+    fleet, reports = shared(start, photos, tmp_path, 1, patches=MANY)
     fleet.done()
     assert all(len(report["generators"]) == 1 for report in reports.values())
     assert fleet.output.count("wants generators") >= 2, fleet.output
