@@ -97,7 +97,7 @@ def test_killed_and_resumed_it_gives_the_same_file(
     start: Starter, asked: tuple[object, ...], whole: Path, tmp_path: Path
 ) -> None:
     out, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
-    for more in (70_000, 100_000):  # bytes: the names take 50,000, and all comes to 130,000
+    for more in (55_000, 75_000):  # bytes: the names take 50,000, and all comes to 130,000
         killed = predict(start, out, *asked)
         assert until(lambda: part.is_file() and part.stat().st_size > more)  # noqa: B023
         killed.send(signal.SIGKILL)
