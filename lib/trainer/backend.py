@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 from lib.errors import ConfigError
 
@@ -42,6 +43,15 @@ def _make_deterministic(name: str) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def _devices(keras: ModuleType) -> list[str]:
+    if keras.backend.backend() == "torch":  # Keras lists no devices there
+        import torch
+
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    listed: list[str] = keras.distribution.list_devices()
+    return listed
+
+
 def start(*, deterministic: bool = False) -> str:
     """Import Keras and touch its devices. Returns e.g. "Keras 3.15 on tensorflow, cpu only".
 
@@ -52,7 +62,7 @@ def start(*, deterministic: bool = False) -> str:
     with _held_back():
         import keras
 
-        devices = keras.distribution.list_devices()
+        devices = _devices(keras)
         if deterministic:
             _make_deterministic(keras.backend.backend())
         keras.ops.zeros(1)  # the first operation is what looks for a GPU

@@ -19,6 +19,7 @@ import numpy as np
 
 from lib.tasks.base import TRAIN
 from lib.tasks.camera import CameraParams, CameraTask
+from lib.trainer import backend
 from lib.trainer.buffers import Buffers
 from lib.trainer.fit_data import dataset
 
@@ -54,6 +55,7 @@ class Keeper(keras.Model):
         return {"loss": 0.0}
 
 
+assert f" on {keras.backend.backend()}, " in backend.start()
 feed = Feed()
 image = keras.Input((128, 128, 3), dtype="uint8")
 number = keras.ops.cast(image, "float32")
