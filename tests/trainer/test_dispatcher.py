@@ -14,6 +14,7 @@ import pytest
 from lib.errors import DataError, Rejected, StreamClosed
 from lib.tasks import identity
 from lib.tasks.base import Record
+from lib.trainer import dispatcher
 from lib.wire import protocol as wire
 from tests.fakes import NumberTask, write_numbers
 from tests.rig import DEADLINE, SAMPLE, Rig, Stranger, assert_clean, until
@@ -266,8 +267,9 @@ def test_a_careful_lease_is_announced_record_by_record_and_answered(
 
 
 def test_who_did_not_hear_that_the_run_is_over_is_named(
-    rig: Callable[..., Rig], caplog: pytest.LogCaptureFixture
+    rig: Callable[..., Rig], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dispatcher, "FAREWELL_SECONDS", 0.5)
     one = rig()
     one.worker()
     one.drained()
