@@ -56,12 +56,17 @@ def start(*, deterministic: bool = False) -> str:
     """Import Keras and touch its devices. Returns e.g. "Keras 3.15 on tensorflow, cpu only".
 
     deterministic: have the same operations give the same bits. Raises ConfigError where the back
-    end has no such switch.
+    end has no such switch, or is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it writes later
     with _held_back():
-        import keras
-
+        try:
+            import keras
+        except (ImportError, ValueError) as error:  # not installed; no such back end
+            raise ConfigError(
+                "Keras does not start on the back end that KERAS_BACKEND or ~/.keras/keras.json "
+                f"names: {error}. Install that back end, or set KERAS_BACKEND=tensorflow"
+            ) from error
         devices = _devices(keras)
         if deterministic:
             _make_deterministic(keras.backend.backend())

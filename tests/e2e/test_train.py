@@ -117,6 +117,15 @@ def test_generators_before_the_trainer_and_halfway(
     assert [(row["seen"], row["missing"], row["duplicate"]) for row in rows] == [(128, 0, 0)] * 10
 
 
+def test_a_back_end_that_is_not_there(
+    start: Starter, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    said = start.trainer(photos, "--patch", 32, "--out", tmp_path / "run").done(2)
+    assert "error: Keras does not start on the back end that KERAS_BACKEND or " in said
+    assert "theano" in said and "set KERAS_BACKEND=tensorflow" in said
+
+
 def test_an_unknown_model(start: Starter, photos: Path, tmp_path: Path) -> None:
     said = start.trainer(photos, "--model", "mobilnet", "--out", tmp_path / "run").done(2)
     assert "error: unknown model 'mobilnet', did you mean 'mobilenet'" in said
