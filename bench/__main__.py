@@ -15,8 +15,10 @@ import signal
 import sys
 from pathlib import Path
 
-from lib.entry import enter
-from lib.errors import ConfigError, nearest
+from bench import _data
+from pushfit import requirements
+from pushfit.entry import enter
+from pushfit.errors import ConfigError, nearest
 
 
 def names() -> list[str]:
@@ -49,13 +51,15 @@ def main(argv: list[str]) -> int:
     # As Ctrl-C: by default it would end this process alone, and leave the fleets that it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     result = importlib.import_module(f"bench.{name}").run(args)
+    result["data"] = _data.used()
     failed = result.pop("failed", [])
     for sentence in failed:
         print(f"FAILED: {sentence}", file=sys.stderr)
     if as_json:
         print(json.dumps({**result, "machine": machine()}))
         return int(bool(failed))
-    print(f"{name}, on {machine()['cores']} cores, medians:")
+    on = f"; data: {result['data']}" if result["data"] else ""
+    print(f"{name}, on {machine()['cores']} cores, medians{on}")
     for kind in ("ratios", "figures"):
         for key, value in result[kind].items():
             print(f"  {kind[:-1]:7}{key:<44}{value:>14,.3f}")
@@ -63,4 +67,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    enter(main)
+    requirements.check()
+    enter(main, sys.argv[1:])

@@ -25,15 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import ConfigError, PushFitError
-from lib.generator.maker import Control, Maker
-from lib.tasks import create
-from lib.tasks.base import TRAIN
-from lib.wire.protocol import Grant
+from pushfit.errors import PushFitError
+from pushfit.generator.maker import Control, Maker
+from pushfit.tasks import create
+from pushfit.tasks.base import TRAIN
+from pushfit.wire.protocol import Grant
 
 BATCH, LEASE = 1024, 10_000
 ANGLE, ZOOM, SHIFT = 10.0, 0.1, 0.1
-HOW = "pip install -r bench/requirements.txt"
 
 Make = Callable[[], int]  # makes some samples, returns how many
 
@@ -105,11 +104,9 @@ def cv2_tuned(links: Path) -> Make:
 
 def _keras(links: Path, *, compiled: bool) -> Make:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    try:
-        import keras
-        import tensorflow as tf
-    except ImportError:
-        raise ConfigError(f"Keras with TensorFlow is not installed: {HOW}") from None
+    import keras
+    import tensorflow as tf
+
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     images, rng = _images(links)[..., np.newaxis], np.random.default_rng(0)
@@ -169,10 +166,8 @@ def measure(side: str, seconds: float, links: Path) -> dict[str, float]:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if side.startswith("cv2"):
-        try:
-            import cv2
-        except ImportError:
-            raise ConfigError(f"OpenCV is not installed: {HOW}") from None
+        import cv2
+
         cv2.setNumThreads(0)
     return {"samples_s": _speed(SIDES[side](links), seconds)}
 

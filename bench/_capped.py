@@ -15,57 +15,36 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lib.errors import PushFitError
-from lib.generator import worker
-from lib.generator.maker import Control, Made
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
-from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.trainer.dispatcher import Dispatcher
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.roster import Reference
-from lib.wire import packing
-from lib.wire.endpoint import parse
-from lib.wire.protocol import MAX_CONTROL_BYTES, Grant, Stages
-from lib.wire.transport import TrainerSockets
+from bench._dispatched import DONE, deliveries, open_dispatcher
+from bench._ready import Ready, data_set, work
+from pushfit.endpoint import parse
+from pushfit.errors import PushFitError
+from pushfit.tasks.base import ArraySpec
+from pushfit.wire import compression
+from pushfit.wire.protocol import Grant
 
-RECORDS = tuple(Record(f"{n}", 0, 0) for n in range(1000))
-DATA = DataSet(("any",), {"train": RECORDS})
+DATA = data_set(classes=("any",))
 LEASE_BYTES, BUDGET = 2 * 2**20, 256 * 2**20
 HASHED = 64  # samples
 
 
 def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: float) -> None:
-    specs = (ArraySpec("image", "uint8", patches.shape[1:]),)
-    job = Job(
-        run="bench", task="bench", params={}, seed=0, patches={"train": 1}, expiry=60.0,
+    dispatcher, _ = open_dispatcher(
+        (ArraySpec("image", "uint8", patches.shape[1:]),), DATA, visits=10**7, expiry=60.0,
+        lease_bytes=LEASE_BYTES, budget=BUDGET, bind=parse(address, bind=True),
         compress=mode,  # type: ignore[arg-type]
     )  # fmt: skip
-
-    def leases(reference: Reference) -> Leases:
-        order = SplitOrder(tuple(reference.counts["train"]), 1, visits_per_epoch=10**7)
-        plan = Plan(0, 1, {"train": order}, specs[0].nbytes, window=0)
-        return Leases(plan, budget=BUDGET, lease_bytes=LEASE_BYTES)
-
-    endpoint = parse(address, bind=True)
-    sockets = TrainerSockets(endpoint, 0, LEASE_BYTES + patches.nbytes, MAX_CONTROL_BYTES)
-    dispatcher = Dispatcher(sockets, Exchange(sockets, job, specs, leases, own_data=DATA))
-    dispatcher.start()
     digest, hashed, taken, began, cpu = hashlib.sha256(), 0, 0, 0.0, 0.0
     started = time.perf_counter()
     try:
-        for delivery in dispatcher.deliveries():
+        for delivery in deliveries(dispatcher):
             if hashed < HASHED:  # the same samples, however the leases were cut
                 rows = delivery.arrays[0][: HASHED - hashed]
                 digest.update(rows.tobytes())
                 hashed += len(rows)
-            dispatcher.handed(delivery.lease)
             now = time.perf_counter()
             if not began and now - started > warm:
                 began, cpu = now, time.process_time()
@@ -82,49 +61,32 @@ def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: 
             "sha256": digest.hexdigest(),
         }))  # fmt: skip
     finally:
-        dispatcher.close(done=True, reason="the bench is over")
+        dispatcher.close(done=True, reason=DONE)
 
 
-class Ready:
-    """Stands in for `Maker`: visit n is patch n, modulo their number."""
+class Patches(Ready):
+    """Visit n is patch n, modulo their number."""
 
-    patches: np.ndarray  # again and again, so that any run of them is a view
+    made: np.ndarray  # again and again, so that any run of them is a view
     period: int
 
-    def __init__(self, *_: object) -> None:
-        self.specs = (ArraySpec("image", "uint8", self.patches.shape[1:]),)
-
-    def __enter__(self) -> Ready:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def look(self, control: Control, *splits: str) -> None:
-        """There is nothing to be read."""
-
-    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
-        control.pause()
-        count, first = len(grant.records), grant.first % self.period
-        return Made(self.specs, [self.patches[first : first + count]], [], Stages())
+    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
+        specs = (ArraySpec("image", "uint8", self.made.shape[1:]),)
+        first = grant.first % self.period
+        return specs, [self.made[first : first + rows]]
 
 
 class PackedOnce:
-    """Stands in for `packing.pack`: runs of the same patches are packed once."""
+    """Stands in for `compression.pack`: runs of the same patches are packed once."""
 
     def __init__(self) -> None:
-        self._pack, self._packed = packing.pack, dict[tuple[int, int], bytes]()
+        self._pack, self._packed = compression.pack, dict[tuple[int, int], bytes]()
 
     def __call__(self, array: np.ndarray) -> bytes:
         key = array.ctypes.data, len(array)
         if key not in self._packed:
             self._packed[key] = self._pack(array)
         return self._packed[key]
-
-
-class ReadyWorker(worker.Worker):
-    def _open(self, trainer: Any, welcome: Any) -> Any:
-        return None, DATA
 
 
 def main(argv: list[str]) -> None:
@@ -135,12 +97,11 @@ def main(argv: list[str]) -> None:
         return
     file, how = rest
     patches = np.load(file)
-    Ready.period = len(patches)
-    Ready.patches = np.concatenate([patches] * (2 + LEASE_BYTES // patches.nbytes))
+    Patches.period = len(patches)
+    Patches.made = np.concatenate([patches] * (2 + LEASE_BYTES // patches.nbytes))
     if how == "elsewhere":
-        packing.pack = PackedOnce()  # type: ignore[assignment]
-    worker.Maker = Ready  # type: ignore[misc,assignment]
-    ReadyWorker({parse(address): None}, Path()).run()
+        compression.pack = PackedOnce()  # type: ignore[assignment]
+    work(Patches, DATA, address)
 
 
 if __name__ == "__main__":

@@ -23,41 +23,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench._apart import tie
-from bench._peer import Ready, ReadyWorker
-from lib.errors import ConfigError, PushFitError
-from lib.generator import worker
-from lib.generator.maker import Control, Made
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
-from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.trainer.dispatcher import Dispatcher
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.feed import Feed
-from lib.trainer.roster import Reference
-from lib.wire.endpoint import Endpoint, parse
-from lib.wire.protocol import MAX_CONTROL_BYTES, Grant, Stages
-from lib.wire.transport import TrainerSockets
+from bench._apart import free_port, tie
+from bench._dispatched import DONE, deliveries, open_dispatcher
+from bench._ready import Ready, child, data_set, end, work
+from pushfit.dispatch.dispatcher import Dispatcher
+from pushfit.errors import ConfigError, PushFitError
+from pushfit.feed.feed import Feed
+from pushfit.fleet.local import die_with_parent
+from pushfit.tasks.base import ArraySpec
+from pushfit.wire.protocol import Grant
 
 RECORDS = 60_000  # of an epoch, as MNIST has
 BATCH = 1024
 MIXED = 4  # samples a visit where they are mixed
 SPECS = (ArraySpec("image", "uint8", (28, 28, 1)), ArraySpec("label", "int32", ()))
 SAMPLE = sum(spec.nbytes for spec in SPECS)
-LEASE_BYTES, BUDGET = 8 * 2**20, 512 * 2**20  # --lease-bytes by default; --buffer, rather small
+LEASE_BYTES = 8 * 2**20  # --lease-bytes by default
 MOST = LEASE_BYTES // SAMPLE  # samples in a lease
 WARM = 200_000  # samples before the clock starts; all of them are checked
 READ = 2**20  # bytes that the tuned client reads at a time
 AHEAD = 64  # batches that a Redis list may hold: its producer waits then
 KEY = "batches"
-HOW = "pip install -r bench/requirements.txt, and redis-server: apt install redis-server"
 
 
 def ready() -> tuple[np.ndarray, np.ndarray]:
@@ -82,57 +75,36 @@ class Check:
 
 
 class _Maker(Ready):
-    """Stands in for `Maker`: a lease is the first of the ready samples, sent without a copy."""
+    """A lease is the first of the ready samples."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._arrays = ready()
 
-    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
-        control.pause()
-        rows = len(grant.records) * self.patches[grant.split]
-        return Made(SPECS, [array[:rows] for array in self._arrays], [], Stages())
+    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
+        return SPECS, [array[:rows] for array in self._arrays]
 
 
-class _Worker(ReadyWorker):
-    def _open(self, trainer: Any, welcome: Any) -> Any:
-        return None, data_set()
-
-
-def data_set() -> DataSet:
-    return DataSet(("any",), {"train": tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))})
-
-
-def generator(address: str) -> None:
-    worker.Maker = _Maker  # type: ignore[misc,assignment]
-    _Worker({parse(address): None}, Path()).run()
+DATA = data_set(RECORDS, ("any",))
 
 
 @contextmanager
 def _trainer(patches: int) -> Iterator[Dispatcher]:
-    job = Job(run="bench", task="bench", params={}, seed=0, patches={"train": patches})
-
-    def leases(reference: Reference) -> Leases:
-        order = SplitOrder(tuple(reference.counts["train"]), patches)
-        plan = Plan(0, 10_000, {"train": order}, SAMPLE, window=32)
-        return Leases(plan, budget=BUDGET, lease_bytes=LEASE_BYTES)
-
-    sockets = TrainerSockets(Endpoint("127.0.0.1", 0), 0, 2 * LEASE_BYTES, MAX_CONTROL_BYTES)
-    dispatcher = Dispatcher(sockets, Exchange(sockets, job, SPECS, leases, own_data=data_set()))
-    dispatcher.start()
-    peer = _start("generator", f"tcp://127.0.0.1:{sockets.control_port}")
+    dispatcher, address = open_dispatcher(
+        SPECS, DATA, patches=patches, epochs=10_000, window=32, lease_bytes=LEASE_BYTES
+    )
+    peer = child("bench._digits", "generator", address)
     try:
         yield dispatcher
     finally:
-        dispatcher.close(done=True, reason="the bench is over")
-        _end(peer)
+        dispatcher.close(done=True, reason=DONE)
+        end([peer])
 
 
 def leases() -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with _trainer(1) as dispatcher:
-        for delivery in dispatcher.deliveries():
+        for delivery in deliveries(dispatcher):
             yield delivery.arrays[0], delivery.arrays[1]
-            dispatcher.handed(delivery.lease)
 
 
 def batches(patches: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -155,10 +127,10 @@ def _server() -> Iterator[Path]:
     """A server of our own that keeps nothing on disk; its Unix socket. `port` stands beside it."""
     program = shutil.which("redis-server")
     if program is None:
-        raise ConfigError(f"there is no redis-server on this machine: {HOW}")
+        raise ConfigError("there is no redis-server on this machine: apt install redis-server")
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "redis.sock"
-        port = _free_port()
+        port = free_port()
         flags = ("--port", port, "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", folder,
                  "--save", "", "--appendonly", "no", "--loglevel", "warning")  # fmt: skip
         command = [program, *map(str, flags)]
@@ -172,23 +144,12 @@ def _server() -> Iterator[Path]:
                 time.sleep(0.01)
             yield socket
         finally:
-            _end(server)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+            end([server])
 
 
 def _client(socket: Path, *, tuned: bool) -> Any:
-    try:
-        import redis
-    except ImportError:
-        raise ConfigError(f"the redis client is not installed: {HOW}") from None
+    import redis
+
     if tuned:
         pool = redis.ConnectionPool(
             connection_class=redis.UnixDomainSocketConnection,
@@ -217,7 +178,7 @@ def producer(side: str, socket: str) -> None:
 def from_redis(side: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with _server() as socket:
         client = _client(socket, tuned=side == "redis_tuned")
-        peer = _start("producer", side, str(socket))
+        peer = child("bench._digits", "producer", side, str(socket))
         try:
             while True:
                 value = client.blpop(KEY)[1]
@@ -226,7 +187,7 @@ def from_redis(side: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
                 yield image, np.frombuffer(value, np.int32, count, pixels)
         finally:
-            _end(peer)
+            end([peer])
             client.close()
 
 
@@ -252,21 +213,13 @@ def measure(side: str, seconds: float) -> dict[str, Any]:
     return {"samples_s": got / spent, "right": check.right}
 
 
-def _start(*words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bench._digits", *words]
-    return subprocess.Popen(command, preexec_fn=tie)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-
-
 if __name__ == "__main__":
     try:
         if sys.argv[1] == "generator":
-            generator(sys.argv[2])
+            die_with_parent()
+            work(_Maker, DATA, sys.argv[2])
         elif sys.argv[1] == "producer":
+            die_with_parent()
             producer(*sys.argv[2:])
         else:
             print(json.dumps(measure(sys.argv[1], float(sys.argv[2]))))

@@ -26,13 +26,14 @@ import numpy as np
 import zmq
 
 from bench._fit_regimes import REGIMES, Regime
-from bench._ready import ReadyStream, child, end, noise, ready_peers
-from cfg.base import TrainSettings
-from cfg.stream import MiB
-from lib.fleet.local import die_with_parent
-from lib.tasks.camera import CameraParams, CameraTask
-from lib.trainer import backend
-from lib.trainer.fit import Fit
+from bench._ready import child, end, noise, ready_peers, ready_stream
+from pushfit.fleet.local import die_with_parent
+from pushfit.settings.programs.train import TrainSettings
+from pushfit.settings.stream import MiB
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
+from pushfit.training import backend
+from pushfit.training.fit import Fit
 
 WARM = 2.0  # seconds until the connection, the caches and TensorFlow's graph have settled
 MEMORY = 384 * MiB  # of arrays for `memory`
@@ -109,7 +110,7 @@ def fed(regime: Regime, watch: Stopwatch) -> None:
         )  # fmt: skip
         peers: list[subprocess.Popen[bytes]] = []
         try:
-            with ReadyStream(settings, CameraParams(patch=regime.patch), needs_data=True) as stream:
+            with ready_stream(settings, CameraParams(patch=regime.patch)) as stream:
                 peers += ready_peers(stream.port, PEERS)
                 fit = Fit(stream, settings, out, {})
                 fit._callbacks.callbacks.append(watch)
@@ -123,7 +124,10 @@ def _measure(side: str, regime: Regime, seconds: float) -> dict[str, float]:
     watch = Stopwatch(seconds)
     with suppress(Enough):
         (fed if side == "fed" else memory)(regime, watch)
-    return {"step_s": watch.spent / watch.steps, "cpu_s": watch.used / watch.steps}
+    return {
+        "ms": 1000 * watch.spent / watch.steps,
+        "cpu_ms": 1000 * watch.used / watch.steps,
+    }
 
 
 def load(rate: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from lib.fleet.local import PARENT, die_with_parent
+from pushfit.fleet.local import PARENT, die_with_parent
 
 
 def worker(address: str) -> None:

@@ -25,7 +25,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench._job_work import BATCH, SEED, Work, model, pillow_sample, watch
+from bench._job_work import BATCH, SEED, Work, model, watch
+from bench._patches import Graph, pillow_patch
 
 WORKERS = 2
 BUFFER = 128  # MiB: little more than mixing needs, so what start-up made is soon used up
@@ -35,47 +36,15 @@ MARKS = 3  # the steady part begins after one in so many batches
 # -- tf.data ---------------------------------------------------------------------------------
 
 
-def _native(tf: Any, work: Work) -> Callable[[Any], Any]:
-    """photo ─▶ a patch of it, with TensorFlow's own operations."""
-    side = work.patch
-
-    def resized(photo: Any, factor: float) -> Any:
-        cut = tf.image.random_crop(photo, (round(side / factor), round(side / factor), 3))
-        small = tf.image.resize(cut, (side, side), "bicubic", antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)
-
-    def sample(photo: Any) -> Any:
-        def cut() -> Any:
-            return tf.image.random_crop(photo, (side, side, 3))
-
-        ways = [
-            *(lambda q=q: tf.image.adjust_jpeg_quality(cut(), q) for q in (70, 90)),
-            *(lambda f=f: resized(photo, f) for f in (0.5, 0.8, 1.5, 2.0)),
-            *(lambda g=g: tf.image.adjust_gamma(cut(), g) for g in (0.8, 1.2)),
-        ]
-        fits = tf.reduce_min(tf.shape(photo)[:2]) >= 2 * side
-        way = tf.where(
-            fits & (tf.random.uniform(()) < 0.5), tf.random.uniform((), 0, 8, tf.int32), 8
-        )
-        patch = tf.switch_case(way, [*ways, cut])
-        return tf.ensure_shape(patch, (side, side, 3))
-
-    return sample
-
-
 def _graph(work: Work) -> Any:
     """The documented way: paths, a map of operations, batches."""
     import tensorflow as tf
 
-    sample = _native(tf, work)
+    one = Graph(work.patch).one
     paths, labels = map(list, zip(*work.photos, strict=True))
     photos = tf.data.Dataset.from_tensor_slices((paths, np.array(labels, np.int32)))
     return photos.map(
-        lambda path, label: (
-            sample(tf.io.decode_jpeg(tf.io.read_file(path), channels=3)),
-            label,
-        ),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        lambda path, label: (one(path), label), num_parallel_calls=tf.data.AUTOTUNE
     ).batch(BATCH, drop_remainder=True)
 
 
@@ -83,14 +52,12 @@ def _graph_visits(work: Work) -> Any:
     """The same operations, K patches from each photo, without Python: any process can run it."""
     import tensorflow as tf
 
-    sample = _native(tf, work)
+    many = Graph(work.patch).many
     records = [(f"{work.links}/{record.path}", record.label) for record in work.visited]
     paths, labels = map(list, zip(*records, strict=True))
 
     def visit(path: Any, label: Any) -> Any:
-        photo = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        images = tf.stack([sample(photo) for _ in range(work.patches)])
-        return images, tf.fill((work.patches,), label)
+        return many(path, work.patches), tf.fill((work.patches,), label)
 
     photos = tf.data.Dataset.from_tensor_slices((paths, np.array(labels, np.int32)))
     return photos.map(visit, num_parallel_calls=tf.data.AUTOTUNE).rebatch(BATCH)
@@ -154,6 +121,11 @@ def service_tuned(work: Work, stack: ExitStack) -> Any:
     return _prefetched(_service(_graph_visits(work), stack, compression=None))
 
 
+def _pillow(path: str, px: int) -> np.ndarray:
+    """(px, px, 3) uint8: one patch of a photo, drawn and made by Pillow."""
+    return np.array(pillow_patch(Path(path), px, np.random.default_rng()))
+
+
 # -- PyTorch ------------------------------------------------------------------------------------
 
 
@@ -176,7 +148,7 @@ class _Photos:
         import torch
 
         path, label = self.photos[index]
-        return torch.from_numpy(pillow_sample(path, self.work.patch).copy()), label
+        return torch.from_numpy(_pillow(path, self.work.patch)), label
 
 
 class _Batches:
@@ -218,7 +190,7 @@ class _PhotoBatch:
 
     def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.photos[index * BATCH : (index + 1) * BATCH]
-        images = np.stack([pillow_sample(path, self.work.patch) for path, _ in rows])
+        images = np.stack([_pillow(path, self.work.patch) for path, _ in rows])
         return images, np.array([label for _, label in rows], np.int32)
 
 
@@ -267,7 +239,7 @@ def ray_documented(work: Work, stack: ExitStack) -> Any:
     rows = [{"path": path, "label": label} for path, label in work.photos]
 
     def load(row: dict[str, Any]) -> dict[str, Any]:
-        return {"image": pillow_sample(row["path"], patch).copy(), "label": row["label"]}
+        return {"image": _pillow(row["path"], patch), "label": row["label"]}
 
     return _fed_by_ray(work, ray.data.from_items(rows).map(load), 1)
 
@@ -288,9 +260,10 @@ def ray_tuned(work: Work, stack: ExitStack) -> Any:
 
 def pushfit(work: Work, stack: ExitStack) -> Any:
     """The stream of train_zmq.py with two local generators."""
-    from cfg.base import TrainSettings
-    from cfg.stream import MiB
-    from lib.trainer.stream import Stream
+    from pushfit.settings.programs.train import TrainSettings
+    from pushfit.settings.stream import MiB
+    from pushfit.streams.live import LiveStream
+    from pushfit.streams.purpose import for_training, task_of
 
     out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     settings = TrainSettings(
@@ -299,7 +272,9 @@ def pushfit(work: Work, stack: ExitStack) -> Any:
         patches_per_epoch=work.samples, bind="tcp://127.0.0.1:0", generators=WORKERS,
         buffer=BUFFER * MiB, progress="lines",
     )  # fmt: skip
-    return settings, out, stack.enter_context(Stream(settings, work.task.params, needs_data=True))
+    task = task_of(settings, work.task.params)
+    stream = LiveStream(settings, task, for_training(settings, task, needs_data=True))
+    return settings, out, stack.enter_context(stream)
 
 
 SIDES: dict[str, Callable[[Work, ExitStack], Any]] = {
@@ -320,7 +295,7 @@ SIDES: dict[str, Callable[[Work, ExitStack], Any]] = {
 
 def fit(side: str, work: Work, began: float) -> dict[str, Any]:
     """times: seconds since `began` at which batches ended; cpu: {batch: [of all, of this]}."""
-    from lib.trainer import backend
+    from pushfit.training import backend
 
     watched = None
     with ExitStack() as stack:
@@ -328,7 +303,7 @@ def fit(side: str, work: Work, began: float) -> dict[str, Any]:
         if side == "pushfit":  # the fleet starts before Keras is imported, as in train_zmq.py
             settings, out, stream = pushfit(work, stack)
             backend.start()
-            from lib.trainer.fit import Fit
+            from pushfit.training.fit import Fit
 
             model(work.patch, len(work.data.classes)).save(out / "model.keras")
             watched = watch(began)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from contextlib import suppress
@@ -20,9 +19,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lib.plan.order import Plan, Segment, SplitOrder, patch_rng
-from lib.tasks.base import TRAIN, DataSet, Record
-from lib.tasks.camera import ALL, CameraParams, CameraTask
+from pushfit.plan.order import Plan, Segment, SplitOrder, patch_rng
+from pushfit.tasks.base import TRAIN, DataSet, Record
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
 
 BATCH, SEED, WINDOW = 32, 0, 32
 
@@ -85,29 +85,6 @@ class Work(msgspec.Struct, frozen=True, dict=True):
         each = BATCH // self.patches
         made = [self.visit(number) for number in range(batch * each, (batch + 1) * each)]
         return np.concatenate([m[0] for m in made]), np.concatenate([m[1] for m in made])
-
-
-def pillow_sample(path: str, patch: int) -> np.ndarray:
-    """One patch of a photo, as data loaders with Pillow are usually written: (P, P, 3) uint8."""
-    from PIL import Image
-
-    rng = np.random.default_rng()
-    photo = Image.open(path).convert("RGB")
-    name = ALL[int(rng.integers(len(ALL)))] if rng.random() < 0.5 else "none"
-    side = round(patch / float(name[6:])) if name.startswith("resize") else patch
-    if side > min(photo.size):
-        name, side = "none", patch
-    x, y = (int(rng.integers(length - side + 1)) for length in photo.size)
-    cut = photo.crop((x, y, x + side, y + side))
-    if name.startswith("jpeg"):
-        packed = io.BytesIO()
-        cut.save(packed, "JPEG", quality=int(name[4:]))
-        cut = Image.open(packed).convert("RGB")
-    elif name.startswith("resize"):
-        cut = cut.resize((patch, patch), Image.Resampling.BICUBIC)
-    elif name.startswith("gamma"):
-        cut = cut.point([round(255 * (v / 255) ** float(name[5:])) for v in range(256)] * 3)
-    return np.asarray(cut)
 
 
 def model(patch: int, classes: int) -> Any:

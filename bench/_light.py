@@ -8,7 +8,7 @@ its own would; 0: no time at all, and whatever it is granted it sends at once. W
 follows from its record and its patch alone (`content`), so that the stream can be compared.
 
 Commands, a line each on stdin: `go` (connect), `mark` (count from here), `report` (a line of JSON:
-CPU seconds, leases, LEASE messages, seconds from the push of a result to the LEASE that it led to).
+CPU seconds, leases, GRANTS messages, seconds from the push of a result to the GRANTS it led to).
 The process ends with its stdin.
 
 One thread sees to all of them: epoll on the descriptors of the sockets, so that a wake-up costs
@@ -29,17 +29,18 @@ from collections.abc import Callable
 import numpy as np
 import zmq
 
-from lib.tasks import identity
-from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.wire import protocol as wire
-from lib.wire.generator_sockets import NEAR_BYTES
-from lib.wire.sockets import (
+from pushfit import __version__
+from pushfit.host import allow_many_files
+from pushfit.tasks import compatibility
+from pushfit.tasks.base import ArraySpec, DataSet, Record
+from pushfit.wire import protocol as wire
+from pushfit.wire.generator_sockets import NEAR_BYTES
+from pushfit.wire.sockets import (
     CONTROL_HWM,
     DATA_HWM,
     EVENTS,
     NOBLOCK,
     POLLOUT,
-    allow_many_files,
     get,
     heartbeat,
     options,
@@ -82,8 +83,8 @@ class Fleet:
             host="light",
             pid=os.getpid(),
             slots=SLOTS,
-            libraries=identity.libraries(),
-            source=identity.source_hash(),
+            libraries=compatibility.libraries(),
+            version=__version__,
         )
         self.epoll = select.epoll()
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -202,7 +203,7 @@ class Light:
 
     def _hear(self, message: wire.FromTrainer) -> None:
         fleet = self.fleet
-        if isinstance(message, wire.Lease):
+        if isinstance(message, wire.Grants):
             fleet.messages += 1
             if self._pushed_at:
                 fleet.latencies.append(time.monotonic() - self._pushed_at)
@@ -211,7 +212,11 @@ class Light:
             self.welcome = message
             counts, fingerprint = DATA.counts(), DATA.fingerprint()
             ready = wire.Ready(
-                run=message.run, fingerprint=fingerprint, classes=DATA.classes, counts=counts
+                run=message.run,
+                source=message.source,
+                fingerprint=fingerprint,
+                classes=DATA.classes,
+                counts=counts,
             )
             self._say(ready)
             self._data = self._socket(zmq.PUSH, DATA_HWM)

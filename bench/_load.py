@@ -2,6 +2,7 @@
 
     python -m bench._load rate PORT DIGITS RATE SECONDS    open loop: requests at times set before
     python -m bench._load malformed PORT COUNT             spoilt uploads, on eight lines
+    python -m bench._load closed PORT recognize|healthz DIGITS LINES SECONDS    one behind the other
 
 - Requests of the open loop come at random times (a Poisson process, seeded), as from many people
   who know nothing of each other; each is timed from when it was due, so one that waits for a free
@@ -132,6 +133,23 @@ async def at_rate(port: int, requests: list[bytes], rate: float, seconds: float)
     }
 
 
+async def closed(port: int, requests: list[bytes], lines: int, seconds: float) -> dict[str, Any]:
+    """Each of `lines` asks again as soon as it was answered."""
+    statuses: Counter[int] = Counter()
+    start = time.perf_counter()
+
+    async def one(rng: random.Random) -> None:
+        line = Line(port)
+        while time.perf_counter() - start < seconds:
+            statuses[await line.ask(rng.choice(requests))] += 1
+        line.close()
+
+    await asyncio.gather(*(one(random.Random(number)) for number in range(lines)))
+    asked = sum(statuses.values())
+    taken = time.perf_counter() - start
+    return {"asked": asked, "failed": asked - statuses[200], "seconds": taken}
+
+
 def spoil(rng: random.Random, good: list[bytes]) -> bytes:
     """A request whose upload is damaged, hostile or nonsense in one of many ways."""
     file = bytearray(rng.choice(good))
@@ -192,6 +210,12 @@ if __name__ == "__main__":
     if kind == "rate":
         requests = [post(form(each)) for each in digits(Path(rest[0]))]
         said = asyncio.run(at_rate(int(port), requests, float(rest[1]), float(rest[2])))
+    elif kind == "closed":
+        asked, folder, lines, seconds = rest
+        requests = [b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"]
+        if asked == "recognize":
+            requests = [post(form(each)) for each in digits(Path(folder))]
+        said = asyncio.run(closed(int(port), requests, int(lines), float(seconds)))
     else:
         said = asyncio.run(malformed(int(port), int(rest[0])))
     print(json.dumps(said))

@@ -17,20 +17,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib.errors import DataError
-from lib.tasks.base import TRAIN, Record
-from lib.tasks.camera import CameraParams, CameraTask
+from bench._turns import Figures, told
+from pushfit.tasks.base import TRAIN, Record
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
 
 WORKERS = 2
 BATCH = 32
@@ -68,8 +66,9 @@ class Photos:
 
 
 def ours(links: Path, px: int, k: int) -> Batches:
-    from cfg.base import SinkSettings
-    from lib.trainer.stream import Stream
+    from pushfit.settings.programs.sink import SinkSettings
+    from pushfit.streams.live import LiveStream
+    from pushfit.streams.purpose import for_sink, task_of
 
     settings = SinkSettings(
         null=True,
@@ -82,7 +81,8 @@ def ours(links: Path, px: int, k: int) -> Batches:
         hash=False,  # as in training: no rival hashes its stream
         bind="tcp://127.0.0.1:0",
     )
-    with Stream(settings, CameraParams(patch=px), needs_data=True) as stream:
+    task = task_of(settings, CameraParams(patch=px))
+    with LiveStream(settings, task, for_sink(settings, task, needs_data=True)) as stream:
         for batch in stream.feed.all():
             yield batch.arrays["image"]
 
@@ -179,37 +179,19 @@ def _endless(loader: Batches) -> Batches:
         yield from loader
 
 
-def speed(side: str, links: Path, px: int, k: int, seconds: float, warm: float) -> float:
-    """Patches a second that reach the consumer, measured in a process of its own."""
-    command = [sys.executable, "-m", "bench._loaders", side, str(links)]
-    command += [str(number) for number in (px, k, seconds, warm)]
-    environment = {
-        **os.environ,
+def speed(side: str, *about: object) -> Figures:
+    """One measurement. about: as for `measure`, and in a process of its own."""
+    env = {
         "OMP_NUM_THREADS": "1",  # workers are the parallelism
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    try:
-        said, complaint = process.communicate(timeout=seconds + warm + PATIENCE)
-    finally:
-        with suppress(ProcessLookupError):  # its workers, too
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    try:
-        return float(json.loads(said.splitlines()[-1]))
-    except (IndexError, ValueError):
-        raise DataError(f"{side} ended with {process.returncode}: {complaint[-2000:]}") from None
+    *_, seconds, warm = map(str, about)
+    return told("_loaders", side, *about, seconds=float(seconds) + float(warm) + PATIENCE, env=env)
 
 
-def measure(side: str, links: Path, px: int, k: int, seconds: float, warm: float) -> float:
+def measure(side: str, links: Path, px: int, k: int, seconds: float, warm: float) -> Figures:
+    """Patches a second that reach the consumer."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:WORKERS])
     source = iter(SIDES[side](links, px, k))
     next(source)
@@ -223,7 +205,7 @@ def measure(side: str, links: Path, px: int, k: int, seconds: float, warm: float
         made += len(batch)
     if hasattr(source, "close"):
         source.close()
-    return made / spent
+    return {"patches_per_s": made / spent}
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 A filter turns a lease (rows, H, W, 3) into bytes that a compressor does better on, and back; a
 codec of pictures does both. Each runs on one core over leases of LEASE_BYTES, and has to give back
-what it got. The product's own way is there as it is, `lib/wire/packing.py`.
+what it got. The product's own way is there as it is, `pushfit/wire/compression.py`.
 
-Needs imagecodecs (bench/requirements.txt), which brings all of them but Zstandard.
+Needs imagecodecs (the extra `bench`), which brings all of them but Zstandard.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from lib.errors import DataError
-from lib.tasks.base import ArraySpec
-from lib.wire import packing
+from pushfit.errors import ConfigError
+from pushfit.requirements import explained
+from pushfit.tasks.base import ArraySpec
+from pushfit.wire import compression
 
 LEASE_BYTES = 2 * 2**20
 Pack = Callable[[np.ndarray], bytes]
@@ -138,10 +139,8 @@ def _zlib(strategy: int) -> tuple[Callable[[Any], bytes], Callable[[bytes], byte
 def _methods() -> dict[str, tuple[Pack, Unpack | None]]:
     try:
         import imagecodecs as codecs
-    except ImportError:
-        raise DataError(
-            "bench compress --methods needs imagecodecs: pip install -r bench/requirements.txt"
-        ) from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(explained(error)) from None
     bytewise = {
         "zlib1": _zlib(zlib.Z_DEFAULT_STRATEGY),
         "huffman": _zlib(zlib.Z_HUFFMAN_ONLY),
@@ -167,13 +166,13 @@ def _methods() -> dict[str, tuple[Pack, Unpack | None]]:
         ("jpegls", codecs.jpegls_encode, codecs.jpegls_decode),
     ):
         found[how] = _pictures(encode, decode)
-    found["product"] = packing.pack, _unpacked
+    found["product"] = compression.pack, _unpacked
     return found
 
 
 def _unpacked(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
     spec = ArraySpec("image", "uint8", shape[1:])
-    return packing.unpack(data, spec, shape[0], int(np.prod(shape)))
+    return compression.unpack(data, spec, shape[0], int(np.prod(shape)))
 
 
 def _both(there: Any, back: Any, compress: Any, expand: Any) -> tuple[Pack, Unpack | None]:

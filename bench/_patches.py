@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.tasks.camera import ALL
+from pushfit.tasks.camera.params import ALL
 
 TABLES = {
     gamma: np.array([round(255 * (v / 255) ** gamma) for v in range(256)], np.uint8)

@@ -3,26 +3,25 @@
     python -m bench._peer raw ADDRESS BYTES SEND-BUFFER
     python -m bench._peer ours ADDRESS BYTES [KEY-FILE]
 
-The samples are made once; `ours` is the real `Worker`, with a maker that returns them.
+The samples are made once; `ours` is the real `Worker`, whose maker returns them.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import zmq
 
-from lib.errors import PushFitError
-from lib.generator import worker
-from lib.generator.maker import Control, Made
-from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.wire.endpoint import parse
-from lib.wire.keys import GeneratorKey, read_secret
-from lib.wire.protocol import Grant, Stages
+from bench._ready import Ready, data_set, work
+from pushfit.fleet.local import die_with_parent
+from pushfit.tasks.base import ArraySpec
+from pushfit.wire.keys import GeneratorKey, read_secret
+from pushfit.wire.protocol import Grant
+
+DATA = data_set(classes=("any",))
 
 
 def noise(size: int) -> np.ndarray:
@@ -30,7 +29,7 @@ def noise(size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, size, np.uint8)
 
 
-def raw(address: str, size: int, send_buffer: int) -> None:
+def raw(address: str, size: int, send_buffer: int) -> NoReturn:
     push = zmq.Context().socket(zmq.PUSH)
     push.set_hwm(16)
     if send_buffer:
@@ -42,50 +41,25 @@ def raw(address: str, size: int, send_buffer: int) -> None:
         push.send(payload, copy=False)
 
 
-class Ready:
-    """Stands in for `Maker`: every lease is the same array, sent without a copy."""
+class Bytes(Ready):
+    """Every lease is the same noise of `size` bytes a sample."""
 
-    def __init__(
-        self, task: Any, data: Any, links: Any, seed: int, patches: dict[str, int], patience: float
-    ) -> None:
-        self.patches = patches
-        self.made: dict[int, Made] = {}
+    size = 0
 
-    def __enter__(self) -> Ready:
-        return self
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._made: dict[int, np.ndarray] = {}
 
-    def __exit__(self, *_: object) -> None:
-        self.made.clear()
-
-    def look(self, control: Control, *splits: str) -> None:
-        """There is nothing to be read."""
-
-    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
-        control.pause()
-        rows = len(grant.records) * self.patches[grant.split]
-        if rows not in self.made:
-            spec = ArraySpec("image", "uint8", (SIZE,))
-            array = noise(rows * SIZE).reshape(rows, SIZE)
-            self.made[rows] = Made((spec,), [array], [], Stages())
-        return self.made[rows]
-
-
-class ReadyWorker(worker.Worker):
-    """The real worker on a data set that needs no disk."""
-
-    def _open(self, trainer: Any, welcome: Any) -> Any:
-        records = tuple(Record(f"{n}", 0, 0) for n in range(1000))
-        return None, DataSet(("any",), {"train": records})
+    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
+        if rows not in self._made:
+            self._made[rows] = noise(rows * self.size).reshape(rows, self.size)
+        return (ArraySpec("image", "uint8", (self.size,)),), [self._made[rows]]
 
 
 if __name__ == "__main__":
-    KIND, ADDRESS, SIZE = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    KIND, ADDRESS, SIZE, *MORE = sys.argv[1:]
+    die_with_parent()
     if KIND == "raw":
-        raw(ADDRESS, SIZE, int(sys.argv[4]))
-    else:
-        KEY = read_secret(Path(sys.argv[4]), GeneratorKey) if sys.argv[4:] else None
-        worker.Maker = Ready  # type: ignore[misc,assignment]
-        try:
-            ReadyWorker({parse(ADDRESS): KEY}, Path()).run()
-        except PushFitError as error:
-            sys.exit(str(error))
+        raw(ADDRESS, int(SIZE), int(MORE[0]))
+    Bytes.size = int(SIZE)
+    work(Bytes, DATA, ADDRESS, read_secret(Path(MORE[0]), GeneratorKey) if MORE else None)

@@ -13,31 +13,36 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import numpy as np
 
-from lib import tasks
-from lib.errors import PushFitError
-from lib.fleet.local import PARENT, die_with_parent
-from lib.generator import worker
-from lib.generator.maker import Control, Made
-from lib.tasks.base import ArraySpec, DataSet, Record, Task
-from lib.trainer.stream import Stream
-from lib.wire.endpoint import parse
-from lib.wire.protocol import Grant, Stages
+from pushfit import tasks
+from pushfit.endpoint import parse
+from pushfit.errors import PushFitError
+from pushfit.fleet.local import PARENT, die_with_parent
+from pushfit.generator import worker
+from pushfit.generator.maker import Control, Made
+from pushfit.settings.stream import StreamSettings
+from pushfit.streams.live import LiveStream
+from pushfit.streams.purpose import for_training, task_of
+from pushfit.tasks.base import ArraySpec, DataSet, Record, Task
+from pushfit.wire.keys import GeneratorKey
+from pushfit.wire.protocol import Grant, Stages, Welcome
 
 RECORDS = 1000
 CLASSES = ("even", "odd")
+STAND_IN = "digits"  # a trainer compares the source of a task, and samples that are ready have none
 PAUSE_SECONDS = 0.05  # between two looks at the control connection while it waits
 
 
-def data_set() -> DataSet:
-    """Records that lie nowhere."""
-    records = tuple(Record(f"{n}", 0, int(n >= RECORDS // 2)) for n in range(RECORDS))
-    return DataSet(CLASSES, {"train": records})
+def data_set(records: int = RECORDS, classes: tuple[str, ...] = CLASSES) -> DataSet:
+    """Records that lie nowhere, as many of each class."""
+    each = -(-records // len(classes))
+    return DataSet(classes, {"train": tuple(Record(f"{n}", 0, n // each) for n in range(records))})
 
 
 def noise(specs: Iterable[ArraySpec], rows: int) -> list[np.ndarray]:
@@ -52,48 +57,87 @@ def noise(specs: Iterable[ArraySpec], rows: int) -> list[np.ndarray]:
 
 
 class Ready:
-    """Stands in for `Maker`: every lease of a size is the same arrays."""
+    """Stands in for `Maker`: a subclass says what `rows` samples are, made once and sent without
+    a copy."""
 
     def __init__(
-        self, task: Task, data: DataSet, links: Path, seed: int, patches: Any, patience: float
-    ) -> None:
-        self.specs, self.patches = task.arrays(), patches
-        self.arrays: dict[int, list[np.ndarray]] = {}
+        self, task: Any, data: Any, links: Any, seed: int, patches: Any, patience: float,
+        reader: Any = None,
+    ) -> None:  # fmt: skip
+        self.task, self.patches = task, patches
 
     def __enter__(self) -> Ready:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.arrays.clear()
+        return
 
     def look(self, control: Control, *splits: str) -> None:
         """There is nothing to be read."""
 
+    def check(self, grant: Grant) -> None:
+        """Every grant can be made."""
+
+    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
+        raise NotImplementedError
+
+    def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
+        control.pause()
+        specs, arrays = self.samples(grant, len(grant.records) * self.patches[grant.split])
+        return Made(specs, arrays, [], Stages())
+
+
+def work(
+    maker: type[Ready], data: DataSet, address: str, key: GeneratorKey | None = None,
+    task: Callable[[Welcome], Task] = lambda welcome: tasks.create(STAND_IN, {}),
+) -> None:  # fmt: skip
+    """Work for the trainer at `address` until it says that the run is over.
+
+    It is the real `Worker`, with `maker` in the place of its own, on a data set that needs no disk.
+    """
+
+    class ReadyWorker(worker.Worker):
+        def _open(self, trainer: Any, welcome: Any) -> Any:
+            return worker.Scanned((), task(welcome), data, cast(Any, None))
+
+    worker.Maker = maker  # type: ignore[misc,assignment]
+    try:
+        ReadyWorker({parse(address): key}, Path()).run()
+    except PushFitError as error:
+        sys.exit(str(error))
+
+
+class Pictures(Ready):
+    """Noise as the task's arrays are; every lease of a size is the same arrays."""
+
+    wait = 0.0  # seconds a visit
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._made: dict[int, list[np.ndarray]] = {}
+
+    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
+        specs = self.task.arrays()
+        if rows not in self._made:
+            self._made[rows] = noise(specs, rows)
+        return specs, self._made[rows]
+
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         began = time.monotonic()
-        control.pause()
-        until = began + WAIT * len(grant.records)
+        until = began + self.wait * len(grant.records)
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(left, PAUSE_SECONDS))
             control.pause()
-        rows = len(grant.records) * self.patches[grant.split]
-        if rows not in self.arrays:
-            self.arrays[rows] = noise(self.specs, rows)
-        return Made(self.specs, self.arrays[rows], [], Stages(transform=time.monotonic() - began))
+        made = super().make(grant, ahead, control)
+        return msgspec.structs.replace(made, stages=Stages(transform=time.monotonic() - began))
 
 
-class ReadyWorker(worker.Worker):
-    """The real worker on a data set that needs no disk."""
-
-    def _open(self, trainer: Any, welcome: Any) -> Any:
-        return tasks.create(welcome.task, welcome.params), data_set()
-
-
-class ReadyStream(Stream):
+def ready_stream(settings: StreamSettings, params: msgspec.Struct) -> LiveStream:
     """A trainer's stream over `data_set()`."""
-
-    def _own_data(self, needed: bool) -> DataSet | None:
-        return data_set()
+    task = task_of(settings, params)
+    purpose = for_training(settings, task, needs_data=True)
+    ready = msgspec.structs.replace(purpose, scan=lambda splits: data_set())
+    return LiveStream(settings, task, ready)
 
 
 def child(module: str, *words: str) -> subprocess.Popen[bytes]:
@@ -114,10 +158,7 @@ def end(children: Iterable[subprocess.Popen[bytes]]) -> None:
 
 
 if __name__ == "__main__":
-    ADDRESS, WAIT = sys.argv[1], float(sys.argv[2]) if sys.argv[2:] else 0.0
     die_with_parent()
-    worker.Maker = Ready  # type: ignore[misc,assignment]
-    try:
-        ReadyWorker({parse(ADDRESS): None}, Path()).run()
-    except PushFitError as error:
-        sys.exit(str(error))
+    Pictures.wait = float(sys.argv[2]) if sys.argv[2:] else 0.0
+    create = lambda welcome: tasks.create(welcome.task, welcome.params)  # noqa: E731
+    work(Pictures, data_set(), sys.argv[1], task=create)

@@ -29,9 +29,9 @@ VISITS = 2_000_000
 
 def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]:
     """Samples of each batch; the first comes when all workers have joined."""
-    from bench._ready import ReadyStream, end, ready_peers
-    from cfg.stream import StreamSettings
-    from lib.tasks.camera import CameraParams
+    from bench._ready import end, ready_peers, ready_stream
+    from pushfit.settings.stream import StreamSettings
+    from pushfit.tasks.camera.params import CameraParams
 
     settings = StreamSettings(
         batch_size=BATCH, epochs=1, patches_per_epoch=VISITS * K, patches_per_visit=K,
@@ -39,7 +39,7 @@ def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]
     )  # fmt: skip
     peers: list[subprocess.Popen[bytes]] = []
     try:
-        with ReadyStream(settings, CameraParams(patch=patch), needs_data=True) as stream:
+        with ready_stream(settings, CameraParams(patch=patch)) as stream:
             peers += ready_peers(stream.port, workers, wait)
             joined = False
             for batch in stream.feed.all():  # taken from the start: no stock may count later

@@ -22,10 +22,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench._replay_store import KINDS
-from cfg.base import TrainSettings
-from lib import tasks
-from lib.store import layout
-from lib.trainer.stored import StoredStream
+from pushfit import tasks
+from pushfit.settings.programs.train import TrainSettings
+from pushfit.store import layout
+from pushfit.streams.purpose import task_of
+from pushfit.streams.stored import StoredStream
 
 BLOCK = 2**20  # bytes of a `read`
 GB = 1e9
@@ -56,7 +57,7 @@ def feed(folder: Path, kind: str, epoch: int = 0) -> Iterator[int]:
         batch_size=batch,
         patches_per_visit=patches,
     )
-    with StoredStream(settings, tasks.load(task).Params(**changed)) as stream:
+    with StoredStream(settings, task_of(settings, tasks.load(task).Params(**changed))) as stream:
         for each in stream.feed.all():
             if each.segment.epoch == epoch:
                 yield sum(array.nbytes for array in each.arrays.values())

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lib import tasks
-from lib.store import layout
-from lib.store.layout import Split, Store
-from lib.store.writer import Writer, put
-from lib.tasks import identity
-from lib.tasks.base import TRAIN
+from pushfit import tasks
+from pushfit.store import layout
+from pushfit.store.layout import Split, Store
+from pushfit.store.writer import Writer, put
+from pushfit.tasks import compatibility
+from pushfit.tasks.base import TRAIN
 
 # kind: (task, its parameters, patches of a visit, batch size): the tasks' own defaults
 KINDS: dict[str, tuple[str, dict[str, Any], int, int]] = {
@@ -34,7 +34,8 @@ def make(folder: Path, kind: str, nbytes: int) -> Store:
     sample = sum(spec.nbytes for spec in arrays)
     visits = max(64, nbytes // (sample * patches))
     store = Store(
-        run="bench", task=name, source=identity.source_with(""), seed=0, batch_size=batch,
+        run="bench", task=name, source=compatibility.source_of(tasks.load(name)),
+        seed=0, batch_size=batch,
         params=msgspec.to_builtins(task.params), mix_visits=32, classes=tuple("0123456789"),
         counts={TRAIN: [visits]}, fingerprint="", arrays=arrays,
         splits={TRAIN: Split.sized(visits, patches, 1, sample)},
@@ -42,7 +43,7 @@ def make(folder: Path, kind: str, nbytes: int) -> Store:
     folder.mkdir(parents=True)
     layout.write(folder, store)
     config = {"task": name, "batch_size": batch, "patches_per_visit": patches, **store.params}
-    written = {key: {"value": value, "source": "bench"} for key, value in config.items()}
+    written = {key: {"value": value, "source": "command line"} for key, value in config.items()}
     (folder / "config.json").write_text(json.dumps({"settings": written}))
     rng, group = np.random.default_rng(0), store.splits[TRAIN].group
     noise = [

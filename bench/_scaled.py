@@ -22,18 +22,12 @@ from typing import Any
 
 import msgspec
 
+from bench._dispatched import DONE, deliveries, open_dispatcher
 from bench._light import DATA
-from lib.errors import PushFitError
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
-from lib.tasks.base import ArraySpec
-from lib.trainer.dispatcher import Dispatcher
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.feed import Feed
-from lib.trainer.roster import Reference
-from lib.wire.endpoint import Endpoint
-from lib.wire.protocol import MAX_CONTROL_BYTES
-from lib.wire.transport import TrainerSockets
+from pushfit.errors import PushFitError
+from pushfit.feed.feed import Feed
+from pushfit.plan.leases import Leases
+from pushfit.tasks.base import ArraySpec
 
 PATIENCE = 60.0
 BATCH = 64
@@ -66,32 +60,12 @@ class Trainer:
     def __init__(self, setup: Setup) -> None:
         self.specs = (ArraySpec("image", "uint8", (setup.size,)),)
         self.setup = setup
-        job = Job(
-            run="scale",
-            task="light",
-            params={},
-            seed=0,
-            patches={"train": setup.patches},
-            expiry=setup.expiry,
-        )
-        self.sockets = TrainerSockets(
-            Endpoint("127.0.0.1", 0),
-            0,
-            max(setup.lease_bytes, setup.size * setup.patches) + 2**16,
-            MAX_CONTROL_BYTES,
+        self.dispatcher, self.address = open_dispatcher(
+            self.specs, DATA, patches=setup.patches, visits=setup.visits, window=MIX,
+            lease_bytes=setup.lease_bytes, budget=setup.budget, expiry=setup.expiry,
             data_total=2 * setup.budget,
-        )
-        exchange = Exchange(self.sockets, job, self.specs, self._leases, own_data=DATA)
-        self.dispatcher = Dispatcher(self.sockets, exchange)
+        )  # fmt: skip
         self.fleet: list[subprocess.Popen[str]] = []
-
-    def _leases(self, reference: Reference) -> Leases:
-        setup = self.setup
-        order = SplitOrder(
-            tuple(reference.counts["train"]), setup.patches, visits_per_epoch=setup.visits
-        )
-        plan = Plan(0, 1, {"train": order}, self.specs[0].nbytes, window=MIX)
-        return Leases(plan, budget=setup.budget, lease_bytes=setup.lease_bytes, expiry=setup.expiry)
 
     @property
     def leases(self) -> Leases:
@@ -101,13 +75,11 @@ class Trainer:
     def start(self) -> float:
         """Seconds from `go` until all have joined."""
         setup = self.setup
-        self.dispatcher.start()
-        address = f"tcp://127.0.0.1:{self.sockets.control_port}"
         work = setup.generators / setup.rate if setup.rate else 0.0
         processes = min(setup.processes, setup.generators)
         for number in range(processes):
             count = len(range(number, setup.generators, processes))
-            words = (address, str(count), str(setup.size), str(work))
+            words = (self.address, str(count), str(setup.size), str(work))
             self.fleet.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "bench._light", *words],
@@ -143,16 +115,14 @@ class Trainer:
     def taken(self) -> Iterator[int]:
         """Every lease, in order, handed back at once: its bytes."""
         at = 0
-        for delivery in self.dispatcher.deliveries():
+        for delivery in deliveries(self.dispatcher):
             if delivery.lease.start != at:
                 raise PushFitError(f"visit {delivery.lease.start} came in the place of {at}")
             at += delivery.lease.count
-            nbytes = delivery.lease.nbytes
-            self.dispatcher.handed(delivery.lease)
-            yield nbytes
+            yield delivery.lease.nbytes
 
     def close(self) -> None:
-        self.dispatcher.close(done=True, reason="the bench is over")
+        self.dispatcher.close(done=True, reason=DONE)
         for process in self.fleet:
             process.kill()
             process.wait()
@@ -170,7 +140,7 @@ def flow(setup: Setup) -> dict[str, float]:
             taken += next(source)
         trainer.tell("mark")
         threads, cut = _threads(), trainer.leases._next_id
-        backups = trainer.dispatcher.exchange.faults["backups"]
+        backups = trainer.dispatcher.exchange.backups["made"]
         started, cpu, got, count = time.perf_counter(), time.process_time(), 0, 0
         while (spent := time.perf_counter() - started) < setup.seconds:
             got += next(source)
@@ -178,7 +148,7 @@ def flow(setup: Setup) -> dict[str, float]:
         cpu = time.process_time() - cpu
         python = sum(_threads().get(name, 0.0) - threads.get(name, 0.0) for name in threads)
         cut = trainer.leases._next_id - cut
-        backups = trainer.dispatcher.exchange.faults["backups"] - backups
+        backups = trainer.dispatcher.exchange.backups["made"] - backups
         reports = trainer.reports()
     finally:
         trainer.close()

@@ -10,8 +10,11 @@ from typing import NamedTuple
 PROCESS = {
     "kill": 4, "kill_host": 2, "nobody": 1, "stop": 3, "slow": 2, "join": 2, "leave": 2,
     "stop_trainer": 1, "garbage": 2, "data": 2,
+    "lie": 2,
 }  # fmt: skip
+# What needs hosts: of one host, a trainer believes that a photo which it cannot read is lost.
 NETWORK = {"cut": 2, "partition": 2, "loss": 2, "slow_link": 2}
+FILES = {"hang_file": 2, "replace_files": 2, "read_error_slow_host": 2}
 GAP = (2.0, 5.5)  # seconds between two faults: 160 in ten minutes
 
 
@@ -24,12 +27,14 @@ class Event(NamedTuple):
     lasts: float
 
 
-def draw(seed: int, seconds: float, expiry: float, network: bool) -> list[Event]:
-    """The faults of a run. What is stopped stays so for longer than `expiry`."""
+def draw(seed: int, seconds: float, expiry: float, apart: bool, hangs: bool = True) -> list[Event]:
+    """The faults of a run. What is stopped, or hangs, stays so for longer than `expiry`.
+
+    apart: the generators are on several hosts; hangs: files can be made to hang.
+    """
     rng = random.Random(seed)
-    kinds = [
-        kind for kind, n in {**PROCESS, **(NETWORK if network else {})}.items() for _ in range(n)
-    ]
+    often = {**PROCESS, **NETWORK, **FILES} if apart else PROCESS
+    kinds = [kind for kind, n in often.items() for _ in range(n) if hangs or kind != "hang_file"]
     events: list[Event] = []
     bag: list[str] = []
     at = rng.uniform(*GAP)
@@ -39,6 +44,7 @@ def draw(seed: int, seconds: float, expiry: float, network: bool) -> list[Event]
         kind = bag.pop()
         lasts = {
             "stop": expiry + rng.uniform(1.0, 3.0),
+            "hang_file": expiry + rng.uniform(1.0, 3.0),
             "stop_trainer": rng.uniform(2.0, 4.0),
             "nobody": rng.uniform(1.0, 3.0),
             "cut": rng.uniform(1.0, expiry + 1.0),

@@ -18,7 +18,9 @@ from typing import Any
 import simplejpeg
 from PIL import Image
 
-from lib.tasks import bicubic, manipulations, turbojpeg
+from pushfit.decoding import turbojpeg
+from pushfit.tasks import bicubic
+from pushfit.tasks.camera import manipulations
 
 
 class Libraries:

@@ -19,13 +19,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,65 +31,57 @@ from typing import Any
 import numpy as np
 import zmq
 
-from bench._peer import noise
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
-from lib.tasks.base import ArraySpec, DataSet, Record
-from lib.trainer.dispatcher import Dispatcher
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.feed import Feed
-from lib.trainer.roster import Reference
-from lib.wire.admission import Admission
-from lib.wire.endpoint import Endpoint
-from lib.wire.generator_sockets import NEAR_BYTES
-from lib.wire.keys import KeyFolder
-from lib.wire.protocol import MAX_CONTROL_BYTES
-from lib.wire.sockets import keep_receive_buffers
-from lib.wire.transport import TrainerSockets
+from bench._dispatched import DONE, deliveries, open_dispatcher
+from bench._peer import DATA, noise
+from bench._ready import child, end
+from bench._turns import Rounds, parser, told
+from pushfit.dispatch.dispatcher import Dispatcher
+from pushfit.errors import PushFitError
+from pushfit.feed.feed import Feed
+from pushfit.tasks.base import ArraySpec
+from pushfit.wire.admission import Admission
+from pushfit.wire.generator_sockets import NEAR_BYTES
+from pushfit.wire.keys import KeyFolder
+from pushfit.wire.sockets import keep_receive_buffers
 
 TF = "tf_service"
 TF_FORMS = ("compressed", "compressed_tuned", "uncompressed", "uncompressed_tuned")
 SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
 PEERS = (1, 2)
 SAMPLES = 8  # samples a lease, so that the accounting has something to count
-BUDGET = 512 * 2**20
-RECORDS = 1000
+GB = 1e9
 PATIENCE = 60.0  # seconds for a measurement beyond its own: a side whose peers died ends there
 
 
 def _peers(
     kind: str, address: str, size: int, count: int, *more: str
 ) -> list[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "bench._peer", kind, address, str(size), *more]
-    return [subprocess.Popen(command) for _ in range(count)]
+    return [child("bench._peer", kind, address, str(size), *more) for _ in range(count)]
 
 
-def _end(peers: list[subprocess.Popen[bytes]]) -> None:
-    for peer in peers:
-        peer.kill()
-        peer.wait()
+def _measured(source: Iterator[int], warm: int, seconds: float) -> dict[str, float]:
+    """What comes after `warm` bytes: GB a second, and CPU seconds a GB in this process."""
+    while warm > 0:
+        warm -= next(source)
+    started, cpu, got = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - started < seconds:
+        got += next(source)
+    spent = time.perf_counter() - started
+    return {"gb_s": got / spent / GB, "cpu_s_per_gb": (time.process_time() - cpu) / got * GB}
 
 
-def raw(size: int, peers: int, seconds: float, *, send_buffer: int = 0) -> tuple[float, float]:
-    """Bytes/s of bare PUSH/PULL, and CPU seconds a GB in this process.
-
-    send_buffer: of the senders, in the kernel; 0 for what the kernel thinks best.
-    """
+def raw(size: int, peers: int, seconds: float, *, send_buffer: int = 0) -> dict[str, float]:
+    """Bare PUSH/PULL. send_buffer: of the senders, in the kernel; 0: what the kernel chooses."""
     context = zmq.Context()
     pull = context.socket(zmq.PULL)
     pull.set_hwm(16)
     port = pull.bind_to_random_port("tcp://127.0.0.1")
     processes = _peers("raw", f"tcp://127.0.0.1:{port}", size, peers, str(send_buffer))
     try:
-        for _ in range(20 * peers):
-            pull.recv_multipart(copy=False)
-        started, cpu, got = time.perf_counter(), time.process_time(), 0
-        while time.perf_counter() - started < seconds:
-            got += len(pull.recv_multipart(copy=False)[1])
-        spent = time.perf_counter() - started
-        return got / spent, (time.process_time() - cpu) / got * 1e9
+        source = (len(pull.recv_multipart(copy=False)[1]) for _ in itertools.count())
+        return _measured(source, 20 * peers * size, seconds)
     finally:
-        _end(processes)
+        end(processes)
         context.destroy(linger=0)
 
 
@@ -103,35 +93,19 @@ def ours(
     batched: bool = False,
     exact: bool = True,
     keys: Path | None = None,
-) -> tuple[float, float]:
+) -> dict[str, float]:
     """The same over leases.
 
     batched: on into mixed batches; exact: in the plan's order; keys: a folder to make them in.
     """
     patches = SAMPLES if batched else 1
     specs = (ArraySpec("image", "uint8", (size // patches,)),)
-    records = tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))
-    data = DataSet(("any",), {"train": records})
-    patch_counts = {"train": patches}
-    job = Job(run="bench", task="bench", params={"size": size}, seed=0, patches=patch_counts)
-
-    def leases(reference: Reference) -> Leases:
-        order = SplitOrder(tuple(reference.counts["train"]), patches, visits_per_epoch=10**6)
-        plan = Plan(0, 1, {"train": order}, specs[0].nbytes, window=8 if batched else 0)
-        return Leases(plan, budget=BUDGET, lease_bytes=size, exact=exact)
-
     folder = KeyFolder(keys, make=True) if keys is not None else None
     key = (str(folder.make("bench")),) if folder is not None else ()
-    sockets = TrainerSockets(
-        Endpoint("127.0.0.1", 0),
-        0,
-        size + 2**16,
-        MAX_CONTROL_BYTES,
-        admission=Admission(folder) if folder is not None else None,
-    )
-    dispatcher = Dispatcher(sockets, Exchange(sockets, job, specs, leases, own_data=data))
-    address = f"tcp://127.0.0.1:{sockets.control_port}"
-    dispatcher.start()
+    dispatcher, address = open_dispatcher(
+        specs, DATA, patches=patches, visits=10**6, window=8 if batched else 0, lease_bytes=size,
+        exact=exact, admission=Admission(folder) if folder is not None else None,
+    )  # fmt: skip
     processes = _peers("ours", address, size // patches, peers, *key)
     try:
         if batched:
@@ -139,37 +113,27 @@ def ours(
             source = (batch.arrays["image"].nbytes for batch in feed.all())
         else:
             source = _taken(dispatcher)
-        warm = 0
-        while warm < 20 * peers * size:
-            warm += next(source)
-        started, cpu, got = time.perf_counter(), time.process_time(), 0
-        while time.perf_counter() - started < seconds:
-            got += next(source)
-        spent = time.perf_counter() - started
-        return got / spent, (time.process_time() - cpu) / got * 1e9
+        return _measured(source, 20 * peers * size, seconds)
     finally:
-        dispatcher.close(done=True, reason="the bench is over")
-        _end(processes)
+        dispatcher.close(done=True, reason=DONE)
+        end(processes)
 
 
-def _taken(dispatcher: Dispatcher) -> Any:
-    for number, delivery in enumerate(dispatcher.deliveries()):
-        if not number and not np.array_equal(
-            delivery.arrays[0].ravel(), noise(delivery.lease.nbytes)
-        ):
-            raise RuntimeError("delivered is something else than what was made")
-        nbytes = delivery.arrays[0].nbytes
-        dispatcher.handed(delivery.lease)
-        yield nbytes
+def _taken(dispatcher: Dispatcher) -> Iterator[int]:
+    for number, delivery in enumerate(deliveries(dispatcher)):
+        made = noise(delivery.lease.nbytes) if not number else None
+        if made is not None and not np.array_equal(delivery.arrays[0].ravel(), made):
+            raise PushFitError("delivered is something else than what was made")
+        yield delivery.arrays[0].nbytes
 
 
-def encrypted(size: int, peers: int, seconds: float) -> tuple[float, float]:
+def encrypted(size: int, peers: int, seconds: float) -> dict[str, float]:
     """`ours` with keys: every byte is encrypted and authenticated."""
     with tempfile.TemporaryDirectory() as folder:
         return ours(size, peers, seconds, keys=Path(folder) / "keys")
 
 
-def raw_kept(size: int, peers: int, seconds: float) -> tuple[float, float]:
+def raw_kept(size: int, peers: int, seconds: float) -> dict[str, float]:
     """`raw` with the settings that our own sockets make."""
     keep_receive_buffers()
     return raw(size, peers, seconds, send_buffer=NEAR_BYTES)
@@ -185,76 +149,55 @@ SIDES = {
 }
 
 
-def _fresh(side: str, size: int, peers: int, seconds: float) -> tuple[float, float]:
-    """One measurement in a process of its own."""
-    command = [sys.executable, "-m", "bench._sides", side, str(size), str(peers), str(seconds)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=seconds + PATIENCE)
-    rate, cpu = json.loads(done.stdout)
-    return rate, cpu
+def rounds(sides: Sequence[str], options: argparse.Namespace) -> Rounds:
+    """{SIDE_SIZE_xPEERS: rows}: the sides in turn, for each size and number of generators."""
+    made = Rounds()
+    for label, peers in itertools.product(options.sizes, options.peers):
+        words = SIZES[label], peers, options.seconds
+
+        def one(side: str, about: tuple[int, int, float] = words) -> dict[str, Any]:
+            return told("_sides", side, *about, seconds=options.seconds + PATIENCE)
+
+        def tf_service(
+            case: str = f"{label}_x{peers}", about: tuple[int, int, float] = words
+        ) -> dict[str, Any]:
+            limit = len(TF_FORMS) * (options.seconds + PATIENCE)
+            each = told("_tf_service", *about, seconds=limit)
+            return {f"tf_{form}_{case}": row for form, row in each.items()}
+
+        made.measure(
+            {
+                f"{side}_{label}_x{peers}": tf_service if side == TF else partial(one, side)
+                for side in sides
+            },
+            options.rounds,
+        )
+    return made
 
 
-def tf_service(size: int, peers: int, seconds: float) -> dict[str, tuple[float, float]]:
-    """{"tf_FORM": …} of tf.data service, one after the other."""
-    command = [sys.executable, "-m", "bench._tf_service", str(size), str(peers), str(seconds)]
-    limit = len(TF_FORMS) * (seconds + PATIENCE)
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=limit)
-    each: dict[str, tuple[float, float]] = json.loads(done.stdout)
-    return {f"tf_{form}": (rate, cpu) for form, (rate, cpu) in each.items()}
-
-
-class Rounds:
-    """Several sides measured in turn, for each size and number of generators.
-
-    figures: medians, {SIDE_SIZE_xPEERS_gb_s, …_cpu_s_per_gb}.
-    """
-
-    def __init__(self, sides: Sequence[str], options: argparse.Namespace) -> None:
-        self.figures: dict[str, float] = {}
-        self.sizes = {label: SIZES[label] for label in options.sizes}
-        self.peers: list[int] = options.peers
-        self._rates: dict[tuple[str, str, int], list[float]] = {}
-        for (label, size), peers in itertools.product(self.sizes.items(), self.peers):
-            measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
-            for turn in range(options.rounds):
-                first = turn % len(sides)  # whoever follows whom, nobody gains by it
-                for side in (*sides[first:], *sides[:first]):
-                    if side == TF:
-                        for form, got in tf_service(size, peers, options.seconds).items():
-                            measured[form].append(got)
-                    else:
-                        measured[side].append(_fresh(side, size, peers, options.seconds))
-            for side, each in measured.items():
-                rates, cpu = zip(*each, strict=True)
-                self._rates[side, label, peers] = list(rates)
-                self.figures[f"{side}_{label}_x{peers}_gb_s"] = statistics.median(rates) / 1e9
-                self.figures[f"{side}_{label}_x{peers}_cpu_s_per_gb"] = statistics.median(cpu)
-
-    def ratio(self, side: str, other: str, label: str, peers: int) -> float:
-        """The median of the rounds' ratios."""
-        pairs = zip(self._rates[side, label, peers], self._rates[other, label, peers], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in pairs)
-
-    def against(self, name: str, side: str, others: Sequence[str]) -> dict[str, float]:
-        """{NAME_SIZE_xPEERS: `side` ÷ the fastest of `others`, NAME_SIZE: the worst of those}."""
-        ratios: dict[str, float] = {}
-        for label in self.sizes:
-            each = {
-                peers: min(self.ratio(side, other, label, peers) for other in others)
-                for peers in self.peers
-            }
-            ratios |= {f"{name}_{label}_x{peers}": ratio for peers, ratio in each.items()}
+def against(
+    rounds: Rounds, name: str, side: str, others: Sequence[str], options: argparse.Namespace
+) -> dict[str, float]:
+    """{NAME_SIZE_xPEERS: `side` ÷ the fastest of `others`, NAME_SIZE: the worst of those}."""
+    ratios: dict[str, float] = {}
+    for label in options.sizes:
+        each: dict[str, float] = {}
+        for case in (f"{label}_x{peers}" for peers in options.peers):
+            pairs = {other: (f"{side}_{case}", f"{other}_{case}") for other in others}
+            if found := rounds.ratios(pairs, "gb_s"):
+                each[f"{name}_{case}"] = min(found.values())
+        ratios |= each
+        if each:
             ratios[f"{name}_{label}"] = min(each.values())
-        return ratios
+    return ratios
 
 
-def arguments(name: str, args: list[str]) -> argparse.Namespace:
+def arguments(name: str, doc: str | None, args: list[str]) -> argparse.Namespace:
     """--seconds, --rounds, --sizes and --peers of the bench `name`."""
-    parser = argparse.ArgumentParser(prog=f"python -m bench {name}")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
-    parser.add_argument("--peers", nargs="+", default=list(PEERS), type=int, help="generators")
-    return parser.parse_args(args)
+    made = parser(name, doc, seconds=3.0, rounds=5)
+    made.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    made.add_argument("--peers", nargs="+", default=list(PEERS), type=int, help="generators")
+    return made.parse_args(args)
 
 
 if __name__ == "__main__":

@@ -18,18 +18,20 @@ import sys
 import time
 
 from bench._apart import ROOT, tie
-from cfg.base import SinkSettings
-from cfg.resolve import resolve
-from lib.errors import ConfigError, PushFitError
-from lib.trainer.stream import Stream
-
-HOW = "pip install -r bench/requirements.txt"
+from pushfit.errors import PushFitError
+from pushfit.settings.programs.sink import SinkSettings
+from pushfit.settings.resolve import resolve
+from pushfit.streams.live import LiveStream
+from pushfit.streams.purpose import for_sink, task_of
 
 
 def generator(task: str, links: str) -> float:
     words = ("--task", task, "--links", links, "--bind", "tcp://127.0.0.1:0", "--epochs", "1000")
     resolved = resolve(SinkSettings, words, prog="sink_zmq.py", description="")
-    stream = Stream(resolved.settings, resolved.params, needs_data=True)
+    assert resolved.params is not None  # --task is given
+    of_task = task_of(resolved.settings, resolved.params)
+    purpose = for_sink(resolved.settings, of_task, needs_data=True)
+    stream = LiveStream(resolved.settings, of_task, purpose)
     with stream:
         address = f"tcp://127.0.0.1:{stream.port}"
         words = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")
@@ -44,10 +46,8 @@ def generator(task: str, links: str) -> float:
 
 
 def tfdata() -> float:
-    try:
-        import tensorflow as tf
-    except ImportError:
-        raise ConfigError(f"TensorFlow is not installed: {HOW}") from None
+    import tensorflow as tf
+
     service = tf.data.experimental.service
     dispatcher = service.DispatchServer()
     _, _, address = dispatcher.target.partition("://")
@@ -83,10 +83,8 @@ class Numbers:
 
 
 def torch() -> float:
-    try:
-        from torch.utils.data import DataLoader
-    except ImportError:
-        raise ConfigError(f"torch is not installed: {HOW}") from None
+    from torch.utils.data import DataLoader
+
     from bench._starts import Numbers as Importable  # a spawned worker imports it by this name
 
     loader = DataLoader(
@@ -107,7 +105,7 @@ def main(side: str, *words: str) -> None:
         tfworker(*words)
         return
     sides = {"generator": generator, "tfdata": tfdata, "torch": torch}
-    print(json.dumps({"seconds": sides[side](*words)}), flush=True)  # type: ignore[operator]
+    print(json.dumps({"s": sides[side](*words)}), flush=True)  # type: ignore[operator]
 
 
 if __name__ == "__main__":

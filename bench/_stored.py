@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.store import KINDS
-from lib import tasks
-from lib.store.layout import SHARD_BYTES, Split, Store, shard_paths
-from lib.store.shard import Shard
-from lib.store.writer import Writer, put
-from lib.tasks.base import TRAIN
+from pushfit import tasks
+from pushfit.store.layout import SHARD_BYTES, Split, Store, shard_paths
+from pushfit.store.shard import Shard
+from pushfit.store.writer import Writer, put
+from pushfit.tasks.base import TRAIN
 
 LEASE_BYTES = 8 * 2**20
 
@@ -29,7 +29,7 @@ def main(kind: str, name: str, file: str, mb: str, folder: str) -> None:
 
 
 def a_store(kind: str, name: str, nbytes: float) -> Store:
-    task_name, params, _, _, patches = KINDS[kind]
+    task_name, params, _, patches = KINDS[kind]
     chosen = tasks.load(task_name)
     specs = chosen(chosen.Params(**params)).arrays()
     sample = sum(spec.nbytes for spec in specs)

@@ -1,6 +1,8 @@
 """Strangers at a trainer's ports: raw bytes, nonsense in ZeroMQ's frames, connections left open.
 
-python -m bench._strangers HOST PORT SECONDS SEED
+    python -m bench._strangers HOST PORT SECONDS SEED KEY-FILE
+
+The nonsense comes with a key, or nobody would look at it; all else comes without.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import zmq
+
+from pushfit.wire.keys import GeneratorKey, read_secret
 
 GREETING = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL" + bytes(48)
 
@@ -39,12 +44,15 @@ def _nonsense(rng: random.Random) -> bytes:
     return rng.choice([whole, whole[: len(whole) // 2], rng.randbytes(200), b""])
 
 
-def main(host: str, port: int, seconds: float, seed: int) -> None:
+def main(host: str, port: int, seconds: float, seed: int, key: GeneratorKey) -> None:
     rng, until = random.Random(seed), time.monotonic() + seconds
     context = zmq.Context()
     sockets = []
     for kind, where in ((zmq.DEALER, port), (zmq.PUSH, port + 1)):
         sockets.append(context.socket(kind))
+        sockets[-1].curve_serverkey = key.trainer.encode("ascii")
+        sockets[-1].curve_publickey = key.public.encode("ascii")
+        sockets[-1].curve_secretkey = key.secret.encode("ascii")
         sockets[-1].connect(f"tcp://{host}:{where}")
     kept = []
     while time.monotonic() < until:
@@ -62,4 +70,5 @@ def main(host: str, port: int, seconds: float, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    HOST, PORT, SECONDS, SEED, KEY = sys.argv[1:]
+    main(HOST, int(PORT), float(SECONDS), int(SEED), read_secret(Path(KEY), GeneratorKey))

@@ -60,7 +60,7 @@ def noise(size: int) -> tf.Tensor:
 
 
 def consume(target: str, form: str, size: int, seconds: float, tell: Connection) -> None:
-    """Tells bytes/s that reach the consumer, and its CPU seconds a GB."""
+    """Tells the GB a second that reach the consumer, and its CPU seconds a GB."""
     data = tf.data.Dataset.range(1).map(lambda _: noise(size)).cache().repeat()
     data = data.apply(
         service.distribute(processing_mode=NO_SHARDING, service=target, **FORMS[form])
@@ -79,11 +79,12 @@ def consume(target: str, form: str, size: int, seconds: float, tell: Connection)
     while time.perf_counter() - started < seconds:
         got += int(next(elements).shape[0])
     spent = time.perf_counter() - started
-    tell.send((got / spent, (time.process_time() - cpu) / got * 1e9))
+    used = time.process_time() - cpu
+    tell.send({"gb_s": got / spent / 1e9, "cpu_s_per_gb": used / got * 1e9})
 
 
-def measure(form: str, size: int, workers: int, seconds: float) -> tuple[float, float]:
-    """(bytes/s, CPU seconds a GB) of one form with a fleet of its own."""
+def measure(form: str, size: int, workers: int, seconds: float) -> dict[str, float]:
+    """What the consumer tells of one form, with a fleet of its own."""
     fork = multiprocessing.get_context("fork")
     hear, tell = fork.Pipe(duplex=False)
     processes = []
@@ -104,8 +105,8 @@ def measure(form: str, size: int, workers: int, seconds: float) -> tuple[float, 
             start(worker, target)
         heard()
         start(consume, target, form, size, seconds, tell)
-        rate, cpu = heard()
-        return rate, cpu
+        figures: dict[str, float] = heard()
+        return figures
     finally:
         for process in processes:
             process.kill()

@@ -5,23 +5,26 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lib.tasks import identity
-from lib.trainer import backend, state
+from pushfit import tasks
+from pushfit.runs import checkpoint_state
+from pushfit.tasks import compatibility
+from pushfit.training import backend
 
 
 def write(folder: Path) -> None:
     """A `last.keras` in `folder`, as a run of the digits task leaves it."""
     backend.start()
-    from lib.trainer import checkpoint, extras, models
+    from pushfit.training import checkpoint, hidden_state, models
 
     model = models.build("smallcnn", patch=(28, 28, 1), classes=10, weights="none")
-    kept = state.State(
-        run="untrained", settings={"task": "digits"}, source=identity.source_hash(),
+    kept = checkpoint_state.RunState(
+        run="untrained", settings={"task": "digits"},
+        source=compatibility.source_of(tasks.load("digits")),
         classes=tuple("0123456789"), counts={}, fingerprint="", epoch=0, step=0, taken=0,
-        resumed_at=[], history={}, best=state.Best(), waiting=None,
-        extras=extras.take(model, []), audited=state.Audited({}, [], bytes(32)),
+        resumed_at=[], history={}, best=checkpoint_state.Best(), waiting=None,
+        extras=hidden_state.take(model, []), audited=checkpoint_state.Audited({}, [], bytes(32)),
     )  # fmt: skip
-    checkpoint.save(model, folder / state.LAST, kept)
+    checkpoint.save(model, folder / checkpoint_state.LAST, kept)
 
 
 if __name__ == "__main__":

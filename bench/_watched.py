@@ -28,10 +28,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from lib.entry import enter
-from lib.plan.leases import Leases
-from lib.trainer import stream
-from lib.trainer.feed import Batch
+from pushfit.entry import enter
+from pushfit.feed.feed import Batch
+from pushfit.installation import SCRIPTS
+from pushfit.plan.leases import Leases
+from pushfit.streams import live
 
 LOOK = 0.02
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -130,11 +131,14 @@ def _paced(take: Callable[..., Iterable[Batch]], pace: Path) -> Callable[..., It
     return batches
 
 
+COMMANDS = {script: command for command, script in SCRIPTS.items()}
+
+
 def main(argv: list[str]) -> int | None:
     progress, pace, script, *flags = argv
     window = _Window(Path(progress))
 
-    class Watched(stream.Stream):
+    class Watched(live.LiveStream):
         def __enter__(self) -> Watched:
             super().__enter__()
             for name in ("all", "batches"):
@@ -147,11 +151,11 @@ def main(argv: list[str]) -> int | None:
             super().close(done=done, reason=reason)
             window.shut()
 
-    stream.Stream = Watched  # type: ignore[misc]
+    live.LiveStream = Watched  # type: ignore[misc]
     sys.argv = [script, *flags]
-    code: int | None = importlib.import_module(Path(script).stem).main(flags)
+    code: int | None = importlib.import_module(f"pushfit.commands.{COMMANDS[script]}").main(flags)
     return code
 
 
 if __name__ == "__main__":
-    enter(main)
+    enter(main, sys.argv[1:])

@@ -1,75 +1,55 @@
 """What a trained run came to, measured in a process of its own.
 
-python -m bench._zoo RUN LINKS      prints JSON, see `measured`
+python -m bench._zoo LINKS RUN [RUN …]      prints JSON, see `measured`; several are an ensemble
 """
 
 from __future__ import annotations
 
 import json
 import re
-import statistics
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench._apart import ROOT, printed
-from lib.errors import DataError, PushFitError
-from lib.tasks.base import Task
-from lib.trainer import backend, runs, state
+from pushfit.errors import DataError, PushFitError
+from pushfit.runs import checkpoint_state
+from pushfit.tasks.base import Task
+from pushfit.training import backend, inference, trained_run
 
-WARM = 3  # predictions before the clock starts: the first traces the model
-SECONDS, LEAST, MOST = 3.0, 5, 100  # timed predictions: for so long, but so many at least, at most
-PREDICT_SECONDS = 600.0  # at most
+SECONDS = 3.0  # of timed predictions
+PREDICT_SECONDS = 600.0  # a model, at most
 
 
-def measured(path: Path, links: Path) -> dict[str, Any]:
-    """validation, test: accuracies, or None where there are no such records; inference_ms: of a
-    batch of `batch` samples; parameters: of the whole model."""
-    run = runs.find(path)
-    before = state.read(run.file)
-    model = run.model()
-    batch = int(run.settings["batch_size"])
-    judged = any(re.fullmatch("val_.*accuracy", name) for name in before.history)
-    held_out = before.best.value if judged and not before.best.stand_in else None
+def measured(paths: Sequence[Path], links: Path) -> dict[str, Any]:
+    """What the runs come to, by their mean probabilities where there are several.
+
+    validation, test: accuracies, or None where there are no such records (validation: also where
+        there are several runs); parameters: of all models.
+    inference_ms: of a batch of `batch` samples, by one model after the other.
+    """
+    found = [trained_run.find(path) for path in paths]
+    models = [run.model() for run in found]
+    batch = int(found[0].settings["batch_size"])
+    x = inference.samples(found[0].task, batch)
     return {
-        "parameters": model.count_params(),
-        "validation": held_out,
-        "test": test_accuracy(path, run.task, links),
+        "parameters": sum(model.count_params() for model in models),
+        "validation": validation(found[0]) if len(found) == 1 else None,
+        "test": test_accuracy(paths, found[0].task, links),
         "batch": batch,
-        "inference_ms": 1000 * inference(model, samples(run.task, batch)),
+        "inference_ms": 1000 * inference.seconds(models, x, SECONDS),
     }
 
 
-def samples(task: Task, count: int) -> Any:
-    """`count` samples of noise, as the model takes them."""
-    rng = np.random.Generator(np.random.Philox(0))
-    arrays = {
-        spec.name: rng.integers(0, 256, (count, *spec.shape)).astype(spec.dtype)
-        if spec.dtype == "uint8"
-        else np.zeros((count, *spec.shape), spec.dtype)
-        for spec in task.arrays()
-    }
-    return task.to_fit(arrays)[0]
+def validation(run: trained_run.Run) -> float | None:
+    before = checkpoint_state.read(run.file)
+    judged = any(re.fullmatch("val_.*accuracy", name) for name in before.history)
+    return before.best.value if judged and not before.best.stand_in else None
 
 
-def inference(model: Any, x: Any) -> float:
-    """Seconds that the model takes for a batch: the median."""
-    spent: list[float] = []
-    for turn in range(WARM + MOST):
-        began = time.perf_counter()
-        model.predict_on_batch(x)
-        if turn >= WARM:
-            spent.append(time.perf_counter() - began)
-        if len(spent) >= LEAST and sum(spent) > SECONDS:
-            break
-    return statistics.median(spent)
-
-
-def test_accuracy(path: Path, task: Task, links: Path) -> float | None:
+def test_accuracy(paths: Sequence[Path], task: Task, links: Path) -> float | None:
     """By predict.py, of the test records in `links`; None where there are none, or no labels."""
     try:
         if task.scan_test(links).classes != ("labelled",):
@@ -78,9 +58,10 @@ def test_accuracy(path: Path, task: Task, links: Path) -> float | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        words = ["--run", str(path), "--data", str(links), "--report", str(report)]
+        words = [word for path in paths for word in ("--run", str(path))]
+        words += ["--data", str(links), "--report", str(report)]
         words += ["--out", f"{folder}/answers.csv", "--generators", "1"]
-        printed(str(ROOT / "predict.py"), *words, seconds=PREDICT_SECONDS)
+        printed(str(ROOT / "predict.py"), *words, seconds=PREDICT_SECONDS * len(paths))
         accuracy: float | None = json.loads(report.read_bytes())["accuracy"]
         return accuracy
 
@@ -88,6 +69,6 @@ def test_accuracy(path: Path, task: Task, links: Path) -> float | None:
 if __name__ == "__main__":
     backend.start()
     try:
-        print(json.dumps(measured(Path(sys.argv[1]), Path(sys.argv[2]))))
+        print(json.dumps(measured([Path(word) for word in sys.argv[2:]], Path(sys.argv[1]))))
     except PushFitError as error:
         sys.exit(str(error))

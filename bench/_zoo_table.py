@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.trainer.outputs import write_text
+from pushfit.requirements import advice, is_there
+from pushfit.runs.outputs import write_text
 
 HEADINGS = {
     "model": "model",
@@ -36,7 +37,15 @@ def write(rows: Sequence[dict[str, Any]], out: Path, title: str) -> None:
     writer.writeheader()
     writer.writerows({name: row[name] for name in HEADINGS} for row in rows)
     write_text(out / "zoo.csv", text.getvalue())
-    plot(rows, out / "zoo.png", title)
+    if not no_plot():
+        plot(rows, out / "zoo.png", title)
+
+
+def no_plot() -> str:
+    """Why there can be no plot, or ``""``."""
+    if is_there("matplotlib"):
+        return ""
+    return "no plot: " + advice(["matplotlib"], "zoo")
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -3,9 +3,9 @@
     python -m bench chaos [--minutes 10] [--seed 0] [--links DIR] [--expiry 5] [--silence 2]
 
 - First a calm run: a local generator for each core, nothing happens. Then the same run with a fleet
-  on three hosts (network namespaces, where this is root; else three groups on loopback and no
-  network faults), each with a way of its own to the photos. It is struck by what `_schedule` draws:
-  kinds and lengths stand there, what each does in `_havoc`.
+  on three hosts (network namespaces, where this is root; else three groups on loopback, and no
+  faults of a host's network or photos), each with a key, and with a copy of the photos, of its own.
+  It is struck by what `_schedule` draws: kinds and lengths stand there, what each does in `_havoc`.
 - The run is a sink's. While there are faults, it takes batches at `--load` times the speed that the
   cores allow: so it lasts for M minutes, leases are always under way, and the calm run, at full
   speed, takes about that share of M. The buffer is small, so that stock hides nothing.
@@ -14,11 +14,13 @@
   against it, and so does the time that this work takes on a calm day (`recovery_calm_s`, the same
   measure at random moments of the calm run). From the end of the fault, not its strike, counts
   what leaves nothing that could recover before: the trainer stopped (until it goes on), the fleet
-  down to nobody (until the next generator is started).
+  down to nobody (until the next generator is started). A liar, and photos that are not what they
+  were, strike what is granted while they are on: it is the worst of many moments until their end.
 - **Growth**: resident memory of the trainer, the median of the last quarter of the run less that of
   the second one (the first is warm-up).
 
-It fails, with exit code 1, when a sample is missing or double, the hash differs, a fault is never
+It fails, with exit code 1, when a sample is missing or double, the hash differs, a record is given
+up (every photo can be read on some host at any time), a liar is not put out, a fault is never
 recovered from, recovery takes longer than the expiry and five seconds, or the trainer grows.
 
 A trainer that is killed and resumes would be one more `do_KIND` of `_havoc`: `_watched` runs
@@ -41,20 +43,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import _schedule
+from bench import _data, _schedule
+from bench._apart import free_port
+from bench._copies import Copy, why_none_hangs
 from bench._havoc import PER_HOST, Fleet, Place, Strike
 from bench._watched import Progress
-from bench.generate import PHOTOS
-from lib.errors import PushFitError
-from lib.tasks import sample
-from tests.e2e.processes import Script, Starter, free_port
-from tests.faults import hosts
+from bench.lab import hosts
+from bench.lab.processes import Script, Starter
+from pushfit.errors import PushFitError
+from pushfit.host import typed_path
+from pushfit.wire.keys import KeyFolder
 
 HOSTS = ("cpu-a", "cpu-b", "cpu-c")
 BATCH, PER_VISIT = 32, 8
 WORKERS = min(os.cpu_count() or 1, len(HOSTS) * PER_HOST)  # as many as can work at a time
 PORT = 12001
 TICK = 0.05
+LOOK = 0.2  # seconds between two moments of a fault that strikes until its end
 GRACE = 5.0  # seconds that recovery may take beyond the expiry
 GROWTH_MIB = 16.0  # more is a leak; heaps breathe
 PATIENCE = 600.0  # seconds for what is left of a run when the faults are over
@@ -96,30 +101,39 @@ class Run:
         """Choose the length of the run by what a patch costs here."""
         report = self.calm("probe")
         patches = sum(row["patches"] for row in report["generators"])
-        spent = sum(report["stages"][stage] for stage in ("decode", "transform", "wait"))
+        spent = sum(report["stages_s"][stage] for stage in ("decode", "transform", "wait"))
         self.seconds_a_batch = BATCH * spent / patches / WORKERS / self.options.load
         batches = self.options.minutes * 60 / self.seconds_a_batch
         self.epochs = max(2, round(2 * self.options.minutes))
         self.patches = max(PER_VISIT, round(batches * BATCH / self.epochs))
 
-    def chaos(self, lab: hosts.Lab | None) -> list[Strike]:
-        """The same run, struck. Returns what struck."""
+    def chaos(self, lab: hosts.Lab | None) -> tuple[list[Strike], list[str]]:
+        """The same run, struck. Returns what struck, and what each liar ended with."""
         options = self.options
         host = lab["gpu"].address if lab else "127.0.0.1"
         port = PORT if lab else free_port()
-        bind = ("--bind", f"tcp://{host}:{port}", "--insecure")
+        keys = KeyFolder(self.folder / "keys", make=True)
+        bind = ("--bind", f"tcp://{host}:{port}", "--keys", keys.path)
         trainer = self.sink("chaos", *bind, inside=lab["gpu"].inside if lab else ())
         pace = self.folder / "chaos" / "pace"
         pace.write_text(str(self.seconds_a_batch))
         places = [
-            Place(lab[name] if lab else None, self.folder / f"links-{name}", self.links)
+            Place(
+                lab[name] if lab else None,
+                self.folder / f"links-{name}",
+                Copy(self.folder / f"photos-{name}", self.links),
+                keys.make(name),
+            )
             for name in HOSTS
         ]
-        fleet = Fleet(self.start, places, trainer, (host, port))
+        fleet = Fleet(self.start, places, trainer, (host, port), keys)
         fleet.settle()
         trainer.wait_for("joined: 3 generators")
+        if reason := why_none_hangs(self.folder):
+            _say(f"no file that hangs: {reason}")
         seconds, begun = options.minutes * 60, time.monotonic()
-        for event in _schedule.draw(options.seed, seconds, options.expiry, lab is not None):
+        about = options.seed, seconds, options.expiry
+        for event in _schedule.draw(*about, apart=lab is not None, hangs=not reason):
             self._until(fleet, begun + event.at)
             struck = fleet.strike(event)
             _say(f"{event.at:6.1f} s  {event.kind}{'' if struck else ': nobody to strike'}")
@@ -129,7 +143,12 @@ class Run:
         _say("no more faults: the rest of the run at full speed")
         self._until(fleet, time.monotonic() + PATIENCE, to_the_end=True)
         trainer.done()
-        return fleet.strikes
+        return fleet.strikes, [self._last_words(liar) for liar in fleet.liars]
+
+    @staticmethod
+    def _last_words(liar: Script) -> str:
+        """What it ended with, where it was not put out; else ``""``."""
+        return "" if liar.finish() == 0 else liar.output or "no word"
 
     @staticmethod
     def _until(fleet: Fleet, when: float, *, to_the_end: bool = False) -> None:
@@ -146,14 +165,6 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def photos(folder: Path) -> Path:
-    """Real photos where there are some, else simulated ones."""
-    if PHOTOS.is_dir():
-        return PHOTOS
-    sample.make(folder / "photos", sample.Plan(train=4, val=1))
-    return folder / "photos"
-
-
 def percentile(values: list[float], share: float) -> float:
     """The smallest of `values` that at least `share` of them do not exceed."""
     return sorted(values)[math.ceil(share * len(values)) - 1]
@@ -168,7 +179,20 @@ def growth(progress: Progress) -> float:
     )
 
 
-def result(run: Run, strikes: list[Strike], calm: dict[str, Any]) -> dict[str, Any]:
+def recovery(progress: Progress, strike: Strike) -> float | None:
+    """Seconds that it took to get over the fault, or None, see the module's docstring."""
+    counted = strike.struck if strike.counted is None else strike.counted
+    worst = progress.recovery(strike.struck, counted)
+    at = strike.struck
+    while worst is not None and strike.until is not None and (at := at + LOOK) < strike.until:
+        later = progress.recovery(at, at)
+        worst = None if later is None else max(worst, later)
+    return worst
+
+
+def result(
+    run: Run, strikes: list[Strike], liars: list[str], calm: dict[str, Any]
+) -> dict[str, Any]:
     struck = run.report("chaos")
     rows = [row for each in struck["splits"].values() for row in each]
     equal = struck["splits"] == calm["splits"]
@@ -176,8 +200,7 @@ def result(run: Run, strikes: list[Strike], calm: dict[str, Any]) -> dict[str, A
     took: dict[str, list[float]] = defaultdict(list)
     never: Counter[str] = Counter()
     for strike in strikes:
-        counted = strike.struck if strike.counted is None else strike.counted
-        seconds = progress.recovery(strike.struck, counted)
+        seconds = recovery(progress, strike)
         if seconds is None:
             never[strike.kind] += 1
         else:
@@ -205,9 +228,12 @@ def result(run: Run, strikes: list[Strike], calm: dict[str, Any]) -> dict[str, A
         figures[f"{kind}_worst_s"] = max(seconds)
     figures |= {f"counted_{name}": count for name, count in struck["faults"].items()}
     limit = run.options.expiry + GRACE
+    stayed = [words for words in liars if words]
     wrong = {
         "samples are missing or double": figures["missing"] + figures["duplicate"] > 0,
         "the stream is not the calm run's": not equal,
+        "a record was given up": struck["faults"].get("given_up", 0) > 0,
+        f"not put out: {stayed}": bool(stayed),
         f"never recovered from: {dict(never)}": bool(never),
         f"recovery took longer than {limit:.0f} s": figures["recovery_worst_s"] > limit,
         "the trainer's memory grew": figures["trainer_growth_mib"] > GROWTH_MIB,
@@ -224,17 +250,17 @@ def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench chaos")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--links", type=Path, help="photos; default: real ones, or simulated")
+    parser.add_argument("--links", type=typed_path, help="photos [made if not named]")
     parser.add_argument("--expiry", type=float, default=5.0)
     parser.add_argument("--silence", type=float, default=2.0)
     parser.add_argument("--load", type=float, default=0.6, help="of what the cores can make")
     options = parser.parse_args(args)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushfit-chaos-")))
-        options.links = (options.links or photos(folder)).resolve()
+        options.links = _data.small_photos(options.links, folder).resolve()
         lab = None
         if reason := hosts.why_not():
-            _say(f"no network faults: {reason}")
+            _say(f"no faults of a host's network or photos: {reason}")
         else:
             lab = stack.enter_context(hosts.Lab("gpu", *HOSTS))
         starter = Starter(uuid.uuid4().hex)
@@ -243,5 +269,5 @@ def run(args: list[str]) -> dict[str, Any]:
         one.measure()
         _say(f"{one.epochs} epochs of {one.patches} patches: the calm run first")
         calm = one.calm("calm")
-        strikes = one.chaos(lab)
-        return result(one, strikes, calm)
+        strikes, liars = one.chaos(lab)
+        return result(one, strikes, liars, calm)

@@ -13,25 +13,27 @@ seconds pass before it counts, in which `auto` makes up its mind.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench import _data
 from bench._methods import compare
-from lib.errors import BadRecord, DataError
-from lib.tasks.base import TRAIN
-from lib.tasks.camera import CameraParams, CameraTask
-from lib.wire import packing
-from tests.faults.hosts import Lab, why_not
+from bench._ready import end
+from bench._turns import Rounds, parser, told
+from bench.lab.hosts import Lab, why_not
+from pushfit.errors import BadRecord, DataError
+from pushfit.host import typed_path
+from pushfit.tasks.base import TRAIN
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
+from pushfit.wire import compression
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "cameras"
 MODES = ("none", "auto", "zstd", "elsewhere")
 RATIOS = {"auto": "auto", "zstd": "compress", "elsewhere": "compress_elsewhere"}
 PORT, PATIENCE = 12001, 60.0
@@ -39,39 +41,53 @@ PATCHES, PER_PHOTO = 48, 4
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench compress", description=__doc__)
-    parser.add_argument("--rates", default="1gbit,100mbit,uncapped")
-    parser.add_argument("--px", type=int, default=512)
-    parser.add_argument("--generators", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--warm", type=float, default=5.0)
-    parser.add_argument("--links", type=Path, default=PHOTOS, help="folder that holds train/")
-    parser.add_argument("--methods", nargs="*", metavar="NAME", help="compare these, or all")
-    options = parser.parse_args(args)
-    if options.methods is not None:
-        return _compare(options)
-    if reason := why_not():
+    flags = parser("compress", __doc__, seconds=4.0, rounds=3)
+    flags.add_argument("--rates", default="1gbit,100mbit,uncapped")
+    flags.add_argument("--px", type=int, default=512)
+    flags.add_argument("--generators", type=int, default=2)
+    flags.add_argument("--warm", type=float, default=5.0)
+    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    flags.add_argument("--methods", nargs="*", metavar="NAME", help="compare these, or all")
+    options = flags.parse_args(args)
+    if options.methods is None and (reason := why_not()):
         raise DataError(f"bench compress caps links between test hosts: {reason}")
-    rates = options.rates.split(",")
-    measured: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    patches = real_patches(_data.photos(options.links), options.px)
+    if options.methods is not None:
+        return _compare(patches, options.methods)
+    rounds, digests, rates = Rounds(), set[str](), options.rates.split(",")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "patches.npy"
-        patches = real_patches(options.links, options.px)
         np.save(file, patches)
+
+        def one(rate: str, mode: str) -> dict[str, Any]:
+            row = _measure(rate, mode, file, options)
+            digests.add(row.pop("sha256"))
+            return row
+
         for rate in rates:
-            for turn in range(options.rounds):
-                first = turn % len(MODES)
-                for mode in (*MODES[first:], *MODES[:first]):
-                    measured[rate, mode].append(_measure(rate, mode, file, options))
-    return _result(rates, measured, patches)
+            sides = {f"{mode}_{rate}": partial(one, rate, mode) for mode in MODES}
+            rounds.measure(sides, options.rounds)
+    if len(digests) > 1:
+        rounds.failed.append("the modes did not deliver the same samples")
+    pairs = {
+        f"{name}_vs_none_{rate}": (f"{mode}_{rate}", f"none_{rate}")
+        for rate in rates
+        for mode, name in RATIOS.items()
+    }
+    figures = {"ratio_of_the_method": patches.nbytes / len(compression.pack(patches))}
+    return {
+        "bench": "compress",
+        "ratios": rounds.ratios(pairs, "patches_per_second"),
+        "figures": figures
+        | rounds.figures(("patches_per_second", "cpu_share"), form="{name}_{side}"),
+        "failed": rounds.failed,
+    }
 
 
-def _compare(options: argparse.Namespace) -> dict[str, Any]:
+def _compare(patches: np.ndarray, names: list[str]) -> dict[str, Any]:
     figures: dict[str, float] = {}
     ratios: dict[str, float] = {}
-    patches = real_patches(options.links, options.px)
-    for name, ratio, packed, unpacked in compare(patches, options.methods):
+    for name, ratio, packed, unpacked in compare(patches, names):
         ratios[name] = ratio
         figures |= {f"pack_mb_s_{name}": packed, f"unpack_mb_s_{name}": unpacked}
     return {"bench": "compress", "ratios": ratios, "figures": figures}
@@ -102,42 +118,16 @@ def _measure(rate: str, mode: str, file: Path, options: argparse.Namespace) -> d
         if rate != "uncapped":
             lab["cpu-a"].slow_link(rate, burst="1mb", latency="20ms")
         address = f"tcp://{lab['gpu'].address}:{PORT}"
-        module = (sys.executable, "-m", "bench._capped")
-        generate = (*lab["cpu-a"].inside, *module, "generate", address, str(file))
         how = "elsewhere" if mode == "elsewhere" else "here"
         mode = "zstd" if mode == "elsewhere" else mode
-        times = (str(options.warm), str(options.seconds))
-        consume = (*lab["gpu"].inside, *module, "consume", address, mode, str(file), *times)
-        peers = [subprocess.Popen((*generate, how)) for _ in range(options.generators)]
+        generate = (sys.executable, "-m", "bench._capped", "generate", address, str(file), how)
+        peers = [
+            subprocess.Popen((*lab["cpu-a"].inside, *generate)) for _ in range(options.generators)
+        ]
         try:
-            done = subprocess.run(
-                consume, check=True, stdout=subprocess.PIPE,
-                timeout=options.warm + options.seconds + PATIENCE,
+            return told(
+                "_capped", "consume", address, mode, file, options.warm, options.seconds,
+                seconds=options.warm + options.seconds + PATIENCE, inside=lab["gpu"].inside,
             )  # fmt: skip
         finally:
-            for peer in peers:
-                peer.kill()
-                peer.wait()
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
-
-
-def _result(
-    rates: list[str], measured: dict[tuple[str, str], list[dict[str, Any]]], patches: np.ndarray
-) -> dict[str, Any]:
-    ratios: dict[str, float] = {}
-    figures = {"ratio_of_the_method": patches.nbytes / len(packing.pack(patches))}
-    for rate in rates:
-        for mode in MODES:
-            each = measured[rate, mode]
-            for name in ("patches_per_second", "cpu_share"):
-                figures[f"{name}_{mode}_{rate}"] = statistics.median(one[name] for one in each)
-        per_second = {
-            mode: [one["patches_per_second"] for one in measured[rate, mode]] for mode in MODES
-        }
-        for mode, name in RATIOS.items():
-            pairs = zip(per_second[mode], per_second["none"], strict=True)
-            ratios[f"{name}_vs_none_{rate}"] = statistics.median(a / b for a, b in pairs)
-    same = len({one["sha256"] for each in measured.values() for one in each}) == 1
-    failed = [] if same else ["the modes did not deliver the same samples"]
-    return {"bench": "compress", "ratios": ratios, "figures": figures, "failed": failed}
+            end(peers)

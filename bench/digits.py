@@ -13,75 +13,40 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from bench import _augmented
-from bench._apart import ROOT, printed
+from bench import _augmented, _data
 from bench._digits import OURS, REDIS
-from lib.errors import PushFitError
+from bench._turns import Rounds, parser, told
+from pushfit.host import typed_path
 
-MNIST = ROOT.parent / "shared" / "data" / "mnist"
 PARTS = ("delivered", "made")
 PATIENCE = 120.0  # seconds for a measurement beyond its own
+CALLED = {"batches_samples_s": "delivered_samples_s", "ours_samples_s": "made_samples_s_a_core"}
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench digits", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
-    parser.add_argument("--links", type=Path, default=MNIST, help="folder of MNIST's files")
-    options = parser.parse_args(args)
-    seconds, sides = str(options.seconds), dict[str, tuple[str, ...]]()
+    flags = parser("digits", __doc__, seconds=1.0, rounds=3)
+    flags.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    flags.add_argument("--links", type=typed_path, help="MNIST's files [made if not named]")
+    options = flags.parse_args(args)
+    seconds, limit = options.seconds, options.seconds + PATIENCE
+    sides = {}
     if "delivered" in options.parts:
-        sides |= {side: ("bench._digits", side, seconds) for side in (*OURS, *REDIS)}
+        for side in (*OURS, *REDIS):
+            sides[side] = partial(told, "_digits", side, seconds, seconds=limit)
     if "made" in options.parts:
-        links = str(options.links)
-        sides |= {side: ("bench._augmented", side, seconds, links) for side in _augmented.SIDES}
-    rates, failed = rounds(sides, options.rounds)
-    figures = {f"{side}_samples_s": statistics.median(each) for side, each in rates.items()}
-    if "batches" in rates:
-        figures["delivered_samples_s"] = figures.pop("batches_samples_s")
-    if "ours" in rates:
-        figures["made_samples_s_a_core"] = figures.pop("ours_samples_s")
-    ratios = {}
-    for ours, others in (("batches", REDIS), ("ours", [*_augmented.SIDES][1:])):
-        for other in others:
-            if ours in rates and other in rates:
-                pairs = zip(rates[ours], rates[other], strict=True)
-                ratios[f"vs_{other}"] = statistics.median(one / two for one, two in pairs)
-    return {"bench": "digits", "ratios": ratios, "figures": figures, "failed": failed}
-
-
-def rounds(
-    sides: dict[str, tuple[str, ...]], count: int
-) -> tuple[dict[str, list[float]], list[str]]:
-    """{side: its rate in each round} and what could not be measured."""
-    rates: dict[str, list[float]] = {side: [] for side in sides}
-    failed: list[str] = []
-    for turn in range(count):
-        first = turn % len(sides)  # whoever follows whom, nobody gains by it
-        for side in [*sides][first:] + [*sides][:first]:
-            if side not in rates:
-                continue
-            try:
-                result = measured(*sides[side])
-            except PushFitError as error:
-                failed.append(f"{side}: {error}")
-                del rates[side]
-                continue
-            if not result.get("right", True):
-                failed.append(f"{side}: what came is not what was sent")
-            rates[side].append(result["samples_s"])
-    return rates, failed
-
-
-def measured(module: str, *words: str) -> dict[str, Any]:
-    """What a measurement in a process of its own prints. Raises PushFitError."""
-    said = printed("-m", module, *words, seconds=float(words[1]) + PATIENCE)
-    result: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return result
+        links = _data.digits(options.links)
+        for side in _augmented.SIDES:
+            sides[side] = partial(told, "_augmented", side, seconds, links, seconds=limit)
+    rounds = Rounds()
+    rounds.measure(sides, options.rounds)
+    pairs = {f"vs_{other}": ("batches", other) for other in REDIS}
+    pairs |= {f"vs_{other}": ("ours", other) for other in [*_augmented.SIDES][1:]}
+    return {
+        "bench": "digits",
+        "ratios": rounds.ratios(pairs, "samples_s"),
+        "figures": {CALLED.get(name, name): each for name, each in rounds.figures().items()},
+        "failed": rounds.failed,
+    }

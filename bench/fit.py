@@ -22,62 +22,30 @@ Without a GPU the model, the fleet and the trainer share the cores. So each is c
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-from importlib.util import find_spec
+from functools import partial
 from typing import Any
 
 from bench._fit_regimes import CORES, REGIMES
-from lib.errors import ConfigError, nearest
+from bench._turns import Figures, Rounds, chosen, parser, told
 
-STEP_SECONDS = 0.005  # from which on a regime counts for `vs_memory`
+STEP_MS = 5.0  # from which on a regime counts for `vs_memory`
 PATIENCE = 120.0  # seconds beyond a measurement's own
-
-Measured = dict[tuple[str, str, str], list[dict[str, float]]]  # (side, regime, cores) → rounds
 
 
 def run(args: list[str]) -> dict[str, Any]:
     """{"bench", "ratios", "figures", "failed"}. Raises ConfigError."""
-    parser = argparse.ArgumentParser(prog="python -m bench fit", description=__doc__)
-    parser.add_argument("--regimes", default=",".join(REGIMES))
-    parser.add_argument("--cores", default=",".join(CORES), help="one, all or both")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args(args)
-    regimes = _chosen("--regimes", options.regimes, tuple(REGIMES))
-    cores = _chosen("--cores", options.cores, CORES)
-    if find_spec("tensorflow") is None:
-        sentence = "fit was not measured: pip install -r requirements-dev.txt brings TensorFlow"
-        return {"bench": "fit", "ratios": {}, "figures": {}, "failed": [sentence]}
-    measured: Measured = {}
-    for turn in range(options.rounds):
-        for regime in regimes:
-            for which in cores:
-                _round(measured, turn, regime, which, options.seconds)
-    return {"bench": "fit", **compared(measured)}
-
-
-def _chosen(flag: str, words: str, known: tuple[str, ...]) -> list[str]:
-    for word in words.split(","):
-        if word not in known:
-            raise ConfigError(f"{flag}: there is no {word!r}{nearest(word, known)}")
-    return words.split(",")
-
-
-def _round(measured: Measured, turn: int, regime: str, cores: str, seconds: float) -> None:
-    """Each side once; who comes first changes from turn to turn."""
-    sides = ("memory", "fed") if turn % 2 == 0 else ("fed", "memory")
-    for side in sides:
-        rows = measured.setdefault((side, regime, cores), [])
-        rows.append(measure(side, regime, cores, seconds))
-    if cores == "all":
-        rate = nbytes(regime) / measured["fed", regime, cores][-1]["step_s"]
-        rows = measured.setdefault(("beside", regime, cores), [])
-        rows.append(measure("beside", regime, cores, seconds, rate))
+    flags = parser("fit", __doc__, seconds=3.0, rounds=3)
+    flags.add_argument("--regimes", default=",".join(REGIMES))
+    flags.add_argument("--cores", default=",".join(CORES), help="one, all or both")
+    options = flags.parse_args(args)
+    regimes = chosen("--regimes", options.regimes, tuple(REGIMES))
+    rounds, cases = Rounds(), list[tuple[str, str]]()
+    for regime in regimes:
+        for cores in chosen("--cores", options.cores, CORES):
+            cases.append((regime, cores))
+            rounds.measure(_sides(rounds, regime, cores, options.seconds), options.rounds)
+    ratios, figures = compared(rounds, cases)
+    return {"bench": "fit", "ratios": ratios, "figures": figures, "failed": rounds.failed}
 
 
 def nbytes(regime: str) -> int:
@@ -85,40 +53,43 @@ def nbytes(regime: str) -> int:
     return REGIMES[regime].batch * REGIMES[regime].patch ** 2 * 3
 
 
-def measure(
-    side: str, regime: str, cores: str, seconds: float, rate: float = 0.0
-) -> dict[str, float]:
-    """In a process of its own. rate: bytes a second for `beside`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench._fit_sides", side, regime, str(seconds), str(rate)],
-        check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + PATIENCE,
-        env=os.environ
-        | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-        | ({"TF_NUM_INTRAOP_THREADS": "1"} if cores == "one" else {}),
-    )  # fmt: skip
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+def _sides(rounds: Rounds, regime: str, cores: str, seconds: float) -> Any:
+    case = f"{regime}_{cores}"
+
+    def beside() -> Figures:
+        rate = nbytes(regime) / rounds.latest(f"fed_{case}")["ms"] * 1000
+        return measure("beside", regime, cores, seconds, rate)
+
+    sides = {
+        f"{side}_{case}": partial(measure, side, regime, cores, seconds)
+        for side in ("memory", "fed")
+    }
+    return sides | ({f"beside_{case}": beside} if cores == "all" else {})
 
 
-def compared(measured: Measured) -> dict[str, dict[str, float]]:
-    ratios: dict[str, float] = {}
-    figures: dict[str, float] = {}
-    counting = []
-    for (side, regime, cores), rows in measured.items():
-        step, cpu = (statistics.median(row[name] for row in rows) for name in ("step_s", "cpu_s"))
-        figures[f"{side}_{regime}_{cores}_ms"] = step * 1000
-        figures[f"{side}_{regime}_{cores}_cpu_ms"] = cpu * 1000
-        if side == "fed" and regime == "trivial":
-            figures[f"ceiling_gb_s_{cores}"] = nbytes(regime) / step / 1e9
-        if side == "fed":
-            continue
-        fed = measured["fed", regime, cores]
-        ratio = statistics.median(
-            theirs["step_s"] / ours["step_s"] for theirs, ours in zip(rows, fed, strict=True)
-        )
-        ratios[f"vs_{side}_{regime}_{cores}"] = ratio
-        if (side, cores) == ("memory", "one") and step >= STEP_SECONDS:
-            counting.append(ratio)
-    if counting:
-        ratios = {"vs_memory": min(counting), **ratios}
-    return {"ratios": ratios, "figures": figures}
+def measure(side: str, regime: str, cores: str, seconds: float, rate: float = 0.0) -> Figures:
+    """rate: bytes a second for `beside`."""
+    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    if cores == "one":
+        env["TF_NUM_INTRAOP_THREADS"] = "1"
+    return told("_fit_sides", side, regime, seconds, rate, seconds=seconds + PATIENCE, env=env)
+
+
+def compared(rounds: Rounds, cases: list[tuple[str, str]]) -> tuple[Figures, Figures]:
+    """(ratios, figures)."""
+    pairs = {
+        f"vs_{side}_{regime}_{cores}": (f"{side}_{regime}_{cores}", f"fed_{regime}_{cores}")
+        for regime, cores in cases
+        for side in ("memory", "beside")
+    }
+    ratios, figures = rounds.ratios(pairs, "ms"), rounds.figures()
+    for regime, cores in cases:
+        if regime == "trivial" and (ms := figures.get(f"fed_{regime}_{cores}_ms")):
+            figures[f"ceiling_gb_s_{cores}"] = nbytes(regime) / ms / 1e6
+    counting = [
+        ratios[f"vs_memory_{regime}_one"]
+        for regime, cores in cases
+        if cores == "one" and figures.get(f"memory_{regime}_one_ms", 0.0) >= STEP_MS
+        if f"vs_memory_{regime}_one" in ratios
+    ]
+    return ({"vs_memory": min(counting)} if counting else {}) | ratios, figures

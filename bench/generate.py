@@ -25,103 +25,72 @@ Photos too small for a 512-px patch at x0.5 are left out for all.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
-import statistics
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench import _data
 from bench._loaders import WARM_SECONDS, speed
 from bench._patches import one_patch
+from bench._photos import linked, usable
 from bench._share import Libraries
-from lib.errors import BadRecord, DataError
-from lib.generator.maker import Control, Maker
-from lib.tasks.base import TRAIN, DataSet, Record
-from lib.tasks.camera import CameraParams, CameraTask
-from lib.wire.protocol import Grant
+from bench._turns import Figures, Rounds, chosen, in_turn, parser
+from pushfit.errors import DataError
+from pushfit.generator.maker import Control, Maker
+from pushfit.host import typed_path
+from pushfit.tasks.base import TRAIN, DataSet, Record
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
+from pushfit.wire.protocol import Grant
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "cameras"
 SIZES, VISITS = (224, 512), (1, 4, 16)
-RIVALS = {"torch": "torch", "keras": "keras", "tf": "tensorflow"}  # and the module each needs
+RIVALS = ("torch", "keras", "tf")
 FORMS = ("documented", "tuned")
 PARTS = ("one-core", "loaders")
-
-Figures = dict[str, float]
+RATE = "patches_per_s"
 
 
 def run(args: list[str]) -> dict[str, Any]:
     """{"bench", "ratios", "figures", "failed"}. Raises DataError."""
-    parser = argparse.ArgumentParser(prog="python -m bench generate", description=__doc__)
-    parser.add_argument("--links", type=Path, default=PHOTOS, help="folder that holds train/")
-    parser.add_argument("--photos", type=int, default=42, help="photos to use, spread evenly")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--part", choices=PARTS, help="only this part; both, unless said")
-    parser.add_argument("--rivals", default=",".join(RIVALS), help=f"of {', '.join(RIVALS)}")
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="of a patch, in pixels")
-    parser.add_argument("--visits", type=int, default=max(VISITS), help="K of the loaders")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of a loader's measurement")
-    parser.add_argument("--warm", type=float, default=WARM_SECONDS, help="seconds before that")
-    options = parser.parse_args(args)
+    flags = parser("generate", __doc__, seconds=6.0, rounds=3)
+    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    flags.add_argument("--photos", type=int, default=42, help="photos to use, spread evenly")
+    flags.add_argument("--part", choices=PARTS, help="only this part; both, unless said")
+    flags.add_argument("--rivals", default=",".join(RIVALS), help=f"of {', '.join(RIVALS)}")
+    flags.add_argument("--sizes", default=",".join(map(str, SIZES)), help="of a patch, in pixels")
+    flags.add_argument("--visits", type=int, default=max(VISITS), help="K of the loaders")
+    flags.add_argument("--warm", type=float, default=WARM_SECONDS, help="seconds before each")
+    options = flags.parse_args(args)
+    rivals = chosen("--rivals", options.rivals, RIVALS)
     sizes = [int(px) for px in options.sizes.split(",")]
-    records = usable(options.links, options.photos, max(sizes))
+    links = _data.photos(options.links)
+    found = usable(links, max(sizes))
+    records = found[:: max(len(found) // options.photos, 1)][: options.photos]
     figures: Figures = {"photos": len(records), "rounds": options.rounds}
     ratios: Figures = {}
-    failed: list[str] = []
+    rounds = Rounds()
     if options.part != "loaders":
         with one_core():
-            more = one_core_rounds(options.links, records, sizes, options.rounds)
-        ratios, figures = ratios | more[0], figures | more[1]
+            ratios |= one_core_rounds(rounds, links, records, sizes, options.rounds)
     if options.part != "one-core":
-        rivals, failed = installed(options.rivals.split(","))
-        with folder_of(options.links, records) as links:
-            more = loader_rounds(links, rivals, sizes, options)
+        with tempfile.TemporaryDirectory() as folder:
+            there = linked(links, records, Path(folder))
+            more = loader_rounds(rounds, there, rivals, sizes, options)
         ratios, figures = ratios | more[0], figures | more[1]
-    return {"bench": "generate", "ratios": ratios, "figures": figures, "failed": failed}
-
-
-def installed(rivals: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(those that are there, a sentence for each that is not)."""
-    found = [name for name in rivals if importlib.util.find_spec(RIVALS[name]) is not None]
-    failed = [
-        f"{name} is not installed and was left out: pip install -r bench/requirements.txt"
-        for name in rivals
-        if name not in found
-    ]
-    return found, failed
-
-
-def usable(links: Path, count: int, px: int) -> list[Record]:
-    """Training photos, spread evenly, that are large enough for every manipulation."""
-    task = CameraTask(CameraParams(patch=px))
-    found = []
-    for record in task.scan(links).splits[TRAIN]:
-        try:
-            height, width, _ = task.decode(task.read(links, record), record).shape
-        except BadRecord:
-            continue
-        if min(height, width) >= 2 * px:
-            found.append(record)
-    if not found:
-        raise DataError(f"no photo in {links} is at least {2 * px} px a side")
-    return found[:: max(len(found) // count, 1)][:count]
-
-
-@contextmanager
-def folder_of(links: Path, records: Sequence[Record]) -> Iterator[Path]:
-    """A links folder with these records alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        for record in records:
-            link = Path(folder) / record.path
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to((links / record.path).resolve())
-        yield Path(folder)
+    return {
+        "bench": "generate",
+        "ratios": ratios,
+        "figures": figures | rounds.figures(),
+        "failed": rounds.failed,
+    }
 
 
 class Ours:
@@ -142,25 +111,23 @@ class Ours:
 
 
 def one_core_rounds(
-    links: Path, records: Sequence[Record], sizes: Sequence[int], rounds: int
-) -> tuple[Figures, Figures]:
-    """(ratios, figures) against one patch a photo, and the libraries' share."""
-    speeds: dict[str, list[float]] = defaultdict(list)
+    rounds: Rounds, links: Path, records: Sequence[Record], sizes: Sequence[int], count: int
+) -> Figures:
+    """Ratios against one patch a photo, and the libraries' share."""
     shares: dict[str, float] = {}
     ours = {(px, k): Ours(links, records, px, k) for px in sizes for k in VISITS}
-    for turn in range(rounds + 2):  # the first warms caches, the last one is for the shares
+    for turn in range(count + 2):  # the first warms caches, the last one is for the shares
         rng = np.random.Generator(np.random.Philox(turn))
         seconds: dict[str, float] = defaultdict(float)
         inside: dict[str, float] = defaultdict(float)
         for number, record in enumerate(records):
             jobs = [(px, k) for px in sizes for k in (0, *VISITS)]
-            first = (turn + number) % len(jobs)  # whoever follows whom, nobody gains by it
-            for px, k in jobs[first:] + jobs[:first]:
+            for px, k in in_turn(jobs, turn + number):
                 name = f"ours_{px}_k{k}" if k else f"one_patch_{px}"
                 start = time.process_time()
                 if not k:
                     one_patch(links / record.path, px, rng)
-                elif turn <= rounds:
+                elif turn <= count:
                     ours[px, k].visit(number, turn)
                 else:
                     with Libraries() as libraries:
@@ -169,49 +136,45 @@ def one_core_rounds(
                     inside[name] += libraries.seconds
                 seconds[name] += time.process_time() - start
         for name, total in seconds.items():
-            if 0 < turn <= rounds:
-                speeds[name].append(int(name.partition("_k")[2] or 1) * len(records) / total)
+            if 0 < turn <= count:
+                made = int(name.partition("_k")[2] or 1) * len(records)
+                rounds.add(name, {RATE: made / total})
             elif turn and name in inside:
                 shares[f"library_share_{name.removeprefix('ours_')}"] = inside[name] / total
     for each in ours.values():
         each.maker.__exit__()
-    ratios = {
-        f"vs_one_patch_{px}_k{k}": ratio(speeds[f"ours_{px}_k{k}"], speeds[f"one_patch_{px}"])
+    pairs = {
+        f"vs_one_patch_{px}_k{k}": (f"ours_{px}_k{k}", f"one_patch_{px}")
         for px in sizes
         for k in VISITS
     }
-    return ratios | shares, per_second(speeds)
+    return rounds.ratios(pairs, RATE) | shares
 
 
 def loader_rounds(
-    links: Path, rivals: Sequence[str], sizes: Sequence[int], options: argparse.Namespace
+    rounds: Rounds,
+    links: Path,
+    rivals: Sequence[str],
+    sizes: Sequence[int],
+    options: argparse.Namespace,
 ) -> tuple[Figures, Figures]:
     """(ratios, figures) against each rival in both forms."""
-    sides = ["ours", *(f"{rival}_{form}" for rival in rivals for form in FORMS)]
-    speeds: dict[str, list[float]] = defaultdict(list)
-    for turn in range(options.rounds):
-        first = turn % len(sides)
-        for side in sides[first:] + sides[:first]:
-            for px in sizes:
-                rate = speed(side, links, px, options.visits, options.seconds, options.warm)
-                speeds[f"{side}_{px}"].append(rate)
-    each = {
-        f"vs_{side}_{px}": ratio(speeds[f"ours_{px}"], speeds[f"{side}_{px}"])
-        for side in sides[1:]
+    others = [f"{rival}_{form}" for rival in rivals for form in FORMS]
+    for px in sizes:
+        about = (links, px, options.visits, options.seconds, options.warm)
+        sides = {f"loader_{side}_{px}": partial(speed, side, *about) for side in ("ours", *others)}
+        rounds.measure(sides, options.rounds)
+    pairs = {
+        f"vs_{side}_{px}": (f"loader_ours_{px}", f"loader_{side}_{px}")
+        for side in others
         for px in sizes
     }
-    ratios = {f"vs_{side}": min(each[f"vs_{side}_{px}"] for px in sizes) for side in sides[1:]}
-    loaders = {f"loader_{name}": value for name, value in per_second(speeds).items()}
-    return ratios, each | loaders
-
-
-def ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of the rounds' ratios."""
-    return statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
-
-
-def per_second(speeds: dict[str, list[float]]) -> Figures:
-    return {f"{name}_patches_per_s": statistics.median(each) for name, each in speeds.items()}
+    each = rounds.ratios(pairs, RATE)
+    ratios: Figures = {}
+    for side in others:
+        if of_sizes := [each[name] for px in sizes if (name := f"vs_{side}_{px}") in each]:
+            ratios[f"vs_{side}"] = min(of_sizes)
+    return ratios, each
 
 
 @contextmanager

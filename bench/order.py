@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench._sides import Rounds, arguments
+from bench._sides import against, arguments, rounds
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    options = arguments("order", args)
-    rounds = Rounds(("raw", "arrival", "ours"), options)
-    ratios = rounds.against("exact_vs_bare", "ours", ("raw",))
-    ratios |= rounds.against("exact_vs_arrival", "ours", ("arrival",))
-    ratios["exact_vs_arrival"] = min(ratios[f"exact_vs_arrival_{label}"] for label in rounds.sizes)
-    return {"bench": "order", "ratios": ratios, "figures": rounds.figures}
+    options = arguments("order", __doc__, args)
+    found = rounds(("raw", "arrival", "ours"), options)
+    ratios = against(found, "exact_vs_bare", "ours", ("raw",), options)
+    arrival = against(found, "exact_vs_arrival", "ours", ("arrival",), options)
+    if arrival:
+        ratios |= {**arrival, "exact_vs_arrival": min(arrival.values())}
+    return {
+        "bench": "order", "ratios": ratios, "figures": found.figures(), "failed": found.failed,
+    }  # fmt: skip

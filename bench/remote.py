@@ -19,104 +19,66 @@ can be made in short pieces.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from bench.job import _installed
+from bench._turns import Figures, Rounds, chosen, parser, told
+from pushfit.host import typed_path
 
 SIDES = ("pushfit", "service")
 PATIENCE = 90.0  # seconds for workers to start
 FIXED = 100_000  # samples
 MIB = 2**20
 
-Measured = dict[tuple[str, int], list[dict[str, float]]]  # (side, workers) → rounds
-
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench remote", description=__doc__)
-    parser.add_argument("--workers", default="1,4,16,64")
-    parser.add_argument("--wait", type=float, default=0.05, help="seconds a visit")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--patch", type=int, default=64, help="pixels: 64 is 197 kB a visit")
-    parser.add_argument("--buffer", type=int, default=1024, help="MiB, of the trainer")
-    parser.add_argument("--sides", default=",".join(SIDES))
-    parser.add_argument("--keep", type=Path, help="JSON: go on from it, and add to it")
-    parser.add_argument("--plot", type=Path, help="PNG to draw")
-    options = parser.parse_args(args)
-    fleets = [int(word) for word in options.workers.split(",") if word]
-    sides, failed = options.sides.split(","), []
-    if "service" in sides and not _installed("tensorflow"):
-        sides.remove("service")
-        failed.append("service was left out: pip install -r bench/requirements.txt")
-    measured = kept(options.keep)
-    for turn in range(options.rounds):
-        for fleet in fleets:
-            for side in sides if turn % 2 == 0 else reversed(sides):
-                each = measured.setdefault((side, fleet), [])
-                each.append(measure(side, fleet, options))
-    if options.keep:
-        rows = [[side, fleet, each] for (side, fleet), each in measured.items()]
-        options.keep.write_text(json.dumps(rows), encoding="utf-8")
-    fleets = sorted({fleet for _, fleet in measured})
-    result = compared(measured, fleets)
+    flags = parser("remote", __doc__, seconds=5.0, rounds=3)
+    flags.add_argument("--workers", default="1,4,16,64")
+    flags.add_argument("--wait", type=float, default=0.05, help="seconds a visit")
+    flags.add_argument("--patch", type=int, default=64, help="pixels: 64 is 197 kB a visit")
+    flags.add_argument("--buffer", type=int, default=1024, help="MiB, of the trainer")
+    flags.add_argument("--sides", default=",".join(SIDES))
+    flags.add_argument("--keep", type=typed_path, help="JSON: go on from it, and add to it")
+    flags.add_argument("--plot", type=typed_path, help="PNG to draw")
+    options = flags.parse_args(args)
+    rounds = Rounds(options.keep)
+    for fleet in (int(word) for word in options.workers.split(",") if word):
+        sides = {
+            f"{side}_{fleet}": partial(measure, side, fleet, options)
+            for side in chosen("--sides", options.sides, SIDES)
+        }
+        rounds.measure(sides, options.rounds)
+    fleets = sorted({int(side.partition("_")[2]) for side in rounds.rows})
+    ratios, figures = compared(rounds, fleets)
     if options.plot:
-        draw(measured, fleets, options)
-    return {"bench": "remote", **result, "failed": failed}
+        draw(figures, fleets, options)
+    return {"bench": "remote", "ratios": ratios, "figures": figures, "failed": rounds.failed}
 
 
-def kept(file: Path | None) -> Measured:
-    """What earlier pieces measured."""
-    if file is None or not file.exists():
-        return {}
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    return {(side, fleet): each for side, fleet, each in rows}
+def measure(side: str, fleet: int, options: argparse.Namespace) -> Figures:
+    words = (side, fleet, options.wait, options.seconds, options.patch, options.buffer * MIB)
+    limit = options.seconds + PATIENCE
+    return told("_remote_sides", *words, seconds=limit, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
 
 
-def measure(side: str, fleet: int, options: argparse.Namespace) -> dict[str, float]:
-    words = [side, fleet, options.wait, options.seconds, options.patch, options.buffer * MIB]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench._remote_sides", *map(str, words)],
-        check=True, stdout=subprocess.PIPE, timeout=options.seconds + PATIENCE,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+def compared(rounds: Rounds, fleets: list[int]) -> tuple[Figures, Figures]:
+    """(ratios, figures)."""
+    figures = rounds.figures()
+    rates = {side: figures[f"{side}_samples_per_s"] for side in rounds.rows}
+    figures |= {f"{side}_s_for_{FIXED}": FIXED / rate for side, rate in rates.items()}
+    ratios = rounds.ratios(
+        {f"vs_service_{fleet}": (f"pushfit_{fleet}", f"service_{fleet}") for fleet in fleets},
+        "samples_per_s",
+    )
+    for side, name in (("pushfit", "ideal"), ("service", "service_ideal")):
+        for fleet in fleets[1:]:
+            if {f"{side}_{fleet}", f"{side}_{fleets[0]}"} <= rates.keys():
+                one = rates[f"{side}_{fleets[0]}"] / fleets[0]
+                ratios[f"{name}_{fleet}"] = rates[f"{side}_{fleet}"] / fleet / one
+    return ratios, figures
 
 
-def compared(measured: Measured, fleets: list[int]) -> dict[str, Any]:
-    figures: dict[str, float] = {}
-    for (side, fleet), rows in measured.items():
-        for name in rows[0]:
-            middle = statistics.median(row[name] for row in rows)
-            figures[f"{side}_{fleet}_{name}"] = middle
-        rate = figures[f"{side}_{fleet}_samples_per_s"]
-        figures[f"{side}_{fleet}_s_for_{FIXED}"] = FIXED / rate
-    ratios: dict[str, float] = {}
-    for fleet in fleets:
-        for side in SIDES:
-            name = ("" if side == "pushfit" else "service_") + f"ideal_{fleet}"
-            if fleet != fleets[0] and (side, fleet) in measured:
-                one = figures[f"{side}_{fleets[0]}_samples_per_s"] / fleets[0]
-                ratios[name] = figures[f"{side}_{fleet}_samples_per_s"] / fleet / one
-        if all((side, fleet) in measured for side in SIDES):
-            pairs = zip(measured["pushfit", fleet], measured["service", fleet], strict=False)
-            ratios[f"vs_service_{fleet}"] = statistics.median(
-                ours["samples_per_s"] / theirs["samples_per_s"] for ours, theirs in pairs
-            )
-    return {"ratios": ratios, "figures": figures}
-
-
-def draw(
-    measured: Measured,
-    fleets: list[int],
-    options: argparse.Namespace,
-) -> None:
+def draw(figures: Figures, fleets: list[int], options: argparse.Namespace) -> None:
     """Seconds for FIXED samples by the number of workers, and what is ideal."""
     import matplotlib
 
@@ -127,9 +89,9 @@ def draw(
     names = {"pushfit": ("PushFit", "o-"), "service": ("tf.data service", "s--")}
     for side, (label, style) in names.items():
         points = [
-            (fleet, FIXED / statistics.median(row["samples_per_s"] for row in rows))
+            (fleet, seconds)
             for fleet in fleets
-            if (rows := measured.get((side, fleet)))
+            if (seconds := figures.get(f"{side}_{fleet}_s_for_{FIXED}"))
         ]
         if points:
             axes.plot(*zip(*points, strict=True), style, label=label)

@@ -18,20 +18,22 @@ has count, too, and the new ones are added to it: so a long measurement can be m
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench._scaled import EXPIRY, PATIENCE
+from bench._turns import Figures, Rounds, chosen, parser, told
+from pushfit.host import typed_path
 
 FEW = 8
 RATE = 1000.0  # leases a second
-LEASE = 800_000  # bytes, where they come as fast as they can
-SMALL_LEASE = 100_000  # bytes, where they come at a rate
+SETUPS: dict[str, dict[str, Any]] = {
+    "flow": {"size": 800_000, "lease_bytes": 800_000},
+    "rate": {"size": 100_000, "lease_bytes": 100_000, "rate": RATE},
+}
+PARTS = (*SETUPS, "kill")
 AUDITED: dict[str, Any] = {
     "size": 4096,
     "patches": 4,
@@ -40,95 +42,59 @@ AUDITED: dict[str, Any] = {
     "expiry": EXPIRY,
 }
 KILL_SECONDS = 6.0  # that the epoch would take without a kill
-
-FLOW = ("gb_s", "leases_s", "cpu_s_per_gb", "peers_cpu_share", "peak_mib", "backups", "join_s")
-AT_RATE = ("us_per_lease", "python_us_per_lease", "grants_s", "grant_p50_ms", "grant_p99_ms")
+FIGURES = {
+    "flow": (
+        "gb_s", "leases_s", "cpu_s_per_gb", "peers_cpu_share", "peak_mib", "backups", "join_s",
+    ),
+    "rate": ("us_per_lease", "python_us_per_lease", "grants_s", "grant_p50_ms", "grant_p99_ms"),
+}  # fmt: skip
 
 
 def measure(kind: str, **setup: object) -> dict[str, Any]:
-    """One measurement in a process of its own."""
-    command = [sys.executable, "-m", "bench._scaled", kind, json.dumps(setup)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=4 * PATIENCE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-Kept = dict[str, dict[str, list[dict[str, float]]]]  # part → size → a row a round
-
-
-class Rounds:
-    """What each size came to in each round."""
-
-    def __init__(self, kept: Kept, part: str, sizes: list[int]) -> None:
-        self.sizes = sizes
-        rows = kept.setdefault(part, {})
-        self.found = {size: rows.setdefault(str(size), []) for size in sizes}
-
-    def measure(self, **setup: object) -> None:
-        """A round: each size once, another first each time."""
-        first = len(self.found[self.sizes[0]]) % len(self.sizes)
-        for size in (*self.sizes[first:], *self.sizes[:first]):
-            self.found[size].append(measure("flow", generators=size, **setup))
-
-    def median(self, size: int, name: str) -> float:
-        return statistics.median(each[name] for each in self.found[size])
-
-    def ratio(self, size: int, other: int, name: str) -> float:
-        """The median of the rounds' ratios."""
-        pairs = zip(self.found[size], self.found[other], strict=True)
-        return statistics.median(one[name] / two[name] for one, two in pairs)
-
-    def figures(self, names: tuple[str, ...]) -> dict[str, float]:
-        return {f"{name}_x{size}": self.median(size, name) for name in names for size in self.sizes}
+    return told("_scaled", kind, json.dumps(setup), seconds=4 * PATIENCE)
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench scale")
-    parser.add_argument("--sizes", default=f"1,{FEW},64,256,1000", help="of the fleet")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--parts", default="flow,rate,kill")
-    parser.add_argument("--buffer", type=int, default=1024, help="MiB, of flow and rate")
-    parser.add_argument("--keep", type=Path, help="JSON: rounds made before, and now")
-    parser.add_argument("--plot", type=Path, help="a PNG of cost and latency by size")
-    options = parser.parse_args(args)
-    sizes, parts = [int(size) for size in options.sizes.split(",")], options.parts.split(",")
-    most, seconds, budget = max(sizes), options.seconds, options.buffer * 2**20
-    ratios: dict[str, float] = {}
-    figures: dict[str, float] = {}
-    failed: list[str] = []
-    kept: Kept = {}
-    if options.keep and options.keep.exists():
-        kept = json.loads(options.keep.read_text())
-    flow, rate = Rounds(kept, "flow", sizes), Rounds(kept, "rate", sizes)
-    for _ in range(options.rounds):
-        if "flow" in parts:
-            flow.measure(seconds=seconds, size=LEASE, lease_bytes=LEASE, budget=budget)
-        if "rate" in parts:
-            small = {"size": SMALL_LEASE, "lease_bytes": SMALL_LEASE, "budget": budget}
-            rate.measure(seconds=seconds, rate=RATE, **small)
-        if options.keep:
-            options.keep.write_text(json.dumps(kept))
+    flags = parser("scale", __doc__, seconds=3.0, rounds=3)
+    flags.add_argument("--sizes", default=f"1,{FEW},64,256,1000", help="of the fleet")
+    flags.add_argument("--parts", default=",".join(PARTS))
+    flags.add_argument("--buffer", type=int, default=1024, help="MiB, of flow and rate")
+    flags.add_argument("--keep", type=typed_path, help="JSON: rounds made before, and now")
+    flags.add_argument("--plot", type=typed_path, help="a PNG of cost and latency by size")
+    options = flags.parse_args(args)
+    sizes = [int(size) for size in options.sizes.split(",")]
+    parts = chosen("--parts", options.parts, PARTS)
+    most, rounds = max(sizes), Rounds(options.keep)
+    common = {"seconds": options.seconds, "budget": options.buffer * 2**20}
+    figures: Figures = {}
+    for part in (part for part in SETUPS if part in parts):
+        setup = {**common, **SETUPS[part]}
+        sides = {
+            f"{part}_x{size}": partial(measure, "flow", generators=size, **setup) for size in sizes
+        }
+        rounds.measure(sides, options.rounds)
+        figures |= {
+            f"{name}_x{size}": rounds.median(f"{part}_x{size}", name)
+            for name in FIGURES[part]
+            for size in sizes
+            if f"{part}_x{size}" in rounds.rows
+        }
+    ratios: Figures = {}
     if "flow" in parts:
-        figures |= flow.figures(FLOW)
-        if FEW in sizes:
-            ratios[f"t{most}_vs_{FEW}"] = flow.ratio(most, FEW, "gb_s")
-        over = max(flow.median(size, "peak_mib") for size in sizes) - options.buffer
-        figures["most_mib_over_budget"] = over
-    if "rate" in parts:
-        figures |= rate.figures(AT_RATE)
+        pair = f"flow_x{most}", f"flow_x{FEW}"
+        ratios = rounds.ratios({f"t{most}_vs_{FEW}": pair}, "gb_s")
+        peaks = [each for name, each in figures.items() if name.startswith("peak_mib")]
+        figures["most_mib_over_budget"] = max(peaks, default=0.0) - options.buffer
+    failed: list[str] = []
     if "kill" in parts:
         more, failed = killed(most)
         ratios["hash_equal"] = float(more.pop("hash_equal"))
         figures |= more
     if options.plot:
-        plot(
-            options.plot,
-            sizes,
-            flow if "flow" in parts else None,
-            rate if "rate" in parts else None,
-        )
-    return {"bench": "scale", "ratios": ratios, "figures": figures, "failed": failed}
+        plot(options.plot, sizes, figures)
+    return {
+        "bench": "scale", "ratios": ratios, "figures": figures, "failed": rounds.failed + failed,
+    }  # fmt: skip
 
 
 def killed(generators: int) -> tuple[dict[str, float], list[str]]:
@@ -158,7 +124,7 @@ def killed(generators: int) -> tuple[dict[str, float], list[str]]:
     return figures, failed
 
 
-def plot(path: Path, sizes: list[int], flow: Rounds | None, rate: Rounds | None) -> None:
+def plot(path: Path, sizes: list[int], figures: Figures) -> None:
     """What is delivered, what a message costs, and how long a grant takes, by fleet size."""
     import matplotlib
 
@@ -166,22 +132,18 @@ def plot(path: Path, sizes: list[int], flow: Rounds | None, rate: Rounds | None)
     from matplotlib import pyplot
 
     figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(13, 4))
-    if flow is not None:
-        left.plot(flow.sizes, [flow.median(size, "gb_s") for size in flow.sizes], "o-")
+    for axes, name, label in (
+        (left, "gb_s", ""),
+        (middle, "us_per_lease", "the whole process"),
+        (middle, "python_us_per_lease", "its Python threads"),
+        (right, "grant_p50_ms", "p50"),
+        (right, "grant_p99_ms", "p99"),
+    ):
+        there = [size for size in sizes if f"{name}_x{size}" in figures]
+        axes.plot(there, [figures[f"{name}_x{size}"] for size in there], "o-", label=label)
+    middle.legend()
+    right.legend()
     left.set(title="Delivered, 0.8 MB leases, as fast as it goes", ylabel="GB/s")
-    if rate is not None:
-        for name, label in (
-            ("us_per_lease", "the whole process"),
-            ("python_us_per_lease", "its Python threads"),
-        ):
-            costs = [rate.median(size, name) for size in rate.sizes]
-            middle.plot(rate.sizes, costs, "o-", label=label)
-        for name, label in (("grant_p50_ms", "p50"), ("grant_p99_ms", "p99")):
-            right.plot(
-                rate.sizes, [rate.median(size, name) for size in rate.sizes], "o-", label=label
-            )
-        middle.legend()
-        right.legend()
     middle.set(title=f"Trainer's CPU a lease, at {RATE:,.0f} leases/s", ylabel="µs")
     right.set(title="From a result pushed to the next grant heard", ylabel="ms")
     for axes in (left, middle, right):

@@ -12,76 +12,59 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from bench._apart import ROOT, printed
-from lib.errors import PushFitError
+from bench import _data
+from bench._apart import printed
+from bench._turns import Figures, Rounds, parser, told
+from pushfit.host import typed_path
 
 PATIENCE = 120.0  # seconds for a measurement
-DATA = ROOT.parent / "shared" / "data"
-RIVALS: dict[str, Callable[[], float]] = {
-    "import_tensorflow_s": lambda: _process("-c", "import tensorflow"),
-    "tfdata_worker_s": lambda: _start("tfdata"),
-    "torch_worker_s": lambda: _start("torch"),
+
+
+def _process(*words: str) -> Figures:
+    started = time.perf_counter()
+    printed(*words, seconds=PATIENCE)
+    return {"s": time.perf_counter() - started}
+
+
+RIVALS: dict[str, Callable[[], Figures]] = {
+    "import_tensorflow": partial(_process, "-c", "import tensorflow"),
+    "tfdata_worker": partial(told, "_starts", "tfdata", seconds=PATIENCE),
+    "torch_worker": partial(told, "_starts", "torch", seconds=PATIENCE),
 }
 SCRIPTS = {"train": "train_zmq.py", "generator": "generator_zmq.py", "sink": "sink_zmq.py"}
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench start", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--warm", type=int, default=1, help="rounds before, to fill the page cache")
-    parser.add_argument("--cameras", type=Path, default=DATA / "cameras", help="photos' links")
-    parser.add_argument("--mnist", type=Path, default=DATA / "mnist", help="MNIST's files")
-    options = parser.parse_args(args)
-    sides: dict[str, Callable[[], float]] = {
-        f"{name}_help_s": lambda script=script: _process(script, "--help")  # type: ignore[misc]
-        for name, script in SCRIPTS.items()
+    flags = parser("start", __doc__, seconds=0, rounds=5)
+    flags.add_argument("--warm", type=int, default=1, help="rounds before, to fill the page cache")
+    flags.add_argument("--cameras", type=typed_path, help="photos' links [made if not named]")
+    flags.add_argument("--mnist", type=typed_path, help="MNIST's files [made if not named]")
+    options = flags.parse_args(args)
+    links = {"camera": _data.photos(options.cameras), "digits": _data.digits(options.mnist)}
+    sides: dict[str, Callable[[], Figures]] = {
+        f"{name}_help": partial(_process, script, "--help") for name, script in SCRIPTS.items()
     }
-    sides |= {
-        "python_s": lambda: _process("-c", "pass"),
-        "generator_camera_s": lambda: _start("generator", "camera", str(options.cameras)),
-        "generator_digits_s": lambda: _start("generator", "digits", str(options.mnist)),
-        **RIVALS,
+    sides["python"] = partial(_process, "-c", "pass")
+    for task, folder in links.items():
+        words = ("_starts", "generator", task, folder)
+        sides[f"generator_{task}"] = partial(told, *words, seconds=PATIENCE)
+    sides |= RIVALS
+    Rounds().measure(sides, options.warm)
+    rounds = Rounds()
+    rounds.measure(sides, options.rounds)
+    pairs = {
+        f"{task}_vs_{other}": (other, f"generator_{task}")
+        for task, other in itertools.product(links, RIVALS)
     }
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    failed = []
-    for turn in range(options.warm + options.rounds):
-        for name, side in sides.items():
-            if name not in seconds:
-                continue
-            try:
-                spent = side()
-            except PushFitError as error:
-                failed.append(f"{name}: {error}")
-                del seconds[name]
-                continue
-            if turn >= options.warm:
-                seconds[name].append(spent)
-    figures = {name: statistics.median(each) for name, each in seconds.items()}
-    ratios = {}
-    for worker, other in itertools.product(("camera", "digits"), RIVALS):
-        pair = f"generator_{worker}_s", other
-        if all(name in seconds for name in pair):
-            each = zip(*(seconds[name] for name in pair), strict=True)
-            name = f"{worker}_vs_{other.removesuffix('_s')}"
-            ratios[name] = statistics.median(theirs / ours for ours, theirs in each)
-    return {"bench": "start", "ratios": ratios, "figures": figures, "failed": failed}
-
-
-def _process(*words: str) -> float:
-    started = time.perf_counter()
-    printed(*words, seconds=PATIENCE)
-    return time.perf_counter() - started
-
-
-def _start(*words: str) -> float:
-    said = printed("-m", "bench._starts", *words, seconds=PATIENCE)
-    return float(json.loads(said.splitlines()[-1])["seconds"])
+    return {
+        "bench": "start",
+        "ratios": rounds.ratios(pairs, "s"),
+        "figures": rounds.figures(),
+        "failed": rounds.failed,
+    }

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench._sides import TF, TF_FORMS, Rounds, arguments
+from bench._sides import TF, TF_FORMS, against, arguments, rounds
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    options = arguments("transport", args)
-    rounds = Rounds(("raw", "raw_kept", "ours", "batched", "encrypted", TF), options)
-    ratios: dict[str, float] = {}
-    for bare in ("raw", "raw_kept"):
-        ratios |= rounds.against(f"vs_{bare}", "ours", (bare,))
+    options = arguments("transport", __doc__, args)
+    found = rounds(("raw", "raw_kept", "ours", "batched", "encrypted", TF), options)
+    compared = {"vs_raw": ("raw",), "vs_raw_kept": ("raw_kept",)}
     for name, kind in (("", "uncompressed"), ("_compressed", "compressed")):
-        forms = [f"tf_{form}" for form in TF_FORMS if form.startswith(kind)]
-        ratios |= rounds.against(f"vs_tfdata_service{name}", "ours", forms)
-    ratios |= rounds.against("encrypted_vs_ours", "encrypted", ("ours",))
-    return {"bench": "transport", "ratios": ratios, "figures": rounds.figures}
+        forms = tuple(f"tf_{form}" for form in TF_FORMS if form.startswith(kind))
+        compared[f"vs_tfdata_service{name}"] = forms
+    ratios: dict[str, float] = {}
+    for name, others in compared.items():
+        ratios |= against(found, name, "ours", others, options)
+    ratios |= against(found, "encrypted_vs_ours", "encrypted", ("ours",), options)
+    return {
+        "bench": "transport", "ratios": ratios, "figures": found.figures(), "failed": found.failed,
+    }  # fmt: skip

@@ -10,6 +10,9 @@
   figure where there are none. inference: a batch as large as in training, the median of many, in a
   process of its own. training: all epochs with their validation, as in history.csv; the imports
   and the time until the first batch are left out.
+- `--models torchvision` stands for the eleven models of pushfit/settings/models.py's TORCHVISION.
+- The last row, `ensemble`, is of all models together, by their mean probabilities, as
+  `predict.py --run A --run B` does it: its parameters and times are the sums.
 - OUT/zoo.md, zoo.csv and zoo.png hold the table and a plot, after every model.
 """
 
@@ -27,13 +30,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench._apart import ROOT, printed, tie
-from bench._zoo_table import write
-from lib.errors import ConfigError, PushFitError
-from lib.fleet.local import GRACE, PARENT
-from tests.e2e.processes import free_port
+from bench import _data
+from bench._apart import ROOT, free_port, printed, tie
+from bench._zoo_table import no_plot, write
+from pushfit.errors import ConfigError, PushFitError
+from pushfit.fleet.local import GRACE, PARENT
+from pushfit.host import typed_path
+from pushfit.settings.models import TORCHVISION, find
 
-MNIST = ROOT.parent / "shared" / "data" / "mnist"
+ENSEMBLE = "ensemble"  # name of the row of all models together
 MODELS = "smallcnn,squeezenet1.1,resnet18,mobilenet"
 PATIENCE = 900.0  # seconds for the measurement of a trained run
 
@@ -41,21 +46,25 @@ PATIENCE = 900.0  # seconds for the measurement of a trained run
 def run(args: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench zoo", allow_abbrev=False)
     parser.add_argument("--task", default="digits")
-    parser.add_argument("--models", default=MODELS, help="names, as --list-models prints them")
+    parser.add_argument(
+        "--models", default=MODELS, help="names that --list-models prints, or torchvision"
+    )
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--links", type=Path, help="folder of the data (digits: MNIST's files)")
+    parser.add_argument("--links", type=typed_path, help="the data [made if not named]")
     parser.add_argument("--generators", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="folder for runs and table")
+    parser.add_argument("--out", type=typed_path, help="folder for runs and table")
     options, flags = parser.parse_known_args(args)
-    models = list(dict.fromkeys(options.models.split(",")))
-    links = (options.links or MNIST).resolve()
-    if options.links is None and options.task != "digits":
-        raise ConfigError(f"give the folder of the {options.task} data with --links DIR")
-    check(models, options.task, flags)
+    named = TORCHVISION if options.models == "torchvision" else options.models.split(",")
+    models = list(dict.fromkeys(find(name).name for name in named))
+    check(options.task, flags)
+    links = _data.of_task(options.task, options.links).resolve()
     out = options.out or Path("runs") / f"zoo-{options.task}"
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
+    title = f"{options.task}, {options.epochs} epochs {' '.join(flags)}".rstrip()
+    if said := no_plot():
+        print(said, file=sys.stderr, flush=True)
     with fleet(links, options.generators) as port:
         common = ["--task", options.task, "--links", str(links), "--epochs", str(options.epochs)]
         common += ["--bind", f"tcp://127.0.0.1:{port}", *flags]
@@ -63,12 +72,17 @@ def run(args: list[str]) -> dict[str, Any]:
             print(f"{model}: its log is {out / model}.log", file=sys.stderr, flush=True)
             try:
                 train(model, common, out)
-                rows.append(row(model, out, links))
+                rows.append(row(model, [model], out, links))
             except PushFitError as error:
                 failed.append(f"{model}: {error}")
                 continue
-            title = f"{options.task}, {options.epochs} epochs {' '.join(flags)}".rstrip()
             write(rows, out, title)
+    if len(rows) > 1:
+        try:
+            rows.append(row(ENSEMBLE, [each["model"] for each in rows], out, links))
+            write(rows, out, title)
+        except PushFitError as error:
+            failed.append(f"{ENSEMBLE}: {error}")
     figures = {
         f"{each['model']}_{name}": float(each[name])
         for each in rows
@@ -78,21 +92,15 @@ def run(args: list[str]) -> dict[str, Any]:
     return {"bench": "zoo", "ratios": {}, "figures": figures, "failed": failed}
 
 
-def check(models: Sequence[str], task: str, flags: Sequence[str]) -> None:
+def check(task: str, flags: Sequence[str]) -> None:
     """Raises ConfigError for what the last of many trainers would refuse after hours."""
-    from cfg.base import TrainSettings
-    from cfg.resolve import resolve
-    from lib.trainer import backend
+    from pushfit.settings.programs.train import TrainSettings
+    from pushfit.settings.resolve import resolve
 
     for own in ("--model", "--out", "--bind", "--data-port", "--generators", "--resume", "--keys"):
         if any(flag.split("=")[0] == own for flag in flags):
             raise ConfigError(f"{own} is set by the bench for each trainer: leave it out")
     resolve(TrainSettings, ["--task", task, *flags], prog="train_zmq.py")
-    backend.start()
-    from lib.trainer import zoo
-
-    for model in models:
-        zoo.find(model)
 
 
 @contextmanager
@@ -141,11 +149,16 @@ def train(model: str, common: Sequence[str], out: Path) -> None:
         raise PushFitError((errors or said or [f"exit code {code}"])[-1].removeprefix("error: "))
 
 
-def row(model: str, out: Path, links: Path) -> dict[str, Any]:
-    """A line of the table. Raises PushFitError."""
-    folder = out / model
-    said = printed("-m", "bench._zoo", str(folder.resolve()), str(links), seconds=PATIENCE)
-    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+def row(name: str, models: Sequence[str], out: Path, links: Path) -> dict[str, Any]:
+    """A line of the table, called `name`, of the trained `models`. Raises PushFitError."""
+    folders = [(out / model).resolve() for model in models]
+    words = ["-m", "bench._zoo", str(links), *map(str, folders)]
+    found: dict[str, Any] = json.loads(
+        printed(*words, seconds=PATIENCE * len(models)).splitlines()[-1]
+    )
+    return {"model": name, **found, "training_s": sum(map(training_seconds, folders))}
+
+
+def training_seconds(folder: Path) -> float:
     with (folder / "history.csv").open(newline="") as file:
-        seconds = sum(float(epoch["seconds"]) for epoch in csv.DictReader(file))
-    return {"model": model, **found, "training_s": seconds}
+        return sum(float(epoch["seconds"]) for epoch in csv.DictReader(file))

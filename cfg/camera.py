@@ -1,15 +1,11 @@
-"""The camera task's own defaults: any setting, or any parameter of the task (``patch``, …).
+"""Defaults of this site for the camera task: any setting, or any parameter of the task.
 
-They stand between the defaults in cfg/base.py and the table of hosts.
+They stand over those that the task brings, and under the table of hosts in base.py;
+`pushfit config --task camera` shows them all, with their origin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
-ROW: Final[Mapping[str, object]] = {
-    # Decoding a 9-megapixel JPEG costs some 60 ms and cutting a patch from it a few: to use one
-    # patch of each photo would waste nearly all the work.
-    "patches_per_visit": 16,
+ROW: dict[str, object] = {
+    # "patch": 128,
 }

@@ -1,16 +1,11 @@
-"""The digits task's own defaults: any setting, or any parameter of the task (``rotation``, …).
+"""Defaults of this site for the digits task: any setting, or any parameter of the task.
 
-They stand between the defaults in cfg/base.py and the table of hosts.
+They stand over those that the task brings, and under the table of hosts in base.py;
+`pushfit config --task digits` shows them all, with their origin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
-ROW: Final[Mapping[str, object]] = {
-    # An image is there as soon as it is asked for: nothing is shared by several samples of it.
-    "patches_per_visit": 1,
-    "batch_size": 128,
-    "model": "smallcnn",
+ROW: dict[str, object] = {
+    # "rotation": 20,
 }

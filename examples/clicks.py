@@ -1,12 +1,12 @@
-"""Which pixels belong to what was clicked on? A task of two inputs, with a mask as its target.
+"""A task with two inputs and a mask as target: which pixels belong to the thing clicked on?
 
     python train_zmq.py --task examples/clicks.py --links DIR --generators 2
 
     DIR/train/NAME.jpg, NAME.mask.png      photos, with a mask of the same size for each: black is
     DIR/val/NAME.jpg, NAME.mask.png        background, every other grey level is a thing of its own
 
-A sample is a square from a photo, a point on one of its things, and the mask of that thing. The
-model sees the photo and where the point is; it says for each pixel how likely it is a part.
+A sample is a square from a photo, a point on a thing in it, and the mask of that thing. The model
+sees the photo and the point; for each pixel it gives the probability that it belongs to the thing.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from lib.errors import BadRecord, DataError
-from lib.tasks import images
-from lib.tasks.base import TRAIN, VAL, ArraySpec, DataSet, Record, Task
+from pushfit import regular
+from pushfit.decoding import images
+from pushfit.errors import BadRecord, DataError
+from pushfit.tasks.base import TRAIN, VAL, ArraySpec, DataSet, Record, Task
 
 
 class ClicksParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,16 +47,16 @@ class Clicks(Task):
 
     def read(self, links: Path, record: Record) -> tuple[bytes, bytes]:
         photo = links / record.path
-        return photo.read_bytes(), _mask_of(photo).read_bytes()
+        return regular.read(photo), regular.read(_mask_of(photo))
 
     def decode(self, data: tuple[bytes, bytes], record: Record) -> tuple[np.ndarray, np.ndarray]:
         photo, mask = (images.decode(each) for each in data)
         if photo.shape != mask.shape:
             raise BadRecord(
-                f"its mask is of {mask.shape[:2]} pixels, the photo of {photo.shape[:2]}"
+                f"its mask has {mask.shape[:2]} pixels, but the photo has {photo.shape[:2]}"
             )
         if min(photo.shape[:2]) < self.params.side or not mask.any():
-            raise BadRecord("it is smaller than --side, or there is nothing on it")
+            raise BadRecord("it is smaller than --side, or its mask shows nothing")
         return photo, mask[:, :, 0]
 
     def sample(
@@ -72,7 +73,7 @@ class Clicks(Task):
         point = points[rng.integers(len(points))]
         room = np.array(mask.shape) - side
         low, high = np.maximum(point - side + 1, 0), np.minimum(point, room)
-        top, left = rng.integers(low, high + 1)  # anywhere, so long as the point is inside
+        top, left = rng.integers(low, high + 1)  # the square may lie anywhere around the point
         cut = slice(top, top + side), slice(left, left + side)
         return {
             "image": photo[cut],
@@ -81,7 +82,7 @@ class Clicks(Task):
         }
 
     def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
-        """Only the point travels; the picture of it that the model wants is made here."""
+        """Only the point is sent; the picture of it that the model needs is made here."""
         rows, columns = np.indices((self.params.side, self.params.side))
         points = batch["point"][:, :, np.newaxis, np.newaxis]
         distance = np.hypot(rows - points[:, 0], columns - points[:, 1])
@@ -96,7 +97,7 @@ class Clicks(Task):
         image = keras.Input((side, side, 3), dtype="uint8", name="image")
         near = keras.Input((side, side, 1), name="near")
         x = layers.Concatenate()([layers.Rescaling(1 / 127.5, offset=-1.0)(image), near])
-        for width in (1, 2, 4, 8, 1):  # each pixel comes to see 33 by 33 pixels around it
+        for width in (1, 2, 4, 8, 1):  # in the end each pixel depends on 33 by 33 pixels
             x = layers.Conv2D(24, 3, padding="same", dilation_rate=width, use_bias=False)(x)
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.ReLU()(x)
@@ -113,7 +114,7 @@ def _pairs(links: Path, split: str) -> tuple[Record, ...]:
     for photo in (links / split).glob("*.jpg"):
         mask = _mask_of(photo)
         if not mask.is_file():
-            raise DataError(f"{photo} has no mask: there is no {mask.name} beside it")
+            raise DataError(f"{photo} has no mask: put one beside it, called {mask.name}")
         size = photo.stat().st_size + mask.stat().st_size
         records.append(Record(f"{split}/{photo.name}", size, label=0))
     return tuple(sorted(records, key=lambda record: record.path))

@@ -1,8 +1,9 @@
-"""Labelled photos, mirrored, lit otherwise and with a piece hidden: a task of one's own.
+"""An example of your own task: labelled photos with three kinds of augmentation.
 
     python train_zmq.py --task examples/photos.py --links DIR --generators 2
 
-DIR/train/CLASS/*.jpg are the photos (docs/your-own-task.md).
+DIR/train/CLASS/*.jpg are the photos (docs/your-own-task.md). Training photos are mirrored by
+chance, made lighter or darker, and a square of each is hidden.
 """
 
 from typing import Annotated
@@ -10,15 +11,16 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from lib.tasks.labelled import LabelledImages, LabelledParams
+from pushfit.tasks.labelled import LabelledImages, LabelledParams
 
 
 class PhotosParams(LabelledParams, frozen=True, kw_only=True):
     light: Annotated[
-        float, Meta(ge=0, le=1, description="Photos get darker or lighter by up to this share.")
+        float,
+        Meta(ge=0, le=1, description="Largest change of a photo's brightness, as a share of it."),
     ] = 0.2
     hidden: Annotated[
-        int, Meta(ge=0, description="Side of a square that is hidden from view, in pixels.")
+        int, Meta(ge=0, description="Side of the square that is hidden in each photo, in pixels.")
     ] = 8
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ import pytest
 
 KERAS = "ThreadPoolExecutor"  # the threads on which Keras runs callbacks stay until it is collected
 GRACE_SECONDS = 5.0
-ENVIRONMENT = dict(os.environ)  # before any test module is imported
+# Before any test module is imported. Nothing is fetched: a run would take longer, or be another;
+# and which task files tests name is not remembered of the person who tests.
+STATE = tempfile.TemporaryDirectory(prefix="pushfit-tests-")
+ENVIRONMENT = {**os.environ, "PUSHFIT_WEIGHTS": "none", "XDG_STATE_HOME": STATE.name}
 
 # The same code has the same result, however busy the machine. Other examples than these are looked
 # for with `pytest --hypothesis-profile search`.

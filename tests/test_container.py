@@ -6,24 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from cfg import hosts
-from cfg.hosts import Machine
-from lib import container
-from lib.errors import DataError
-from lib.tasks import folders
-from tests.e2e.conftest import write_photos
+from pushfit import container, host_facts
+from pushfit.errors import DataError
+from pushfit.host_facts import Machine
+from pushfit.tasks import folders
+from tests.support.photos import write_photos
 
 GONE = "/data/no-such-mount"
 
 
 @pytest.fixture
 def boxed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts, "this_machine", lambda: Machine("box", "/.dockerenv exists"))
+    monkeypatch.setattr(host_facts, "this_machine", lambda: Machine("box", "/.dockerenv exists"))
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts, "this_machine", lambda: Machine("desk-1"))
+    monkeypatch.setattr(host_facts, "this_machine", lambda: Machine("desk-1"))
 
 
 @pytest.mark.usefixtures("bare")

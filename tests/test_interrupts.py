@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.e2e.processes import LONG, ROOT
+from bench.lab.processes import LONG, ROOT
 
 # time.sleep goes on after a handler that raises nothing: as deaf as a wait inside TensorFlow.
 DEAF = """
@@ -45,14 +45,14 @@ LISTENING = """
 """
 # What a signal in the middle of C code can come to: an error that names something else.
 ANOTHERS = """
-    from lib.entry import enter
+    from pushfit.entry import enter
     def main(argv):
         try:
             say("ready")
             time.sleep(60)
         except KeyboardInterrupt:
             raise AttributeError("_type_spec")
-    enter(main)
+    enter(main, [])
 """
 WHOLE = """
     try:
@@ -73,7 +73,7 @@ WHOLE = """
 def program(body: str) -> subprocess.Popen[str]:
     head = """
     import time
-    from lib import interrupts
+    from pushfit import interrupts
     say = lambda text: print(text, flush=True)
     interrupts.end_on_signals()
     """
@@ -111,7 +111,7 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
     os.kill(started.pid, signal.SIGINT)
     code, _, err = ended(started)
     assert code == 130
-    assert "ended at once: told to a second time. Advice." in err
+    assert "ended at once: a second signal arrived. Advice." in err
 
 
 def test_saving_takes_the_time_that_it_takes() -> None:

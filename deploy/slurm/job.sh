@@ -26,10 +26,10 @@ check_nodes() {
             "--nodes, and ask for more generators with --array"
 }
 
-check_python() { # REQUIREMENTS
+check_python() { # WHAT TO INSTALL
     [[ -x $(command -v "$PYTHON") ]] ||
         die "there is no $PYTHON on $(hostname): make it once with \`python3 -m venv .venv\` and" \
-            "\`.venv/bin/pip install -r $1\` in $PWD, or set PYTHON to another"
+            "\`.venv/bin/pip install -e '$1' -c constraints.txt\` in $PWD, or set PYTHON to another"
 }
 
 start() { # COMMAND …

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from tests.e2e.processes import ROOT
-from tests.faults.hosts import why_not
+from bench.lab.hosts import why_not
+from bench.lab.processes import ROOT
 
 pytestmark = pytest.mark.slow
 

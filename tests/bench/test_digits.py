@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import _augmented, _digits, digits
-from lib.errors import ConfigError
-from tests.tasks.idx_files import write_digits
+from tests.support.idx_files import write_digits
 
 
 @pytest.mark.slow
@@ -29,21 +27,6 @@ def test_digits(tmp_path: Path) -> None:
         "figures"
     ].keys()
     assert min(*result["ratios"].values(), *result["figures"].values()) > 0
-
-
-def test_who_is_missing_is_told_once_and_the_rest_is_measured(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def measured(side: str) -> dict[str, Any]:
-        if side == "missing":
-            raise ConfigError("install it")
-        return {"samples_s": 5.0, "right": side != "wrong"}
-
-    monkeypatch.setattr(digits, "measured", measured)
-    rates, failed = digits.rounds({side: (side,) for side in ("a", "missing", "wrong")}, 2)
-    assert rates == {"a": [5.0, 5.0], "wrong": [5.0, 5.0]}
-    assert failed.count("missing: install it") == 1
-    assert failed.count("wrong: what came is not what was sent") == 2
 
 
 def test_images_follow_from_labels_and_a_wrong_one_is_seen() -> None:

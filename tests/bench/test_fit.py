@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from bench._ready import ReadyStream, end, noise, ready_peers
-from cfg.stream import MiB, StreamSettings
-from lib.tasks.camera import CameraParams
-from tests.e2e.processes import ROOT
+from bench._ready import end, noise, ready_peers, ready_stream
+from bench.lab.processes import ROOT
+from pushfit.settings.stream import MiB, StreamSettings
+from pushfit.tasks.camera.params import CameraParams
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def test_fed_is_what_is_in_memory() -> None:
     peers: list[subprocess.Popen[bytes]] = []
     fed = []
     try:
-        with ReadyStream(settings, CameraParams(patch=28), needs_data=True) as stream:
+        with ready_stream(settings, CameraParams(patch=28)) as stream:
             peers += ready_peers(stream.port, 2)
             for batch in stream.feed.all():
                 image = batch.arrays["image"]

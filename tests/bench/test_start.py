@@ -9,7 +9,7 @@ import pytest
 import simplejpeg
 
 from bench import start
-from tests.tasks.idx_files import write_digits
+from tests.support.idx_files import write_digits
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +39,8 @@ def test_a_side_that_fails_is_told_and_the_rest_is_measured(
     nowhere = str(tmp_path / "nowhere")
     result = start.run(["--rounds", "1", "--warm", "0", "--cameras", nowhere, "--mnist", nowhere])
     assert [sentence.partition(":")[0] for sentence in result["failed"]] == [
-        "generator_camera_s",
-        "generator_digits_s",
+        "generator_camera",
+        "generator_digits",
     ]
     assert "does not exist" in result["failed"][0]
     assert result["figures"]["train_help_s"] > result["figures"]["python_s"] > 0

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from lib.store.filters import FILTERS
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
+from pushfit.store.filters import FILTERS
+from tests.support.photos import write_photos
 
 pytestmark = pytest.mark.slow
 
 
 def test_store(tmp_path: Path) -> None:
-    write_photos(tmp_path / "data" / "cameras", train=12, size=(500, 600))
-    flags = ("--mb", 3, "--rounds", 1, "--kinds", "photos224", "--data", tmp_path / "data")
+    write_photos(tmp_path / "photos", train=12, size=(500, 600))
+    links = tmp_path / "photos"
+    flags = ("--mb", 3, "--rounds", 1, "--kinds", "photos224", "--photos", links)
     command = [sys.executable, "-m", "bench", "store", "--json", *map(str, flags)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
@@ -27,4 +28,5 @@ def test_store(tmp_path: Path) -> None:
     assert 1 <= sizes["none"] < 1.1
     assert all(sizes[name] < 1.1 for name in FILTERS)
     assert all(result["figures"][f"write_mb_s_photos224_{name}"] > 0 for name in FILTERS)
+    assert result["data"] == str(links)  # what the figures are of
     assert not any("right" in figure for figure in result["figures"])

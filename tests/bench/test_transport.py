@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
 
 pytestmark = pytest.mark.slow
 

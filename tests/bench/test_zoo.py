@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench import _zoo_table, zoo
-from lib.errors import ConfigError
-from tests.e2e.processes import PLAIN
-from tests.tasks.idx_files import write_digits
+from bench.lab.processes import PLAIN
+from pushfit.errors import ConfigError
+from tests.support.idx_files import write_digits
 
 ROW: dict[str, Any] = {
     "model": "smallcnn", "validation": 0.98765, "test": None, "inference_ms": 12.345, "batch": 128,
@@ -26,13 +26,18 @@ def test_two_models_over_one_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PYTHONPATH", str(PLAIN))  # each of them is slow enough
     links, out = write_digits(tmp_path / "links", 300), tmp_path / "zoo"
     write_digits(links, 50, name="t10k")
-    words = ["--links", str(links), "--models", "smallcnn,squeezenet1.1", "--epochs", "1"]
+    words = ["--links", str(links), "--models", "smallcnn,squeezenet1_1", "--epochs", "1"]
     words += ["--out", str(out), "--generators", "1", "--no-tensorboard", "--schedule", "cosine"]
     result = zoo.run(words)
     assert result["failed"] == []
     with (out / "zoo.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["model"] for row in rows] == ["smallcnn", "squeezenet1.1"]
+    assert [row["model"] for row in rows] == ["smallcnn", "squeezenet1.1", "ensemble"]
+    ensemble = rows.pop()
+    assert ensemble["validation"] == "" and 0 <= float(ensemble["test"]) <= 1
+    assert int(ensemble["parameters"]) == sum(int(row["parameters"]) for row in rows)
+    assert float(ensemble["training_s"]) == pytest.approx(sum(float(r["training_s"]) for r in rows))
+    assert float(ensemble["inference_ms"]) > 0
     for row in rows:
         assert 0 <= float(row["test"]) <= 1 and 0 <= float(row["validation"]) <= 1
         assert float(row["inference_ms"]) > 0 and float(row["training_s"]) > 0
@@ -40,7 +45,7 @@ def test_two_models_over_one_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert config["schedule"]["value"] == "cosine"
         assert config["generators"]["value"] == 0  # the samples came from the one fleet
     assert int(rows[0]["parameters"]) == 871_210
-    assert (out / "zoo.md").read_text().count("\n| ") == 4
+    assert (out / "zoo.md").read_text().count("\n| ") == 5
     assert (out / "zoo.png").read_bytes().startswith(b"\x89PNG")
 
     trained = (out / "smallcnn" / "last.keras").stat().st_mtime_ns
@@ -56,7 +61,7 @@ def test_two_models_over_one_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (["--models", "smallcn"], "unknown model 'smallcn', did you mean 'smallcnn'"),
         (["--epoch-s", "3"], "--epoch-s is not a flag of train_zmq.py"),
         (["--bind=tcp://*:1"], "--bind is set by the bench"),
-        (["--task", "camera"], "give the folder of the camera data with --links"),
+        (["--task", "hdf5"], "give the folder of the hdf5 data with --links"),
     ],
 )
 def test_what_a_trainer_would_refuse_is_refused_before_any_starts(

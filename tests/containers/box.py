@@ -6,8 +6,8 @@ import re
 import uuid
 from types import TracebackType
 
+from bench.lab.processes import LONG, until
 from tests.containers.engine import attempt, podman, said
-from tests.e2e.processes import LONG, until
 
 SHUT = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--no-healthcheck")
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.wire.keys import KeyFolder
+from bench.lab import hosts
+from bench.lab.hosts import Lab
+from pushfit.wire.keys import KeyFolder
 from tests.containers import engine
 from tests.containers.engine import build, podman
-from tests.e2e.conftest import CAMERAS, write_photos
-from tests.faults import hosts
-from tests.faults.hosts import Lab
-
-USER = 10001  # whom the images run as
+from tests.support.images import USER
+from tests.support.photos import write_photos
 
 
 @pytest.fixture(scope="session")
@@ -59,5 +58,4 @@ def volume() -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """The real photos; elsewhere small ones, so that the test runs all the same."""
-    return CAMERAS if CAMERAS.is_dir() else write_photos(tmp_path / "photos", train=24)
+    return write_photos(tmp_path / "photos", train=24)

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
 
 FOLDER = Path.home() / ".cache" / "pushfit" / "containers"
 BASE = next(

@@ -1,4 +1,4 @@
-"""compose.yaml as the README has it: keys, a fleet, one killed, more of them, the end."""
+"""compose.yaml as docs/containers.md has it: keys, a fleet, one killed, more of them, the end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import USER
+from bench.lab.hosts import Lab
+from bench.lab.processes import ROOT, until
 from tests.containers.engine import environment, podman, said
-from tests.e2e.processes import ROOT, until
-from tests.faults.hosts import Lab
+from tests.support.images import USER
+from tests.support.pages import COMPOSE_KEYS, COMPOSE_UP
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # the first test may build the images
 
-MAKE_KEYS = "docker compose --profile keys run --rm keys make compose"
-UP = "docker compose up --scale generator=4"
 TRAINING = {
     "PUSHFIT_MODEL": "smallcnn",
     "PUSHFIT_PATCH": "64",
@@ -41,7 +40,7 @@ class Compose:
         self._environment = {**environment(), **TRAINING, **{k: str(v) for k, v in own.items()}}
 
     def __call__(self, command: str, *more: str) -> str:
-        """Run a command of the README, `more` being added to it; returns what it said."""
+        """Run a command of the page, `more` being added to it; returns what it said."""
         words = [*shlex.split(command.removeprefix("docker compose")), *more]
         compose = (str(Path(sys.executable).with_name("podman-compose")), "-p", self.project)
         done = subprocess.run(
@@ -70,7 +69,10 @@ class Compose:
             return bool(self.containers("trainer", "exited"))
 
         until(lambda: self.trainer().count(text) >= times or over())
-        assert self.trainer().count(text) >= times, f"{text!r} {times} times in:\n{self.trainer()}"
+        others = "\n".join(f"{name}:\n{said(name)}" for name in self.containers("generator"))
+        assert self.trainer().count(text) >= times, (
+            f"{text!r} {times} times in:\n{self.trainer()}\n{others}"
+        )
 
 
 @pytest.fixture
@@ -80,22 +82,25 @@ def compose(images: tuple[str, str], lab: Lab, tmp_path: Path, data: Path) -> It
     os.chown(keys, USER, USER)
     made = Compose(lab, keys, data)
     yield made
+    # One that `up --scale` has added would be left by `down`, and keep the network and its names.
+    for name in made.containers("generator"):
+        podman("rm", "--force", "--time", 5, "--ignore", name)
     made("docker compose down --volumes --timeout 5")
 
 
 def test_one_is_killed_and_the_fleet_grows(compose: Compose) -> None:
-    assert "made keys/compose.key" in compose(MAKE_KEYS)
-    compose(UP.replace("=4", "=2"), "--detach", "--no-build")
+    assert "made keys/compose.key" in compose(COMPOSE_KEYS)
+    compose(COMPOSE_UP.replace("=4", "=2"), "--detach", "--no-build")
     compose.wait_for("joined: ", 2)
 
     victim = compose.containers("generator", "running")[0]
     podman("kill", victim)
     compose.wait_for("left (its connection closed)")
-    compose(UP, "--detach", "--no-build", "--no-recreate")
+    compose(COMPOSE_UP, "--detach", "--no-build", "--no-recreate")
     compose.wait_for("joined: ", 5)  # the one that was killed as well
 
     assert until(lambda: bool(compose.containers("trainer", "exited")), 400), compose.trainer()
-    assert "Every sample was handed to fit exactly once." in compose.trainer()
+    assert "Every sample was handed to fit and trained on exactly once." in compose.trainer()
     assert until(lambda: len(compose.containers("generator", "exited")) == 4, 20)
     ends = [podman("inspect", "--format", "{{.State.ExitCode}}", name).strip()
             for name in compose.containers("generator")]  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 HADOLINT = Path(sys.executable).with_name("hadolint")
@@ -35,13 +35,15 @@ def test_the_base_is_pinned_and_all_stages_stand_on_it() -> None:
         known.add(name)
     assert {"generator", "trainer", "serve"} < known
     assert len(stages) == DOCKERFILE.count("\nFROM ")
+    assert stages[-1][1] == "trainer"  # what `docker build .` makes
 
 
 def test_the_context_is_what_is_copied_and_small() -> None:
     wanted = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if "!" in line]
     copied = set(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE))
     sources = {word for words in copied for word in words.split()}
-    assert all(any(fnmatch.fnmatch(source, want) for want in wanted) for source in sources)
+    patterns = [*wanted, *(f"{want}/*" for want in wanted)]
+    assert all(any(fnmatch.fnmatch(source, each) for each in patterns) for source in sources)
     held = [p for want in wanted for top in ROOT.glob(want) for p in (top, *top.rglob("*"))]
     files = [p for p in held if p.is_file() and "__pycache__" not in p.parts]
     assert sum(path.stat().st_size for path in files) < 2_000_000

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.lab.hosts import Lab
+from bench.lab.processes import until
+from pushfit import __version__
 from tests.containers.box import Box
 from tests.containers.engine import megabytes
-from tests.e2e.processes import until
-from tests.faults.hosts import Lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # the first one may build images
 
@@ -46,15 +47,15 @@ def test_a_trainer_and_two_generators_on_three_hosts(
         Box("--network", lab["cpu-b"].network, *place, generator, *work) as b,
     ):
         a.wait_for("no answer from tcp://10.*-p 12001:12001 -p 12002:12002")
-        assert a.health() == (False, "no process has reached the other end yet; its log says why")
+        assert a.health() == (False, "no process has reached its peer yet; its log says why")
         with Box("--network", lab["gpu"].network, *given, trainer, *train) as box:
             for each in (a, b):
                 each.wait_for("found run .* task camera")
                 assert until(lambda each=each: each.health()[0], 10), each.health()
             assert until(lambda: box.health()[0], 10), box.health()
             said = box.done()
-            assert "Every sample was handed to fit exactly once." in said
-            assert "goes when this container is removed" not in said
+            assert "Every sample was handed to fit and trained on exactly once." in said
+            assert "is lost when this container is removed" not in said
             assert [each.done() and 0 for each in (a, b)] == [0, 0]
 
     report = json.loads((files / "r" / "report.json").read_text())
@@ -91,7 +92,11 @@ def test_mistakes(images: tuple[str, str], keys: Path, data: Path) -> None:
     generator, trainer = images
     root = ("--user", "4321:4321", *NOBODY)
     mistakes: list[tuple[tuple[object, ...], str]] = [
-        ((*NOBODY, generator, "-m", "cfg"), "-v /path/to/your/train:/data/train:ro"),
+        (
+            (*NOBODY, generator, "train_zmq.py", "--generators", 1),
+            "keras is not installed .*this is the generator image. .*docker build --target trainer",
+        ),
+        ((*NOBODY, generator, "-m", "pushfit", "config"), "-v /path/to/your/train:/data/train:ro"),
         (
             (*NOBODY, trainer, "train_zmq.py", "--generators", 1),
             "nothing is mounted at /data/train",
@@ -122,6 +127,14 @@ def test_mistakes(images: tuple[str, str], keys: Path, data: Path) -> None:
     mounts = ("-v", f"{data}:/data:ro", "--tmpfs", "/pushfit/runs:mode=1777", *NOBODY)
     with Box(*mounts, trainer, "train_zmq.py", "--out", "runs/r") as alone:
         alone.wait_for(r"waiting for 1. s: .*--bind tcp://0.0.0.0:12001 .*-p 12002:12002")
-    with Box(*mounts, "--hostname", "gpu-box", generator, "-m", "cfg") as box:
+    with Box(*mounts, "--hostname", "gpu-box", generator, "-m", "pushfit", "config") as box:
         assert "gpu-box (a container: its environment has container=" in box.done()
         box.wait_for("Links    /pushfit/dockerlinks")
+
+
+def test_pushfit_is_a_command_in_each_image(images: tuple[str, str]) -> None:
+    for image in images:
+        with Box("--entrypoint", "pushfit", *NOBODY, image, "--version") as box:
+            assert box.done() == f"pushfit {__version__}\n"
+    with Box("--entrypoint", "pushfit", *NOBODY, images[0], "train", "--generators", 1) as box:
+        assert "this is the generator image" in box.done(2)

@@ -4,11 +4,11 @@
         job = slurm.submit("deploy/slurm/trainer.sbatch", environ={"PUSHFIT_OUT": …})
         slurm.wait(job, "COMPLETED")
 
-- Nodes and controller are hosts of a lab (`tests/faults/hosts.py`): each has a network and a name
+- Nodes and controller are hosts of a lab (`bench/lab/hosts.py`): each has a network and a name
   of its own, and an /etc/hosts with the names of all, so jobs find each other as in a cluster.
 - All that the daemons write lies in `folder`; their ports exist only in the lab's network.
 - Leaving cancels the jobs and ends the daemons. What is left of either is found by the mark in its
-  environment (`tests/e2e/processes.py`).
+  environment (`bench/lab/processes.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from tests.e2e.processes import LONG, MARK, ROOT, Starter, until
-from tests.faults import hosts
-from tests.faults.hosts import Lab
+from bench.lab import hosts
+from bench.lab.hosts import Lab
+from bench.lab.processes import LONG, MARK, ROOT, Starter, until
 
 HEAD, NODES = "head", ("node-1", "node-2")
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo")

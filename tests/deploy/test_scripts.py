@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from cfg.fields import PREFIX
-from lib.trainer import outputs
-from tests.e2e.processes import LONG, ROOT
+from bench.lab.processes import LONG, ROOT
+from pushfit.runs import outputs
+from pushfit.settings.fields import PREFIX
 
 SCRIPTS = ROOT / "deploy" / "slurm"
 SET = {
@@ -60,11 +60,10 @@ def test_away_from_the_repository(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["trainer", "generators"])
 def test_without_python(name: str) -> None:
-    requirements = {"trainer": "requirements.txt", "generators": "requirements-generator.txt"}[name]
+    what = {"trainer": ".[train]", "generators": "."}[name]
     said = run(name, PYTHON="/nowhere/python")
     assert said.startswith("error: there is no /nowhere/python on ")
-    assert f"pip install -r {requirements}`" in said
-    assert (ROOT / requirements).is_file()
+    assert f"pip install -e '{what}' -c constraints.txt`" in said
 
 
 @pytest.mark.parametrize(

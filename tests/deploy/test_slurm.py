@@ -1,4 +1,4 @@
-"""The Slurm scripts as a user submits them, by the README's commands, on a Slurm of two nodes."""
+"""The Slurm scripts, submitted by the commands of docs/slurm.md, on a Slurm of two nodes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from typing import Any
 
 import pytest
 
+from bench.lab.processes import Starter, until
 from tests.deploy.slurm import NODES, Slurm, why_not
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import Starter, until
-from tests.e2e.test_readme import SLURM, words
+from tests.support.pages import (
+    SLURM_ENVIRONMENT,
+    SLURM_GENERATE,
+    SLURM_KEY,
+    SLURM_TRAIN,
+    words,
+)
+from tests.support.photos import write_photos
 
 pytestmark = pytest.mark.slow
 
-EXPORT, MAKE_KEY, TRAIN, GENERATE = SLURM
 ARRAY = "--array=0-15"
 TASKS = 3  # of the array here
 RUN = (
@@ -44,17 +49,17 @@ class Site:
     def __init__(self, slurm: Slurm, folder: Path, start: Starter) -> None:
         self.slurm, self.folder, self.out = slurm, folder, folder / "run"
         self.address = self.out / "address"
-        start(*words(MAKE_KEY), "--keys", folder / "keys").done()
+        start(*words(SLURM_KEY), "--keys", folder / "keys").done()
         here = {
             "$HOME/runs/cam1": self.out,
             "/data/photos": write_photos(folder / "links"),
             "=keys": f"={folder}/keys",
         }
-        pairs = (word.partition("=") for word in words(EXPORT, **here))
+        pairs = (word.partition("=") for word in words(SLURM_ENVIRONMENT, **here))
         self.environ = {name: value for name, _, value in pairs} | {"PYTHON": sys.executable}
 
     def submit(self, command: str, *flags: object, output: str, **environ: str) -> str:
-        """A command of the README, with our options and flags behind its own."""
+        """A command of the page, with our options and flags behind its own."""
         given = words(command)
         script = next(i for i, word in enumerate(given) if word.endswith(".sbatch"))
         options = (*given[:script], HALF, f"--output={self.folder}/{output}.out")
@@ -62,11 +67,11 @@ class Site:
         return self.slurm.submit(*options, *given[script:], *flags, environ=environ)
 
     def trainer(self, *flags: object) -> str:
-        return self.submit(TRAIN, *RUN, *flags, output="trainer")
+        return self.submit(SLURM_TRAIN, *RUN, *flags, output="trainer")
 
     def generators(self, *flags: object) -> str:
-        assert ARRAY in GENERATE
-        few = GENERATE.replace(ARRAY, f"--array=1-{TASKS}")
+        assert ARRAY in SLURM_GENERATE
+        few = SLURM_GENERATE.replace(ARRAY, f"--array=1-{TASKS}")
         return self.submit(few, *flags, output="%A-%a")
 
     def output(self, job: str = "") -> list[str]:
@@ -85,7 +90,7 @@ class Site:
 
     def report(self) -> dict[str, Any]:
         """That of a run that is complete: each sample once, from both nodes, by our key."""
-        assert "Every sample was handed to fit exactly once." in self.output()[0]
+        assert "Every sample was handed to fit and trained on exactly once." in self.output()[0]
         report: dict[str, Any] = json.loads((self.out / "report.json").read_text())
         for row in (row for rows in report["splits"].values() for row in rows):
             assert (row["seen"], row["duplicate"], row["missing"]) == (row["expected"], 0, 0)
@@ -133,7 +138,7 @@ def test_generators_come_and_go_and_the_trainer_is_requeued(site: Site) -> None:
 
 
 def test_a_job_that_runs_out_of_time_or_is_preempted_goes_back_into_the_queue(site: Site) -> None:
-    slurm, alone = site.slurm, GENERATE.replace(ARRAY, "")
+    slurm, alone = site.slurm, SLURM_GENERATE.replace(ARRAY, "")
     nobody = "tcp://node-2:1"
     site.out.mkdir()
     site.address.write_text(nobody)  # as a node that failed has left it

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.limits import limit
-from tests.e2e.processes import Script, Starter
+from bench.lab.processes import Script, Starter
+from tests.support.limits import limit
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.misbehave import misbehave
-from tests.e2e.processes import Script, Starter
+from bench.lab.processes import Script, Starter
+from tests.support.misbehave import misbehave
+from tests.support.own_tasks import plain, write_task
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +20,11 @@ FLAGS = ("--patch", 32, "--epochs", 2, "--expiry", 2)
 
 def sink(start: Starter, photos: Path, into: Path, *more: object) -> Script:
     return start.sink(photos, *FLAGS, "--generators", 2, "--report", into, *more)
+
+
+def _stored(start: Starter, photos: Path, out: Path) -> Script:
+    flags = ("--bind", "tcp://127.0.0.1:0", "--links", photos, "--generators", 2, "--max-bad", 2)
+    return start("sink_zmq.py", *FLAGS, *flags, "--out", out)
 
 
 def splits(into: Path) -> Any:
@@ -73,14 +79,14 @@ def test_the_list_names_the_photo_that_crashes_its_hosts_and_where_code_raised(
         start.trainer(photos, *FLAGS, "--generators", 2, "--out", out).done()
         rows = [json.loads(line) for line in (out / "quarantine.jsonl").read_text().splitlines()]
         assert sorted((row["path"], row["epoch"], row["split"]) for row in rows) == [
-            (PATH, 0, "train"),
             (PATH, 1, "train"),
+            (PATH, 2, "train"),
         ]
         assert all(row["reason"].startswith(reason) and row["host"] for row in rows)
         assert all(("in misbehave" in row.get("traceback", "")) == (how == "raise") for row in rows)
 
 
-def test_a_run_whose_data_is_worse_than_allowed_ends_with_the_list(
+def test_a_run_whose_data_is_worse_than_allowed_ends_with_the_list_and_a_report(
     start: Starter, photos: Path, tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -89,6 +95,18 @@ def test_a_run_whose_data_is_worse_than_allowed_ends_with_the_list(
         said = sink(start, photos, tmp_path / "r.json", "--max-bad", limit).done(2)
         assert f"error: {allowed + 1} bad records of 12, and --max-bad {limit} allows" in said
         assert ".jpg: text, not a photo: it begins 'not a photo' (on " in said
+        report = json.loads((tmp_path / "r.json").read_text())
+        assert report["ended"] == "failed" and report["error"].splitlines()[0] in said
+        assert report["faults"]["bad_visits"] >= allowed + 1
+    out = tmp_path / "run"
+    for folder, failed in (
+        (out, start.trainer(photos, *FLAGS, "--generators", 2, "--out", out, "--max-bad", "2")),
+        (tmp_path / "store", _stored(start, photos, tmp_path / "store")),
+    ):
+        assert "error: 3 bad records of 12" in failed.done(2)
+        report = json.loads((folder / "report.json").read_text())
+        assert report["ended"] == "failed" and report["error"].startswith("3 bad records of 12")
+        assert report["faults"]["bad_visits"] >= 3
     sink(start, photos, tmp_path / "r.json", "--max-bad", "25%").done()
     said = start.trainer(photos, "--max-bad", "many", "--out", tmp_path / "out").done(2)
     assert said.startswith("error: --max-bad: 'many' will not do, it must be a number of records")
@@ -112,3 +130,33 @@ def test_logs_that_cannot_be_written_end_nothing(
     )
     served.done()
     assert full.finish() == 0
+
+
+# A record over which a task's code waits, or searches in C and keeps the GIL, for hours.
+SLOW = """
+def sample(self, item, record, split, patch, rng):
+    import re, time
+    if record.path == {path!r}:
+        {does}
+    x = rng.random(4, np.float32)
+    return {{"x": x, "y": x[:1]}}
+"""
+SLEEPS = "time.sleep(3600)"
+SEARCHES = "re.match('(a+)+$', 'a' * 60 + 'b')"
+
+
+@pytest.mark.parametrize(
+    ("path", "does"), [("train/00", SLEEPS), ("train/07", SEARCHES), ("val/31", SEARCHES)]
+)
+def test_a_record_over_which_a_task_takes_hours_is_named_and_replaced(
+    start: Starter, tmp_path: Path, path: str, does: str
+) -> None:
+    """The first and the last record are those that a task may be tried on before it works."""
+    task = write_task(tmp_path / "plain.py", plain(SLOW.format(path=path, does=does)))
+    flags = ("--task", task, "--epochs", 2, "--expiry", 1, "--generators", 2, "--batch-size", 8)
+    run = start.sink(tmp_path, *flags, "--report", tmp_path / "r.json")
+    run.done()
+    run.wait_for(rf"{path} on \S+ is bad: brought down 3 generators")
+    run.wait_for(rf"stuck for \d s at {path} of lease" if does == SLEEPS else f"in {path}\n")
+    assert [row["bad"] for row in splits(tmp_path / "r.json")[path.partition("/")[0]]] == [1, 1]
+    assert start.no_orphans()

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.e2e.processes import ROOT, Starter
-from tests.e2e.test_stream import hashes, report_of
-from tests.tasks.idx_files import write_digits, write_idx
+from bench.lab.processes import Starter
+from tests.support.idx_files import write_digits, write_idx
+from tests.support.reports import hashes, report_of
 
-MNIST = ROOT.parent / "shared" / "data" / "mnist"
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
@@ -49,7 +48,10 @@ def remove_labels(links: Path) -> None:
     ("spoil", "message"),
     [
         (other_magic, f"{IMAGES} begins with 3c 68 74 6d, not with 00 00 08 03 as IDX images do"),
-        (truncate, f"{IMAGES} says that it has 31,376 bytes, and is cut short: copy it again"),
+        (
+            truncate,
+            f"{IMAGES} should have 31,376 bytes by its header, and is shorter: copy it again",
+        ),
         (shorten_labels, f"{LABELS} holds 39 labels, and {IMAGES} 40 images"),
         (remove_labels, f"{IMAGES} is there without {LABELS}"),
     ],

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
 
 HEAVY = {
     "tensorflow",
@@ -22,11 +22,11 @@ HEAVY = {
     "asyncio",
     "fastapi",
 }
-# Runs a script as `python SCRIPT --help` does, then names every package that it has imported.
+# Runs a script as `python SCRIPT FLAG` does, then names every package that it has imported.
 SHOW = """
 import runpy, sys
 sys.path.insert(0, "")
-sys.argv = [sys.argv[1], "--help"]
+sys.argv = sys.argv[1:]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:
@@ -34,15 +34,27 @@ except SystemExit as end:
 """
 
 
+def shown(*words: str) -> list[str]:
+    """What the command prints on its way to exit code 0, without importing anything heavy."""
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW, *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *lines, last = done.stdout.splitlines()
+    code, *imported = last.split()
+    assert code == "0"
+    assert {"pushfit", "msgspec"} <= set(imported)  # it was really run
+    assert not HEAVY & set(imported)
+    return lines
+
+
 @pytest.mark.parametrize(
     "script", ["train_zmq.py", "generator_zmq.py", "sink_zmq.py", "predict.py", "serve.py"]
 )
 def test_help_imports_nothing_heavy(script: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SHOW, script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    *shown, last = done.stdout.splitlines()
-    code, *imported = last.split()
-    assert code == "0" and any(line.lstrip().startswith("--") for line in shown)
-    assert {"cfg", "lib", "msgspec"} <= set(imported)  # it was really run
-    assert not HEAVY & set(imported)
+    assert any(line.lstrip().startswith("--") for line in shown(script, "--help"))
+
+
+def test_the_models_are_listed_without_keras_data_or_fleet() -> None:
+    rows = [line.split() for line in shown("train_zmq.py", "--list-models", "--links", "/nowhere")]
+    assert ["mobilenet", "3.23", "M", "32", "px", "yes"] in rows
+    assert ["squeezenet1.1", "0.73", "M", "8", "px"] in rows

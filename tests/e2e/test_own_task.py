@@ -12,11 +12,11 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from lib.trainer import runs
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import ROOT, Starter
-from tests.e2e.test_stream import hashes, report_of
-from tests.own_tasks import GOOD, with_method, write_task
+from bench.lab.processes import ROOT, Starter
+from pushfit.training import trained_run
+from tests.support.own_tasks import GOOD, with_method, write_task
+from tests.support.photos import write_photos
+from tests.support.reports import hashes, report_of
 
 PHOTOS, CLICKS = ROOT / "examples" / "photos.py", ROOT / "examples" / "clicks.py"
 SMALL = ("--size", 32, "--lease-bytes", "20KB", "--epochs", 2)
@@ -64,11 +64,11 @@ def test_the_example_is_trained_and_opened_again(start: Starter, tmp_path: Path)
     links, out = write_photos(tmp_path / "links", train=60, val=0), tmp_path / "out"
     flags = ("--task", PHOTOS, *SMALL, "--hidden", 4, "--generators", 2, "--out", out)
     said = start.trainer(links, *flags, "--learning-rate", 0.003, "--batch-size", 8).done()
-    assert "Every sample was handed to fit exactly once" in said
+    assert "Every sample was handed to fit and trained on exactly once" in said
     report = json.loads((out / "report.json").read_text())
     assert report["splits"]["train"][0]["seen"] == 108 and report["splits"]["val"][0]["seen"] == 12
     assert report["metrics"]["accuracy"] > 0.7  # dark noise and bright noise: soon told apart
-    run = runs.find(out)
+    run = trained_run.find(out)
     assert (run.task.name, run.task.params.size, run.task.params.hidden) == ("photos", 32, 4)  # type: ignore[attr-defined]
     assert run.model().input_shape == (None, 32, 32, 3)
 
@@ -78,7 +78,7 @@ def test_masks_as_targets_two_inputs_and_a_model_of_its_own(start: Starter, tmp_
     links, out = write_masked(tmp_path / "links"), tmp_path / "out"
     flags = ("--task", CLICKS, "--side", 32, "--epochs", 3, "--batch-size", 8, "--out", out)
     said = start.trainer(links, *flags, "--generators", 2, "--learning-rate", 0.01).done()
-    assert "The model is the task's own: clicks" in said
+    assert "Model     clicks (the task's own), " in said
     assert "Best held-out loss: 0." in said
     report = json.loads((out / "report.json").read_text())
     assert report["splits"]["train"][0]["seen"] == 12 * 4
@@ -94,8 +94,8 @@ BUILDS = {
     "other": ("return 'net'", (), r"build_model\(\) returned 'net', no keras.Model"),
     "weights": (
         "import keras\n    return keras.Sequential([keras.Input((4,))])",
-        ("--weights", "my.weights.h5"),
-        "--weights my.weights.h5: task dots builds a model of its own",
+        ("--weights", "imagenet", "--model", "mobilenet"),
+        "--weights imagenet: task dots builds a model of its own",
     ),
     "other input": (
         "import keras\n    parts = [keras.Input((4,)), keras.layers.Dense(2)]\n"
@@ -137,7 +137,7 @@ def test_generators_elsewhere_need_the_same_file(start: Starter, tmp_path: Path)
     ]
     for flags, why in there:
         message = (
-            r"the trainer runs the task 'dots' from a file of its own \([0-9a-f]{16}\), "
+            r"the trainer runs the task 'dots' from a user's file \([0-9a-f]{16}\), "
             rf"and {why}: copy that file here"
         )
         generator = start.generator(links, trainer.port, *flags)

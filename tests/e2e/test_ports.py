@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Starter, free_port
-from tests.e2e.relay import Relay
+from bench.lab.processes import Starter, free_port
+from tests.support.relay import Relay
 
 
 @pytest.mark.slow

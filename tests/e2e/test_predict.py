@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import Script, Starter, free_port, until
-from tests.tasks.idx_files import write_digits
+from bench.lab.processes import Script, Starter, free_port, until
+from tests.support.idx_files import write_digits
+from tests.support.photos import write_photos
 
 RECORDS = 1500
 pytestmark = pytest.mark.slow
@@ -104,9 +104,9 @@ def test_killed_and_resumed_it_gives_the_same_file(
         assert killed.finish() == -signal.SIGKILL
         assert not out.exists()
     refused = predict(start, out, *asked, "--samples", 4)
-    assert "not the same --batch-size, --samples. Finish that one first" in refused.done(2)
+    assert "not the same --batch-size, --samples. Finish that prediction first" in refused.done(2)
     said = predict(start, out, *asked).done()
-    assert re.search(r"Going on after [\d,]+ of 1,500 records", said)
+    assert re.search(r"Resuming after [\d,]+ of 1,500 records", said)
     assert_same(tmp_path, whole)
 
 
@@ -116,7 +116,7 @@ def test_ctrl_c_says_how_to_go_on(start: Starter, trained: Path, tmp_path: Path)
     script = predict(start, out, *asked, "--samples", 10)
     assert until(lambda: out.with_name("out.csv.part").is_file()) and script.wait_for("joined")
     script.send(signal.SIGINT)
-    assert "The same command goes on" in script.done(130)
+    assert "The same command resumes" in script.done(130)
     assert not out.exists()
 
 
@@ -170,6 +170,34 @@ def test_a_photo_that_is_broken_has_its_row_and_is_listed(
     assert len(listed) == 2 and listed[1].startswith("img_2_unalt.jpg,test/img_2_unalt.jpg,")
 
 
+def test_labelled_photos_are_looked_at_by_a_grid_and_answered_with_equal_counts(
+    start: Starter, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "photos" / "train", tmp_path / "photos")
+    camera = ("--run", trained / "camera1", "--data", tmp_path / "photos", "--labelled", "--proba")
+    views = ("--grid", 2, "--each-manipulation", "--generators", 2)
+    out, report = tmp_path / "a.csv", tmp_path / "a.json"
+    said = predict(start, out, *camera, *views, "--report", report).done()
+    told = json.loads(report.read_text())
+    assert told["labelled"] == told["records"] == len(out.read_text().splitlines()) - 1
+    assert f"Accuracy: {told['accuracy']:.2%} of {told['records']} labelled records" in said
+    assert re.search(r"alpha +\d+ +\d+ +\d", said) and "Predictions: alpha " in said
+    table = (tmp_path / "a.confusion.csv").read_text().splitlines()
+    assert table[0] == "true class," + ",".join(told["classes"])
+    predict(start, tmp_path / "b.csv", *camera).done()
+    files = f"{tmp_path / 'a.proba.csv'},{tmp_path / 'b.proba.csv'}"
+    words = ("--submissions", files, "--combine", "geometric", "--equal-counts")
+    said = start("predict.py", "--out", tmp_path / "c.csv", *words).done()
+    rows = [row.rpartition(",")[2] for row in (tmp_path / "c.csv").read_text().splitlines()[1:]]
+    counts = [rows.count(name) for name in told["classes"]]
+    assert sum(counts) == told["records"] and max(counts) - min(counts) <= 1
+    (tmp_path / "photos" / "alpha").rename(tmp_path / "photos" / "alhpa")
+    said = predict(start, tmp_path / "d.csv", *camera).done(2)
+    assert (
+        "lies in the folder 'alhpa', which is not a class of the run, did you mean 'alpha'" in said
+    )
+
+
 def test_what_cannot_be_is_refused_with_its_place(
     start: Starter, trained: Path, tmp_path: Path
 ) -> None:
@@ -182,20 +210,26 @@ def test_what_cannot_be_is_refused_with_its_place(
     (table / "test.csv").write_text(f"{header}\n{row}\n{row[:-1]}256\n")
     shutil.copy(digits / "best.keras", tmp_path / "plain.keras")
     cases = [
-        (("--data", test), "which model is to predict? Give --run"),
-        (("--run", digits), "which records are to be predicted? Give --data"),
+        (("--data", test), "there is no run to predict with: give --run"),
+        (("--run", digits), "there are no records to predict: give --data"),
         (("--run", tmp_path / "gone", "--data", test), "there is no run"),
         (("--run", empty, "--data", test), "holds no model, neither best.keras nor last.keras"),
         (("--run", camera, "--data", test), "(" + f"{camera} is a run of the task camera)"),
         (("--run", digits, "--data", trained / "photos"), "is a run of the task digits)"),
         (("--run", digits, "--run", camera, "--data", test), "only runs of one task"),
-        (("--run", digits, "--data", table), "test.csv, line 3, column 'pixel783': 256 is more"),
+        (("--run", digits, "--data", test, "--grid", 2), "the task digits has no --grid"),
+        (
+            ("--run", digits, "--data", table),
+            "test.csv, line 3, column 'pixel783': '256' is not a whole number",
+        ),
         (("--run", digits, "--data", test, "--samples", 0), "--samples on the command line: '0'"),
     ]
     for words, says in cases:
         said = predict(start, out, *words).done(2)
         assert says in said, said
         assert not out.exists() and not list(tmp_path.glob("*.part*")), words
+    said = predict(start, out, "--submissions", "gone.csv,lost.csv").done(2)
+    assert "--submissions: gone.csv: No such file" in said and not out.exists()
     out.write_text("mine")
     said = predict(start, out, "--run", tmp_path / "plain.keras", "--data", test).done(2)
     assert "exists already" in said and out.read_text() == "mine"

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.trainer import state
-from lib.trainer.state import LAST
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import Script, Starter, until
-from tests.e2e.stores import splits
-from tests.e2e.test_resume import history, same_run, variables
-from tests.tasks.idx_files import write_digits
+from bench.lab.processes import Script, Starter, until
+from pushfit.runs import checkpoint_state
+from pushfit.runs.checkpoint_state import LAST
+from pushfit.store import layout
+from pushfit.store.shard import Shard
+from pushfit.training import trained_run
+from tests.support.idx_files import write_digits
+from tests.support.photos import write_photos
+from tests.support.run_files import history, same_run, variables
+from tests.support.stores import splits
 
 STORED = 2  # epochs
 CAMERA = ("--task", "camera", "--patch", 32, "--manipulated", 0.5, "--val-patches-per-visit", 6)
@@ -62,11 +65,13 @@ def test_what_is_trained_on_is_what_was_stored(
 ) -> None:
     out = tmp_path / "run"
     said = train(start, stores[task], out, "--epochs", STORED + 2).done()
-    assert "Every sample was handed to fit exactly once." in said
+    assert "Every sample was handed to fit and trained on exactly once." in said
     assert f"{STORED} stored epoch(s)" in said and "come 2 more time(s) in other orders" in said
     live = splits(stores[task])
-    assert rows(out, "train")[:STORED] == live["train"]  # to the hash
-    assert rows(out, "val") == [{**live["val"][0], "epoch": e} for e in range(STORED + 2)]
+    here = [{**row, "trained": row["seen"]} for row in live["train"]]
+    assert rows(out, "train")[:STORED] == here  # to the hash
+    held_out = {**live["val"][0], "trained": live["val"][0]["seen"]}
+    assert rows(out, "val") == [{**held_out, "epoch": e + 1} for e in range(STORED + 2)]
     hashes = [row["stream_sha256"] for row in rows(out, "train")]
     assert len(set(hashes)) == STORED + 2
     for row in rows(out, "train"):
@@ -90,7 +95,7 @@ def test_killed_within_an_epoch_it_goes_on_to_the_same_weights(
     trainer = train(start, store, wild, *flags, "--checkpoint-every", 3)
 
     def stands() -> tuple[int, int]:
-        found = state.read(wild / LAST)
+        found = checkpoint_state.read(wild / LAST)
         return found.epoch, found.step
 
     for epoch, words in ((0, ()), (STORED, ("--from", tmp_path / "moved"))):
@@ -106,7 +111,7 @@ def test_killed_within_an_epoch_it_goes_on_to_the_same_weights(
 
     assert splits(calm) == splits(wild)
     assert history(calm) == history(wild)
-    same_run(state.read(calm / LAST), state.read(wild / LAST))
+    same_run(checkpoint_state.read(calm / LAST), checkpoint_state.read(wild / LAST))
     for one, other in zip(variables(calm / LAST), variables(wild / LAST), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -161,3 +166,67 @@ def test_what_a_person_may_get_wrong(
     first.unlink()
     (store / "report.json").unlink()  # as after a kill of the sink
     assert f"python sink_zmq.py --resume --out {store} makes them" in refusal()
+
+
+@pytest.mark.slow
+def test_every_version_of_a_patch_is_stored_and_trained_on(start: Starter, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "links", train=6, val=3)
+    kinds = ("--versions", "all", "--manipulations", "jpeg70,gamma0.8", "--patches-per-visit", 2)
+    flags = ("--patch", 32, *kinds, "--links", photos, "--epochs", 1, "--batch-size", 12)
+    bound = ("--bind", "tcp://127.0.0.1:0", "--generators", 1)
+    start("sink_zmq.py", "--out", tmp_path / "store", *flags, *bound).done()
+    stored = layout.read(tmp_path / "store")
+    assert {split: form.patches for split, form in stored.splits.items()} == {"train": 6, "val": 3}
+    with Shard(tmp_path / "store", stored, "train", 0, 0) as shard:
+        ways = shard.column("manipulation").reshape(-1, 3)
+        assert (ways == [0, 1, 2]).all()
+    assert "jpeg70" in start("-m", "pushfit", "store", "info", tmp_path / "store").done()
+    train(start, tmp_path / "store", tmp_path / "out", "--epochs", 2).done()
+    live, replayed = rows(tmp_path / "store", "train"), rows(tmp_path / "out", "train")
+    assert replayed[0]["stream_sha256"] == live[0]["stream_sha256"]
+    assert replayed[1]["missing"] == replayed[1]["duplicate"] == 0
+
+
+@pytest.mark.slow
+def test_larger_patches_are_cropped_and_the_run_resumed_and_predicted_with(
+    start: Starter, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    flags, calm, wild = ("--crop", 24, "--batch-size", 8), tmp_path / "calm", tmp_path / "wild"
+    train(start, stores["camera"], calm, *flags, "--epochs", 2).done()
+    train(start, stores["camera"], wild, *flags, "--epochs", 1).done()
+    again = ("train_zmq.py", "--resume", "--out", wild, "--epochs", 2)
+    refused = start(*again, "--crop", 16).done(2)
+    assert "crop" in refused
+    assert "exactly once" in start(*again).done()
+    assert rows(calm, "train") == rows(wild, "train") and rows(calm, "val") == rows(wild, "val")
+    assert (
+        rows(calm, "train")[0]["stream_sha256"]
+        != (rows(stores["camera"], "train")[0]["stream_sha256"])
+    )
+    assert trained_run.find(wild).task.arrays()[0].shape == (24, 24, 3)
+    photos = write_photos(tmp_path / "links", train=1, val=0)
+    where = ("--data", photos / "train", "--out", tmp_path / "p.csv", "--generators", 1)
+    start("predict.py", "--run", wild, *where, "--bind", "tcp://127.0.0.1:0").done()
+
+
+SEEN = """
+import atexit, os, sys
+
+@atexit.register
+def note():
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(f"{'zmq' in sys.modules}\\n")
+"""
+
+
+@pytest.mark.slow
+def test_no_process_of_a_replay_imports_sockets(
+    start: Starter, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(SEEN)
+    seen = tmp_path / "seen"
+    inside = ("env", f"PYTHONPATH={tmp_path / 'hook'}", f"SEEN={seen}")
+    words = ("--from", stores["digits"], "--out", tmp_path / "run", "--epochs", 1)
+    start("train_zmq.py", *words, "--model", "smallcnn", inside=inside).done()
+    assert set(seen.read_text().split()) == {"False"}

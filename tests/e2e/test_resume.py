@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from lib.trainer import state
-from lib.trainer.state import LAST, State
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import Script, Starter, free_port, until
+from bench.lab.processes import Script, Starter, free_port, until
+from pushfit.runs import checkpoint_state
+from pushfit.runs.checkpoint_state import LAST
+from tests.support.photos import write_photos
+from tests.support.run_files import history, same_run, variables
 
 pytestmark = pytest.mark.slow
 
@@ -29,33 +29,10 @@ RUN = (
     *("--val-patches-per-visit", 24, "--plateau-patience", 1, "--mix-visits", 8),
     *("--manipulated", 0.5, "--deterministic", "--no-tensorboard", "--progress", "bar"),
 )  # fmt: skip
-TIMING = {"seconds", "patches_per_second", "stall_share", "generators"}
 
 
 def saving(out: Path) -> bool:
     return any(out.glob(".last.keras.*"))
-
-
-def same_run(first: State, second: State) -> None:
-    for name in State.__struct_fields__:
-        if name not in ("run", "resumed_at"):
-            assert getattr(first, name) == getattr(second, name), name
-
-
-def history(out: Path) -> list[dict[str, str]]:
-    with (out / "history.csv").open(newline="") as file:
-        return [
-            {key: value for key, value in row.items() if key not in TIMING}
-            for row in csv.DictReader(file)
-        ]
-
-
-def variables(path: Path) -> Iterator[np.ndarray]:
-    from lib.trainer import checkpoint
-
-    model = checkpoint.load(path, compiled=True)
-    for variable in [*model.weights, *model.optimizer.variables]:
-        yield np.asarray(variable)
 
 
 @pytest.mark.timeout(900)  # five starts of TensorFlow, and Keras's loader
@@ -73,7 +50,7 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     def kill_and_resume() -> Script:
         trainer.send(signal.SIGKILL)
         trainer.process.wait()
-        before = state.read(wild / LAST)
+        before = checkpoint_state.read(wild / LAST)
         list(variables(wild / LAST))  # the previous checkpoint is whole
         resumed = start("train_zmq.py", "--resume", "--out", wild)
         said = resumed.wait_for(r"Resuming run \w+ at (.*)", 120.0)[1]
@@ -99,7 +76,7 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
 
     first, second = (json.loads((out / "report.json").read_text()) for out in (calm, wild))
     assert first["splits"] == second["splits"]
-    assert second["run"] == state.read(wild / LAST).run
+    assert second["run"] == checkpoint_state.read(wild / LAST).run
     assert first["metrics"]["resumed_at"] == []
     assert 2 <= len(second["metrics"].pop("resumed_at")) <= 3  # those that got to a checkpoint
     assert second["metrics"]["steps_trained"] == 3 * 32
@@ -107,7 +84,7 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     for name in (LAST, "best.keras"):
         for one, other in zip(variables(calm / name), variables(wild / name), strict=True):
             np.testing.assert_array_equal(one, other)
-    same_run(state.read(calm / LAST), state.read(wild / LAST))
+    same_run(checkpoint_state.read(calm / LAST), checkpoint_state.read(wild / LAST))
 
     # It is complete, says so, and can be trained on; other settings are refused.
     assert "is complete: 3 epoch" in start("train_zmq.py", "--resume", "--out", wild).done()
@@ -117,7 +94,7 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     assert "is in epoch 3 already" in fewer.done(2)
     more = start("train_zmq.py", "--resume", "--out", wild, "--epochs", 4, "--generators", 1)
     assert "exactly once" in more.done(seconds=120.0)
-    assert [row["epoch"] for row in history(wild)] == ["0", "1", "2", "3"]
+    assert [row["epoch"] for row in history(wild)] == ["1", "2", "3", "4"]
 
 
 def test_another_trainer_at_work_and_nothing_to_resume(
@@ -126,7 +103,7 @@ def test_another_trainer_at_work_and_nothing_to_resume(
     out = tmp_path / "run"
     flags = ("--patch", 32, "--epochs", 1, "--no-tensorboard", "--resume", "--out", out)
     first = start.trainer(photos, *flags)
-    first.wait_for(f"nothing to resume in {out} yet: starting from the beginning")
+    first.wait_for(f"nothing to resume in {out}: a new run begins there")
     first.wait_for("listening at")
     second = start.trainer(photos, *flags)
     said = second.done(2)
@@ -218,8 +195,8 @@ def test_ctrl_c(
         return
     assert "the model as it was then is kept" in said
     assert f"To go on: python train_zmq.py --resume --out {out}" in said
-    assert "The run is not over: what is missing comes when it is resumed." in said
-    kept = state.read(out / LAST)
+    assert "The run is not over: the missing samples come when it is resumed." in said
+    kept = checkpoint_state.read(out / LAST)
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     assert kept.taken == report["metrics"]["steps_trained"] > 0
     assert kept.run == report["run"]

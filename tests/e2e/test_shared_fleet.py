@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import Script, Starter, free_port
-from tests.e2e.test_stream import hashes, report_of
+from bench.lab.processes import Script, Starter, free_port
+from tests.support.reports import hashes, report_of
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +102,7 @@ def test_a_run_of_another_task_is_left_out_with_its_message_and_the_exit_code_te
     fleet = start("generator_zmq.py", *words, "--links", photos)
     camera.done()
     fleet.done(2)
-    assert re.search(rf":{digits.port} is left out, the rest goes on: .*", fleet.output)
+    assert re.search(rf":{digits.port} is left out, others continue: .*", fleet.output)
     assert fleet.output.splitlines()[-1].startswith("error: ")
     digits.wait_for("cannot take part")
     digits.send(signal.SIGINT)

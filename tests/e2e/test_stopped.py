@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Starter, until
+from bench.lab.processes import Starter, until
 
 pytestmark = pytest.mark.slow
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lib.store import layout
-from lib.store.shard import Shard
-from tests.e2e.processes import Script, Starter, free_port, until
-from tests.e2e.stores import RECORDS, SHARDS, Big, files, splits
+from bench.lab.processes import Script, Starter, free_port, until
+from pushfit.store import layout
+from pushfit.store.shard import Shard
+from tests.support.reports import untold
+from tests.support.stores import RECORDS, SHARDS, Big, files, splits
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,13 @@ def test_paths_are_those_of_what_was_drawn(whole: Path) -> None:
     assert bad == len(substituted)
 
 
+def allow_one(hold: Path) -> bool:
+    """Let the generators read one more record, if they have read all that they might."""
+    if not any(hold.iterdir()):
+        (hold / "one").touch()
+    return False
+
+
 @pytest.mark.slow
 def test_ctrl_c_in_every_state(start: Starter, big: Big, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -106,13 +115,16 @@ def test_ctrl_c_in_every_state(start: Starter, big: Big, whole: Path, tmp_path: 
     waiting.wait_for("listening at")
     said = interrupted(waiting)  # "at once" where a busy machine was not done in its time
     assert "Interrupted: 0.00 GB are stored" in said or "ended at once" in said
+    hold = big.links / "hold"
+    hold.mkdir()
     again = big.again(start, out, "--generators", 1)
-    assert until(lambda: shards(out) == 2)
+    assert until(lambda: shards(out) >= 2 or allow_one(hold)), again.output
     said = interrupted(again)
     assert f"  python sink_zmq.py --resume --out {out}" in said or "ended at once" in said
     reading = big.again(start, out, "--generators", 1)
     reading.wait_for("storing ")
     interrupted(reading)
+    shutil.rmtree(hold)
     big.again(start, out, "--generators", 2).done()
     assert_same(out, whole)
 
@@ -161,7 +173,7 @@ def test_one_fleet_serves_a_sink_and_then_another_and_a_trainer_beside(
         start("sink_zmq.py", *flags, *bound).done()
     beside.done()
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert splits(tmp_path / "a") == splits(tmp_path / "b") == splits(tmp_path / "run")
+    assert splits(tmp_path / "a") == splits(tmp_path / "b") == untold(splits(tmp_path / "run"))
     for each in fleet:
         assert each.process.poll() is None
         each.send(signal.SIGTERM)

@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import write_photos
-from tests.e2e.processes import Script, Starter, free_port, until
+from bench.lab.processes import Script, Starter, free_port, until
+from tests.support.own_tasks import GATED, write_task
+from tests.support.photos import write_photos
+from tests.support.reports import hashes, report_of
 
 pytestmark = pytest.mark.slow
 
-FIELDS = {
-    *("run", "seed", "task", "splits", "patches_per_second", "bytes_per_second", "stall_share"),
-    *("stages", "generators", "faults", "metrics"),
-}
-AUDIT = {"epoch", "expected", "seen", "duplicate", "missing", "bad", "stream_sha256"}
 PER_VISIT = 4
 FLAGS = ("--patch", 64, "--patches-per-visit", PER_VISIT, "--lease-bytes", "100KB", "--epochs", 2)
 
 
-def report_of(path: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(path.read_text())
-    assert report.keys() >= FIELDS
-    for row in (row for rows in report["splits"].values() for row in rows):
-        assert row.keys() == AUDIT
-        assert (row["seen"], row["duplicate"], row["missing"]) == (row["expected"], 0, 0)
-    return report
-
-
-def hashes(report: dict[str, Any]) -> list[str]:
-    return [row["stream_sha256"] for rows in report["splits"].values() for row in rows]
-
-
-def test_the_stream_is_the_same_for_any_fleet(
-    start: Starter, real_or_tiny: Path, tmp_path: Path
-) -> None:
-    links, streams = real_or_tiny, {}
+def test_the_stream_is_the_same_for_any_fleet(start: Starter, tmp_path: Path) -> None:
+    links, streams = write_photos(tmp_path / "links", train=24), {}
+    gated = write_task(tmp_path / "gated.py", GATED)
     photos = len(list((links / "train").glob("*/*")))
     for fleet in ("1", "2", "4", "one killed, one joins"):
         count, into = fleet.split()[0], tmp_path / f"{fleet}.json"
         churn = not count.isdecimal()
-        sink = start.sink(links, *FLAGS, "--report", into, "--generators", 0 if churn else count)
+        task = ("--task", gated) if churn else ()
+        flags = (*FLAGS, *task, "--report", into, "--generators", 0 if churn else count)
+        sink = start.sink(links, *flags)
         if churn:
-            doomed, helper = (start.generator(links, sink.port, "--log", "leases") for _ in "12")
+            words = (*task, "--log", "leases")
+            doomed, helper = (start.generator(links, sink.port, *words) for _ in "12")
             doomed.wait_for(r"lease \d+: ")
             doomed.send(signal.SIGKILL)
             helper.wait_for(r"lease \d+: ")
-            latecomer = start.generator(links, sink.port)
+            latecomer = start.generator(links, sink.port, *words)
+            latecomer.wait_for(r"lease \d+: ")
+            (links / "open").touch()
         sink.done()
         report = report_of(into)
         assert report["splits"]["train"][0]["expected"] == PER_VISIT * photos
@@ -110,6 +96,7 @@ def test_a_trainer_without_data_learns_the_classes_from_the_first_generator(
     start: Starter, photos: Path, tmp_path: Path
 ) -> None:
     port, report = free_port(), tmp_path / "r.json"
+    (photos / "train" / "alpha" / "notes.txt").write_text("no photo")
     early = start.generator(photos, port)
     early.wait_for("no answer")
     sink = start(
@@ -122,7 +109,14 @@ def test_a_trainer_without_data_learns_the_classes_from_the_first_generator(
     sink.done()
     early.done()
     late.done()
-    assert report_of(report)["classes"] == ["alpha", "beta"]
+    found = report_of(report)
+    assert found["classes"] == ["alpha", "beta"]
+    assert found["data"] == {  # as the first generator has told it
+        "records": {"train": 8, "val": 4},
+        "validation": "the folder val_images",
+        "unused": [{"count": 1, "first": "train/alpha/notes.txt", "reason": "not a picture"}],
+    }
+    assert "Not used  1 x not a picture (first: train/alpha/notes.txt)" in sink.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -171,7 +165,7 @@ def test_kill_9_takes_the_local_generators_along(start: Starter, photos: Path) -
 def test_a_killed_supervisor_is_replaced(start: Starter, photos: Path) -> None:
     sink = start.sink(photos, "--patch", 32, "--epochs", 5000, "--generators", 1)
     sink.wait_for("joined")
-    supervisor = next(p for p in sink.children() if "lib.fleet.local" in p.cmdline())
+    supervisor = next(p for p in sink.children() if "_supervise" in p.cmdline())
     supervisor.kill()
     sink.wait_for("the supervisor of the local generators ended: starting it again")
     assert until(lambda: sink.output.count("joined") == 2)
@@ -190,10 +184,10 @@ def test_ctrl_c_while_waiting_for_generators(start: Starter, photos: Path) -> No
         sink.done(130, seconds=5.0)
 
 
-def test_a_generator_is_light(start: Starter, real_or_tiny: Path) -> None:
+def test_a_generator_is_light(start: Starter, cameras: Path) -> None:
     """Prints what issue 2 asks for; asserted is what does not depend on the machine's load."""
-    sink = start.sink(real_or_tiny, "--patch", 64, "--epochs", 500, "--lease-bytes", "100KB")
-    generator = start.generator(real_or_tiny, sink.port, "--log", "leases")
+    sink = start.sink(cameras, "--patch", 64, "--epochs", 500, "--lease-bytes", "100KB")
+    generator = start.generator(cameras, sink.port, "--log", "leases")
     generator.wait_for(r"lease \d+: ")
     seconds = next(at for at, line in generator.lines if "lease" in line)
     until(lambda: generator.output.count("lease ") > 30, 20.0)
@@ -202,7 +196,7 @@ def test_a_generator_is_light(start: Starter, real_or_tiny: Path) -> None:
     mapped = {Path(each.path).name for each in process.memory_maps() if each.path}
     assert not [name for name in mapped if "tensorflow" in name or "jax" in name]
     largest = max(
-        _pixels(path) for path in real_or_tiny.glob("*/*/*")
+        _pixels(path) for path in cameras.glob("*/*/*")
     ) * 3 / 2**20  # fmt: skip
     print(
         f"\ngenerator: first lease pushed after {seconds:.2f} s, {memory:.0f} MiB resident, "
@@ -221,7 +215,8 @@ def _pixels(path: Path) -> int:
 def test_a_generator_imports_no_tensorflow(start: Starter) -> None:
     program = (
         "import sys; sys.argv = ['g', '--connect', 'tcp://127.0.0.1:1'];"
-        "import generator_zmq, lib.generator.worker, lib.tasks.camera, lib.fleet.local;"
+        "import pushfit.commands.generate, pushfit.generator.worker, pushfit.fleet.local;"
+        "import pushfit.tasks.camera.task;"
         "print('heavy:', sorted({'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)))"
     )
     assert "heavy: []" in start("-c", program).done()

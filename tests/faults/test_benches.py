@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from bench import _schedule
+from bench._havoc import Strike
 from bench._watched import Progress
-from tests.e2e.processes import ROOT
+from bench.chaos import recovery
+from bench.lab.processes import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -43,14 +45,17 @@ def test_chaos() -> None:
 def test_a_bench_that_is_terminated_leaves_nobody_behind() -> None:
     command = [sys.executable, "-m", "bench", "chaos", "--minutes", "5"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None and "the calm run" in process.stderr.readline()
-        bench_itself = psutil.Process(process.pid)
-        until = time.monotonic() + 60
-        while len(bench_itself.children(recursive=True)) < 3 and time.monotonic() < until:
-            time.sleep(0.1)
-        fleet = bench_itself.children(recursive=True)
+        try:
+            assert process.stderr is not None
+            assert any("the calm run" in line for line in process.stderr)  # the photos come first
+            bench_itself = psutil.Process(process.pid)
+            until = time.monotonic() + 60
+            while len(bench_itself.children(recursive=True)) < 3 and time.monotonic() < until:
+                time.sleep(0.1)
+            fleet = bench_itself.children(recursive=True)
+        finally:
+            process.terminate()
         assert len(fleet) >= 3
-        process.terminate()
         assert process.wait(60) != 0
     _, left = psutil.wait_procs(fleet, timeout=10)
     assert not left
@@ -62,17 +67,20 @@ def test_soak() -> None:
     assert figures["warnings"] == 0
 
 
-@pytest.mark.parametrize("network", [True, False])
+@pytest.mark.parametrize("apart", [True, False])
 def test_a_seed_fixes_the_faults_and_ten_minutes_have_a_hundred_of_every_kind(
-    network: bool,
+    apart: bool,
 ) -> None:
-    drawn = _schedule.draw(3, 600.0, 5.0, network)
-    assert drawn == _schedule.draw(3, 600.0, 5.0, network)
-    assert drawn != _schedule.draw(4, 600.0, 5.0, network)
+    drawn = _schedule.draw(3, 600.0, 5.0, apart)
+    assert drawn == _schedule.draw(3, 600.0, 5.0, apart)
+    assert drawn != _schedule.draw(4, 600.0, 5.0, apart)
     assert len(drawn) >= 120  # now and then there is nobody to strike
-    kinds = {**_schedule.PROCESS, **(_schedule.NETWORK if network else {})}
+    hosts = {**_schedule.NETWORK, **_schedule.FILES} if apart else {}
+    kinds = {**_schedule.PROCESS, **hosts}
     assert {event.kind for event in drawn} == kinds.keys()
-    assert all(event.lasts > 5.0 for event in drawn if event.kind == "stop")
+    assert all(event.lasts > 5.0 for event in drawn if event.kind in ("stop", "hang_file"))
+    still = _schedule.draw(3, 600.0, 5.0, apart, hangs=False)
+    assert {event.kind for event in still} == kinds.keys() - {"hang_file"}
 
 
 def test_recovery_is_when_all_that_was_granted_has_come(tmp_path: Path) -> None:
@@ -83,3 +91,16 @@ def test_recovery_is_when_all_that_was_granted_has_come(tmp_path: Path) -> None:
     assert progress.recovery(1.5, 1.5) == 1.5  # the 10 of second 1.0 are in at 3.0
     assert progress.recovery(1.0, 2.5) == 0.5  # counted from where it could begin
     assert progress.recovery(3.5, 3.5) is None  # 30 never came
+
+
+def test_recovery_from_what_strikes_until_its_end_is_the_worst_while_it_lasts(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "progress"
+    path.write_text("1.0 5 5 1\n1.5 9 5 1\n2.0 9 5 1\n6.0 9 9 1\n7.0 9 9 1\n")
+    progress, strike = Progress(path), Strike("hang_file", 1.0)
+    assert recovery(progress, strike) == 0.5
+    strike.until = 3.0
+    assert 4.0 < (recovery(progress, strike) or 0.0) < 4.5  # granted at 1.5, received at 6.0
+    strike.until = 8.0
+    assert recovery(progress, strike) is None  # nobody looked after 7.0

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.processes import until
-from tests.faults.conftest import Field
-from tests.faults.hosts import Host
+from bench.lab.hosts import Host
+from bench.lab.processes import until
+from tests.support.field import Field
 
 pytestmark = pytest.mark.slow
 

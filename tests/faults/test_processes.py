@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.processes import until
-from tests.faults.conftest import EXPIRY, SILENCE, Field
-from tests.faults.peers import CROWD
+from bench.lab.processes import until
+from tests.support.field import EXPIRY, SILENCE, Field
+from tests.support.peers import CROWD
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +48,8 @@ def test_a_late_result_is_fenced(field: Fields, calm: list[str]) -> None:
     run.working(run.generator())
     late = run.peer("late")
     run.working(late)
-    faults = run.finish(calm)["faults"]
-    assert faults.get("late", 0) + faults.get("duplicate", 0) >= 1
+    report = run.finish(calm)
+    assert report["faults"].get("late", 0) + report["backups"]["duplicate"] >= 1
 
 
 def test_a_stuck_generator_does_not_hold_the_line(field: Fields, calm: list[str]) -> None:

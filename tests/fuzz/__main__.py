@@ -21,7 +21,7 @@ from pathlib import Path
 import atheris
 import msgspec
 
-with atheris.instrument_imports(include=["lib.trainer", "lib.plan", "lib.wire"]):
+with atheris.instrument_imports(include=["pushfit.dispatch", "pushfit.plan", "pushfit.wire"]):
     from tests.fuzz import machine
 
 LIMIT_MIB = 512

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import zstandard
 
-from lib.errors import DataError, ProtocolError
-from lib.plan.leases import Leases
-from lib.plan.order import Plan, SplitOrder
-from lib.tasks.base import DataSet, Record
-from lib.trainer.badlist import BadList
-from lib.trainer.exchange import Exchange, Job
-from lib.trainer.roster import Reference
-from lib.wire import listing
-from lib.wire import protocol as wire
-from lib.wire.connections import STRIKES, Origin
-from lib.wire.transport import TrainerSockets
-from tests.fakes import NumberParams, NumberTask
+from pushfit import __version__
+from pushfit.dispatch.bad_records import BadRecords
+from pushfit.dispatch.exchange import Exchange
+from pushfit.dispatch.job import Job
+from pushfit.errors import DataError, ProtocolError
+from pushfit.feed.source import Reference
+from pushfit.plan.leases import Lease, Leases
+from pushfit.plan.order import Plan, SplitOrder
+from pushfit.tasks.base import DataSet, Record
+from pushfit.wire import file_listing
+from pushfit.wire import protocol as wire
+from pushfit.wire.connections import STRIKES, Origin
+from pushfit.wire.in_memory import InMemoryGenerator, InMemoryTrainer
+from tests.support.fakes import NumberParams, NumberTask
 
 PATCHES = {"train": 2, "val": 1}
 SAMPLE = 4 * 4 * 4 + 4
@@ -40,54 +42,6 @@ VALUES: tuple[Any, ...] = (
     *(None, True, "", "run", "a", "x" * 5000, "\x1b[2J", b"", b"\xff" * 50, [], {}, [[]], [1, 2]),
     *({"train": [1, 1]}, {"train": [2**53, 2]}, {"train": []}, ["even", "odd"]),
 )
-
-
-class FakeSockets:
-    """What `TrainerSockets` shows the exchange: messages that were put in, by hand."""
-
-    def __init__(self) -> None:
-        self.control: list[tuple[str, bytes, Origin]] = []
-        self.data: list[tuple[bytes, list[Any], Origin]] = []
-        self.sent: list[tuple[str, bytes]] = []
-        self.refused: list[str] = []
-        self.strikes: dict[Origin, int] = {}
-        self.away: set[str] = set()
-        self.gone_keys: list[str] = []
-        self.control_port, self.data_port, self.loopback = 1, 2, True
-        self.reach = "--connect tcp://127.0.0.1:1"
-
-    def poll(self, seconds: float) -> tuple[bool, bool]:
-        return bool(self.data), bool(self.control)
-
-    def receive_control(self) -> tuple[str, bytes, Origin] | None:
-        return self.control.pop(0) if self.control else None
-
-    def receive_data(self) -> tuple[bytes, list[Any], Origin] | None:
-        return self.data.pop(0) if self.data else None
-
-    def send_control(self, generator: str, frame: bytes) -> bool:
-        self.sent = [*self.sent[-8:], (generator, frame)]
-        return generator not in self.away
-
-    def strike(self, origin: Origin) -> tuple[str, int]:
-        self.strikes[origin] = self.strikes.get(origin, 0) + 1
-        return "1.2.3.4:5", self.strikes[origin]
-
-    def refuse(self, origin: Origin) -> None:
-        self.strikes.pop(origin, None)
-
-    def look_after(self) -> list[str]:
-        return []
-
-    def revoked(self) -> list[str]:
-        gone, self.gone_keys = self.gone_keys, []
-        return gone
-
-    def take_closed(self) -> list[str]:
-        return sorted(self.away)
-
-    def wake(self) -> None:
-        return
 
 
 class Reader:
@@ -113,17 +67,30 @@ class Machine:
     """One exchange; `run` gives it the messages of an input. Raises what must not be raised."""
 
     def __init__(self, *, own: bool = True) -> None:
-        self.sockets = FakeSockets()
+        self.sockets = InMemoryTrainer(waits=False)
+        self._ends = {name: InMemoryGenerator(self.sockets, name) for name in NAMES}
         self._how: tuple[wire.Packed, ...] = ()
         self.task, self.data_set = TASK, DATA_SET
         job = Job(
-            run="run", task="number", params={}, seed=1, patches=PATCHES, heartbeat=0.0, silence=1.0
+            run="run",
+            task="number",
+            params={},
+            seed=1,
+            patches=PATCHES,
+            heartbeat=0.0,
+            silence=1.0,
+            source="s",
         )
         self.rows = 0
         self.exchange = Exchange(
-            cast(TrainerSockets, self.sockets), job, self.task.arrays(), self._leases,
-            own_data=self.data_set if own else None, bad=BadList(self._note),
+            self.sockets, job, self.task.arrays(), self._leases,
+            own_data=self.data_set if own else None, bad=BadRecords(self._note),
         )  # fmt: skip
+
+    def reconnect(self) -> None:
+        """Let all generators be there again."""
+        for end in self._ends.values():
+            end.settle()
 
     def _note(self, row: Mapping[str, Any]) -> None:
         self.rows += 1
@@ -167,11 +134,12 @@ class Machine:
             head, frames = reader.take(reader.byte()), [reader.take(reader.byte())]
             self.sockets.data.append((head, frames, Origin(2, user, True)))
         elif what == 2:
-            (self.sockets.away.discard if name in self.sockets.away else self.sockets.away.add)(
-                name
-            )
+            if self.sockets.connected(name):
+                self.sockets.disconnect(name)
+            else:
+                self._ends[name].settle()
         elif what == 3:
-            self.sockets.gone_keys.append(user)
+            self.sockets.revoking.append(user)
         elif what == 4:
             while self.exchange.ready:
                 for delivery in self.exchange.ready.popleft():
@@ -191,12 +159,12 @@ class Machine:
         if what == 5:
             return wire.Hello(
                 host="h", pid=1, slots=1 + reader.byte() % 9, libraries=roster.libraries,
-                source=roster.source,
+                version=__version__,
             )  # fmt: skip
         if what == 6:
             data = self.data_set
             return wire.Ready(
-                run="run", fingerprint=data.fingerprint(), classes=data.classes,
+                run="run", source="s", fingerprint=data.fingerprint(), classes=data.classes,
                 counts=data.counts(), listing=reader.take(reader.byte() % 40),
             )  # fmt: skip
         if what == 7:
@@ -231,8 +199,19 @@ class Machine:
         return wire.Data(
             run="run", generator=name, lease=held, fence=fence, first=first, count=count,
             arrays=self.task.arrays(), stages=wire.Stages(),
-            bad=[wire.Bad(0, reader.byte(), "p", "r")] if reader.byte() > 200 else [],
+            bad=[self._bad(lease, reader.byte())] if reader.byte() > 200 else [],
         )  # fmt: skip
+
+    def _bad(self, lease: Lease | None, number: int) -> wire.Bad:
+        """A bad record as the lease has it, or one that is made up."""
+        reference, leases = self.exchange.roster.reference, self.exchange.leases
+        if lease is None or reference is None or leases is None or number % 2:
+            return wire.Bad(0, number, "p", "r")
+        record = int(leases.plan.records(lease.segment)[lease.start])
+        first = 0 if lease.segment.split == "train" else sum(reference.counts["train"])
+        listed = reference.listing[first + record : first + record + 1]
+        path = listed[0].rpartition("\t")[0] if listed else "p"
+        return wire.Bad(lease.start, record, path, "r", instead=path)
 
     def _packed(self, reader: Reader) -> tuple[wire.Packed, ...]:
         """`_frames` packs what is said to be packed, in most cases."""
@@ -279,7 +258,7 @@ class Machine:
         exchange = self.exchange
         assert len(exchange.roster.peers) <= len(NAMES)
         assert len(exchange.faults) < 30
-        assert len(exchange._results) <= 60
+        assert exchange._work is None or len(exchange._work.results) <= 60
         assert all(count <= STRIKES for count in self.sockets.strikes.values())
         if exchange.leases is not None:
             assert 0 <= exchange.leases.charged <= exchange.leases.budget
@@ -288,7 +267,7 @@ class Machine:
 
 def decoders(data: bytes) -> None:
     """Every decoder on the same bytes: a message, a ProtocolError, and nothing else."""
-    for decode in (wire.from_generator, wire.from_trainer, wire.data_header, listing.unpack):
+    for decode in (wire.from_generator, wire.from_trainer, wire.data_header, file_listing.unpack):
         try:
             decode(data)  # type: ignore[operator]
         except ProtocolError:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.errors import BadRecord, TaskError
-from lib.generator import maker as making
-from lib.generator.maker import Control, Made, Maker
-from lib.tasks.base import BlockTask, Draws, Record
-from lib.wire.protocol import Grant
-from tests.fakes import NumberParams, NumberTask, write_numbers
+from pushfit.errors import BadRecord, TaskError
+from pushfit.generator import maker as making
+from pushfit.generator.maker import Control, Made, Maker
+from pushfit.tasks.base import BlockTask, Draws, Record
+from pushfit.wire.protocol import Grant
+from tests.support.fakes import NumberParams, NumberTask, write_numbers
 
 PATCHES = {"train": 3, "val": 1}
 
@@ -85,7 +85,10 @@ def test_a_bad_record_is_found_named_and_replaced(
     with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
         with caplog.at_level(logging.WARNING, "pushfit.generator"):
             made = maker.make(grant, [], Control())
-        assert "lease 5, visit by visit: IndexError('one of them is bad')" in caplog.text
+        assert (
+            "lease 5 is made visit by visit, as block() raised: IndexError('one of them is bad')"
+            in caplog.text
+        )
         assert [(bad.visit, bad.path, bad.reason) for bad in made.bad] == [
             (11, "train/even/004.txt", "it is on the list")
         ]
@@ -111,6 +114,19 @@ def test_a_lease_with_a_suspect_is_made_visit_by_visit(tmp_path: Path, careful: 
     assert task.blocks == 0
     assert told == ([1, 2] if careful else [1, 3])
     assert len(made.bad) == len(bad)
+
+
+def test_a_block_is_named_by_its_first_record(tmp_path: Path) -> None:
+    links, task = write_numbers(tmp_path), NumberBlocks(NumberParams())
+    told: list[str] = []
+
+    class Listen(Control):
+        def begin(self, grant: Grant, record: int, path: str) -> None:
+            told.append(path)
+
+    make(task, links, Grant(0, 1, "train", 2, 10, [1, 2], []), Listen())
+    make(task, links, Grant(0, 1, "train", 2, 10, [1], []), Listen())
+    assert told == ["train/even/002.txt and 1 more in one block", "train/even/002.txt"]
 
 
 @pytest.mark.parametrize("wrong", ["image", "label"])

@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from lib.errors import BadRecord, TaskError
-from lib.generator.maker import GIVEN_UP, Away, Control, Made, Maker, Unmakeable, Unreadable
-from lib.plan.order import patch_rng
-from lib.tasks.base import Record
-from lib.wire.protocol import Bad, Grant
-from tests.fakes import NumberParams, NumberTask, write_numbers
+from pushfit.errors import BadRecord, TaskError
+from pushfit.generator.maker import Control, Made, Maker
+from pushfit.generator.trouble import GIVEN_UP, Away, Unmakeable, Unreadable
+from pushfit.plan.order import patch_rng
+from pushfit.tasks.base import Record
+from pushfit.wire.protocol import Bad, Grant
+from tests.support.fakes import NumberParams, NumberTask, write_numbers
 
 PATCHES = {"train": 3, "val": 1}
 
@@ -47,6 +50,22 @@ def test_every_sample_is_drawn_with_its_own_randomness(tmp_path: Path) -> None:
         rng = patch_rng(7, "train", 2, visit, record, row % 3)
         assert (image[row] == (number + rng.random((4, 4))).astype(np.float32)).all()
     assert made.bad == [] and made.stages.decode > 0
+
+
+def test_versions_of_one_thing_share_their_randomness(tmp_path: Path) -> None:
+    class Twins(NumberTask):
+        def versions(self, split: str) -> int:
+            return 2 if split == "train" else 1
+
+    links = write_numbers(tmp_path)
+    task = Twins(NumberParams())
+    with Maker(task, task.scan(links), links, 7, {"train": 4, "val": 2}) as maker:
+        train, val = (
+            maker.make(Grant(0, 1, split, 2, 10, [0], []), ahead=[], control=Control()).arrays[0]
+            for split in ("train", "val")
+        )
+    assert (train[0] == train[1]).all() and (train[2] == train[3]).all()
+    assert (train[0] != train[2]).any() and (val[0] != val[1]).any()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +169,61 @@ def test_where_reading_hangs_no_record_is_to_blame(
         back.set()
         again = maker.make(grant, ahead=[], control=Control())
     np.testing.assert_array_equal(made.arrays[0], again.arrays[0])
+
+
+class Partners(NumberTask):
+    """A sample looks up a second record, of which number 3 is bad."""
+
+    def sample(
+        self, item: str, record: Record, split: str, patch: int, rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        if rng.integers(4) == 3:
+            raise BadRecord("003, the partner, is broken")
+        return super().sample(item, record, split, patch, rng)
+
+
+def partners(links: Path, records: list[int]) -> Made:
+    task = Partners(NumberParams())
+    with Maker(task, task.scan(links), links, 7, {"train": 16, "val": 1}) as maker:
+        return maker.make(Grant(0, 1, "train", 2, 10, records, []), [], Control())
+
+
+def test_a_bad_partner_costs_no_record_and_every_visit_is_drawn_alike_whatever_came_before(
+    tmp_path: Path,
+) -> None:
+    links = write_numbers(tmp_path)
+    made = partners(links, [0, 1, 6, 1])
+    assert np.floor(made.arrays[0][:, 0, 0]).tolist() == [0] * 16 + [2] * 16 + [1] * 16 + [2] * 16
+    assert [(bad.visit, bad.instead) for bad in made.bad] == [(n, "") for n in (10, 11, 12, 13)]
+    assert all(0 < bad.redrawn < 16 for bad in made.bad)
+    task = Partners(NumberParams())
+    with Maker(task, task.scan(links), links, 7, {"train": 16, "val": 1}) as maker:
+        alone = maker.make(Grant(0, 1, "train", 2, 12, [6], []), [], Control())
+    np.testing.assert_array_equal(alone.arrays[0], made.arrays[0][32:48])
+
+
+class Storage(NumberTask):
+    """Its `read` raises what it is told to, for record 4 of the even ones."""
+
+    error: Exception
+
+    def read(self, links: Path, record: Record) -> Any:
+        if record.path == "train/even/004.txt":
+            raise self.error
+        return super().read(links, record)
+
+
+def test_whatever_read_raises_is_no_verdict_on_the_record_unless_it_says_so(tmp_path: Path) -> None:
+    links, task = write_numbers(tmp_path), Storage(NumberParams())
+    grant = Grant(0, 1, "train", 2, 10, [2], [])
+    with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
+        for error in (RuntimeError("503"), KeyError("x"), OSError("without a number")):
+            task.error = error
+            with pytest.raises(Unreadable, match=r"^train/even/004\.txt: ") as raised:
+                maker.make(grant, [], Control())
+            assert str(error) in str(raised.value)
+        task.error = BadRecord("torn")
+        assert maker.make(grant, [], Control()).bad[0].reason == "torn"
 
 
 def test_what_the_pause_raises_passes_through(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lib.generator.reader import THREADS, Key, Reader, ReadFailed
+from pushfit.generator.reader import SPARE_THREADS, Key, Reader, ReadFailed
 
 
 class Disk:
@@ -66,14 +66,33 @@ def test_a_hanging_read_is_given_up_and_the_next_ones_are_read(disk: Disk) -> No
 
 def test_when_all_threads_hang_patience_still_ends(disk: Disk) -> None:
     reader = Reader(disk.read)
-    for number in range(THREADS + 2):
+    for number in range(SPARE_THREADS + 2):
         with pytest.raises(ReadFailed):
             reader.take(("frozen", number), 0.05, nothing)
-    assert len(disk.asked) == THREADS
+    assert len(disk.asked) == 1 + SPARE_THREADS
     with pytest.raises(ReadFailed):
         reader.take(("a", 1), 0.05, nothing)
     disk.thaw.set()
     assert reader.take(("a", 2), 9.0, nothing)[0] == b"2"
+    reader.close()
+
+
+def test_several_threads_read_at_once_where_a_task_asks_for_them(disk: Disk) -> None:
+    together = threading.Barrier(3, timeout=20.0)
+
+    def read(key: Key) -> bytes:
+        together.wait()
+        return b"%d" % key[1]
+
+    reader = Reader(read, threads=3)
+    assert reader.ahead == 4
+    for number in range(3):
+        reader.start(("a", number))
+    assert [reader.take(("a", number), 20.0, nothing)[0] for number in range(3)] == [
+        b"0",
+        b"1",
+        b"2",
+    ]
     reader.close()
 
 

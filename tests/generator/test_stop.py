@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.generator.worker import Worker
-from lib.interrupts import ECHO_SECONDS
-from lib.wire.endpoint import Endpoint
+from pushfit.endpoint import Endpoint
+from pushfit.generator.worker import Worker
+from pushfit.interrupts import ECHO_SECONDS
 
 
 @pytest.fixture

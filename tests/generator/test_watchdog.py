@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
+from pushfit.generator.watchdog import named
 
 START = """
 import logging, sys, time
 logging.basicConfig(stream=sys.stderr)
-from lib.generator.watchdog import Watchdog
+from pushfit.generator.watchdog import Watchdog
 dog = Watchdog()
 dog.start(0.5)
 dog.moved("train/a.jpg of lease 7")
@@ -57,6 +59,25 @@ def test_code_that_hangs_in_c_and_keeps_the_gil_is_ended_all_the_same(start: Sta
     out, err = start(GIL_KEPT).communicate(timeout=60)
     assert "ended" not in out
     assert "Timeout" in err and "in user_code" in err
+
+
+def test_c_code_that_keeps_the_gil_or_crashes_is_shown_with_the_name_of_the_file(
+    start: Start,
+) -> None:
+    for does in (GIL_KEPT, "import ctypes; ctypes.string_at(0)"):
+        inner = f"exec({does!r})"
+        code = f"from pushfit.generator.watchdog import named; named('a\\n/ö.jpg', lambda: {inner})"
+        _, err = start(code).communicate(timeout=60)
+        assert r"in a\n/\xf6.jpg" in err
+
+
+def test_a_frame_with_a_name_returns_and_raises_what_is_called() -> None:
+    assert named("\udcff", lambda: 7) == 7
+    with pytest.raises(KeyError) as raised:
+        named("train/a.jpg", lambda: {}["x"])
+    assert "train/a.jpg" in [
+        frame.name for frame in traceback.extract_tb(raised.value.__traceback__)
+    ]
 
 
 def test_who_moves_or_was_stopped_for_long_is_left_alone(start: Start) -> None:

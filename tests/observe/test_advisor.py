@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.observe.advisor import Advice, Limit, Load, Work, advise, between
-from lib.observe.steps import Steps
+from pushfit.observe.advisor import Advice, Limit, Load, Work, advise, between
+from pushfit.observe.steps import Steps
 
 SECONDS = 100.0
 
@@ -60,7 +60,7 @@ def test_the_sentences() -> None:
     )
     slow = advise(window(6, 100, 200))
     assert slow.limit is Limit.MODEL
-    assert slow.sentence.endswith("more generators will not help; 2 of the 6 would do.")
+    assert slow.sentence.endswith("more generators will not help; 2 of the 6 would suffice.")
     link = advise(window(6, 100, 5000, sending=0.6))
     assert link.limit is Limit.NETWORK
     assert link.sentence.startswith("The network is the limit: 0.2 MB/s on eth0;")

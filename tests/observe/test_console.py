@@ -12,7 +12,8 @@ import threading
 
 import pytest
 
-from lib.observe.console import Live, audit_table
+from pushfit.observe.audited import is_clean, with_training
+from pushfit.observe.console import Live, audit_table
 
 
 class Clock:
@@ -104,26 +105,68 @@ def test_a_dumb_terminal_gets_plain_lines(terminal, monkeypatch):
 
 
 def test_the_audit_of_a_run_that_is_right():
-    report = {"splits": {"train": [audit(0), audit(1)], "val": [audit(0, expected=9, seen=9)]}}
-    assert audit_table(report).splitlines() == [
+    report = {"splits": {"train": [audit(1), audit(2)], "val": [audit(1, expected=9, seen=9)]}}
+    assert audit_table(report, became="counted").splitlines() == [
         "split  epoch  expected   seen  duplicate  missing  bad  stream sha256",
         "train      1     1,000  1,000          0        0    0  abababababababab",
         "train      2     1,000  1,000          0        0    0  abababababababab",
         "val        1         9      9          0        0    0  abababababababab",
         "",
-        "Every sample was handed to fit exactly once.",
+        "Every sample was counted exactly once.",
+    ]
+    assert is_clean(report)
+
+
+def test_the_audit_of_a_training_has_what_was_trained_on():
+    report = {"splits": {"train": [audit(1, trained=1000)]}}
+    assert audit_table(report).splitlines() == [
+        "split  epoch  expected   seen  trained  duplicate  missing  bad  stream sha256",
+        "train      1     1,000  1,000    1,000          0        0    0  abababababababab",
+        "",
+        "Every sample was handed to fit and trained on exactly once.",
     ]
 
 
 def test_the_audit_says_what_is_wrong():
-    wrong = audit(1, seen=990, duplicate=3, missing=10, bad=1200, stream_sha256=None)
-    text = audit_table({"splits": {"train": [audit(0), wrong]}})
+    wrong = audit(2, seen=990, duplicate=3, missing=10, bad=1200, stream_sha256=None)
+    report = {"splits": {"train": [audit(1), wrong]}}
+    text = audit_table(report)
     assert text.splitlines()[-3:] == [
-        "NOT every sample was handed to fit exactly once:",
+        "NOT every sample was handed to fit and trained on exactly once:",
         "  train epoch 2: 3 duplicate and 10 missing, 990 seen of 1,000",
         "1,200 visits went to a substitute: the record itself is bad.",
     ]
     assert text.splitlines()[2].endswith("-")
+    assert not is_clean(report)
+
+
+def test_what_was_handed_to_fit_and_not_trained_on_is_told():
+    report = {"splits": {"train": [audit(1, trained=640), audit(2, trained=1000)]}}
+    assert audit_table(report).splitlines()[-3:] == [
+        "NOT every sample that was handed to fit was trained on:",
+        "  train epoch 1: 640 of 1,000 samples that were handed to fit",
+        "The model's own training loop, or its distribution strategy, has left them out.",
+    ]
+    assert not is_clean(report)
+
+
+def test_a_run_that_its_model_or_a_callback_has_stopped_is_clean():
+    """What was read ahead of the stop is not missing: epochs not begun are left out."""
+    taken = {("train", 0): 10, ("val", 0): 2, ("train", 1): 4}
+    half = {"seen": 600, "missing": 400}
+    read = {"train": [audit(1), audit(2, **half), audit(3, **half)], "val": [audit(1)]}
+    splits = with_training(read, lambda *at: taken.get(at, 0), 100, stopped=True)
+    assert [(row["epoch"], row["trained"]) for row in splits["train"]] == [(1, 1000), (2, 400)]
+    assert splits["val"][0]["trained"] == 200
+    report = {"splits": splits, "ended": "stopped"}
+    assert is_clean(report)
+    assert audit_table(report).endswith(
+        "Up to where training was stopped, every sample was handed to fit and trained on exactly "
+        "once."
+    )
+    # The same figures in a run that went to its end are a fault.
+    splits = with_training(read, lambda *at: taken.get(at, 0), 100, stopped=False)
+    assert not is_clean({"splits": splits})
 
 
 def test_no_epoch_no_verdict():
@@ -131,11 +174,11 @@ def test_no_epoch_no_verdict():
 
 
 def test_the_verdict_of_a_run_that_was_interrupted():
-    part = {"splits": {"train": [audit(0, seen=500, missing=500)]}}
+    part = {"splits": {"train": [audit(1, seen=500, missing=500)]}}
     assert "NOT every sample" in audit_table(part)
-    said = audit_table(part, over=False)
-    assert said.endswith("The run is not over: what is missing comes when it is resumed.")
-    twice = {"splits": {"train": [audit(0, seen=500, missing=500, duplicate=1)]}}
-    assert "NOT every sample" in audit_table(twice, over=False)
-    whole = {"splits": {"train": [audit(0)]}}
-    assert "exactly once" in audit_table(whole, over=False)
+    said = audit_table({**part, "ended": "interrupted"})
+    assert said.endswith("The run is not over: the missing samples come when it is resumed.")
+    twice = {"splits": {"train": [audit(1, seen=500, missing=500, duplicate=1)]}}
+    assert "NOT every sample" in audit_table({**twice, "ended": "interrupted"})
+    whole = {"splits": {"train": [audit(1)]}}
+    assert "exactly once" in audit_table({**whole, "ended": "interrupted"})

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib.observe.metrics import Recent
+from pushfit.observe.metrics import Recent
 
 
 @pytest.mark.parametrize(("span", "rate", "stalled"), [(10.0, 8.0, 0.4), (0.0, 20.0, 1.0)])

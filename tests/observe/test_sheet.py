@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from lib.errors import OutputError
-from lib.observe import sheet
-from lib.observe.sheet import contact_sheet
+from pushfit.errors import OutputError
+from pushfit.observe import sheet
+from pushfit.observe.sheet import contact_sheet
 
 
 def images(count, height=32, width=32, channels=3):

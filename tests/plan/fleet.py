@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from lib.plan.leases import Lease, Leases
-from lib.plan.order import Plan, SplitOrder
+from pushfit.plan.leases import Lease, Leases
+from pushfit.plan.order import Plan, SplitOrder
 
 TICK = 0.1  # seconds between two looks of the exchange for backups
 SAMPLE = 100  # bytes

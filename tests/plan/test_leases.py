@@ -8,20 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.errors import ConfigError
-from lib.plan.leases import Lease, Leases, Verdict
-from lib.plan.order import Plan, SplitOrder
-from lib.plan.suspects import READ_TRIES
+from pushfit.errors import ConfigError
+from pushfit.plan.leases import Lease, Leases, Verdict
+from pushfit.plan.order import Plan, SplitOrder
+from pushfit.plan.suspects import READ_TRIES
 
 SAMPLE = 100  # bytes
 
 
-def make_plan(visits: int = 20, epochs: int = 2, window: int = 4, patches: int = 3) -> Plan:
+def make_plan(
+    visits: int = 20, epochs: int = 2, window: int = 4, patches: int = 3, *, exact: bool = True
+) -> Plan:
     splits = {
         "train": SplitOrder((visits,), patches),
         "val": SplitOrder((max(1, visits // 3),), 1, shuffle=False, fresh=False),
     }
-    return Plan(7, epochs, splits, SAMPLE, window)
+    return Plan(7, epochs, splits, SAMPLE, window, exact=exact)
 
 
 def make(plan: Plan, *, room: int = 30, **more: object) -> Leases:
@@ -193,8 +195,8 @@ def test_any_schedule_delivers_every_visit_once_in_order_within_the_budget(
 def test_arrival_order_delivers_every_visit_once_and_keeps_segments_apart(
     seed: int, steps: int
 ) -> None:
-    plan = make_plan()
-    world = World(seed, make(plan, exact=False))
+    plan = make_plan(exact=False)
+    world = World(seed, make(plan))
     for _ in range(steps):
         world.step()
     world.settle()

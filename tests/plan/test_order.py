@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.plan.batches import place
-from lib.plan.leases import Leases
-from lib.plan.order import (
+from pushfit.plan.batches import place
+from pushfit.plan.leases import Leases
+from pushfit.plan.order import (
     MIX_BLOCK,
     Plan,
     Segment,
@@ -151,8 +151,9 @@ def test_segments_are_those_of_a_list(epochs: int, visits: list[int], data: st.D
 def test_a_million_epochs_take_no_memory() -> None:
     tracemalloc.start()
     try:
-        plan = Plan(1, 10**6, {"train": SplitOrder((9,), 2), "val": SplitOrder((3,), 1)}, 8, 4)
-        leases = Leases(plan, budget=10**4, lease_bytes=64, exact=False)
+        orders = {"train": SplitOrder((9,), 2), "val": SplitOrder((3,), 1)}
+        plan = Plan(1, 10**6, orders, 8, 4, exact=False)
+        leases = Leases(plan, budget=10**4, lease_bytes=64)
         assert leases.visits == 12 * 10**6
         assert place(plan, 10**6 - 1, 1, 4) == (2 * 10**6 - 2, 1)
         assert tracemalloc.get_traced_memory()[1] < 10**5

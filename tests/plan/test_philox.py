@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.plan.order import patch_draws, patch_rng
-from lib.plan.philox import uniforms
+from pushfit.plan.order import patch_draws, patch_rng
+from pushfit.plan.philox import uniforms
 
 WORDS = st.integers(0, 2**63 - 1)
 

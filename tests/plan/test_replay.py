@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.plan.batches import batches
-from lib.plan.order import Plan, SplitOrder
-from lib.plan.replay import MIX_GROUPS, ReplayPlan, StoredOrder
+from pushfit.plan.batches import batches
+from pushfit.plan.order import Plan, SplitOrder
+from pushfit.plan.replay import MIX_GROUPS, ReplayPlan, StoredOrder
 
 SAMPLE = 8
 PINNED_GROUPS = [(8, 1), (0, 2), (6, 2), (2, 2), (4, 2)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.plan import sharing
-from lib.plan.sharing import DECIDE_SECONDS, SETTLE_SECONDS, STINT_SECONDS, View, first, onward
+from pushfit.plan import sharing
+from pushfit.plan.sharing import DECIDE_SECONDS, SETTLE_SECONDS, STINT_SECONDS, View, first, onward
 
 GONE = View()
 views = st.one_of(

@@ -7,9 +7,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.plan.leases import Lease, Leases
-from lib.plan.order import Plan, SplitOrder, substitutes
-from lib.plan.suspects import READ_TRIES, STRIKES, to_avoid
+from pushfit.plan.leases import Lease, Leases
+from pushfit.plan.members import Member
+from pushfit.plan.order import Plan, SplitOrder, substitutes
+from pushfit.plan.suspects import READ_TRIES, STRIKES, Case, Try, to_avoid
 
 SAMPLE = 100  # bytes
 CLASSES = (6, 0, 9)
@@ -215,6 +216,97 @@ def test_one_that_refuses_is_believed_when_another_agrees_or_there_is_none() -> 
     alone.join("a", 1, 0.0)
     (lease,) = alone.grant("a", 0.0)
     assert alone.refused("a", lease.id, lease.fence, 0.0)
+
+
+def test_a_lease_that_one_could_not_read_is_backed_up_all_the_same() -> None:
+    """By who has not failed at it, or who has failed once."""
+    case, (a, b, c) = Case(), (Member(name, f"key {name}", name, 1, 0.0, 0.0) for name in "abc")
+    assert case.may_back_up(a)
+    case.add(Try("unreadable", "a", a.who, "a", 4))
+    assert case.failed("a") and case.may_back_up(a)
+    case.add(Try("unreadable", "a", a.who, "a", 4))
+    assert not case.may_back_up(a) and case.may_back_up(b)
+    case.add(Try("refused", "b", b.who, "b"))
+    assert not case.may_back_up(b) and case.may_back_up(c)
+
+
+def test_rather_another_host_than_another_generator_than_the_same_again() -> None:
+    case = Case()
+    case.add(Try("unreadable", "a1", "", "a", 4))
+    case.add(Try("refused", "c1", "", "c"))
+    whom = (Member(name, "", name[0], 1, 0.0, 0.0) for name in ("a1", "a2", "b1", "c1", "c2"))
+    assert [case.vain(one) for one in whom] == [2, 1, 0, 2, 0]
+    leases = make()
+    for name in ("a1", "a2", "b1"):
+        leases.join(name, 1, 0.0, host=name[0])
+    (lease,) = leases.grant("a1", 0.0)
+    fails(leases, "a1", lease)
+    for name in ("a2", "a1"):
+        assert lease not in leases.grant(name, 0.0)
+    leases.leave("b1")
+    assert lease.grants == {}
+    for name in ("a1", "a2"):
+        for number, fence in list(leases.members[name].hand.items()):
+            leases.receive(name, number, fence, 0.1, 0.0)
+    assert lease not in leases.grant("a1", 0.0)  # a2 has not tried, though its host has
+    assert lease in leases.grant("a2", 0.0)
+
+
+def fails(leases: Leases, name: str, lease: Lease) -> bool:
+    """A generator holds the lease, and cannot read record 4. Whether that was the last try."""
+    assert name in lease.grants.values()
+    return leases.unreadable(name, lease.id, lease.fence, 4, 0.0)
+
+
+def test_three_generators_of_one_host_are_no_three_tries_where_others_are() -> None:
+    """A host may have a bad copy, and any number of generators, and be the first to ask."""
+    leases = make()
+    for name, host in (("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")):
+        leases.join(name, 1, 0.0, host=host)
+    (lease,) = leases.grant("a1", 0.0)
+    assert not fails(leases, "a1", lease)
+    assert lease not in leases.grant("a2", 0.0) and lease not in leases.grant("a3", 0.0)
+    assert leases.grant("b1", 0.0) == [lease]
+    assert leases.receive("b1", lease.id, lease.fence, 0.1, 0.0)[1] == [lease]
+
+
+def test_a_record_is_given_up_after_three_hosts_or_three_tries_of_all_that_there_are() -> None:
+    leases = make()
+    for name in ("a1", "a2", "b1"):
+        leases.join(name, 1, 0.0, host=name[0])
+    (lease,) = leases.grant("a1", 0.0)
+    leases.grant("b1", 0.0)  # it is busy
+    case = lease.case = Case()
+    case.add(Try("unreadable", "a1", "", "a", 4))
+    case.add(Try("unreadable", "a2", "", "a", 4))  # it made a backup
+    assert not fails(leases, "a1", lease)  # the third, and b has not been asked
+    leases.leave("b1")
+    assert lease in leases.grant("a2", 0.0)
+    assert fails(leases, "a2", lease)
+
+
+def test_of_many_hosts_three_are_enough() -> None:
+    leases = make()
+    for host in ("a", "b", "c", "d"):
+        leases.join(f"{host}1", 1, 0.0, f"key {host}", host)
+    (lease,) = leases.grant("a1", 0.0)
+    for host in ("a", "b"):
+        assert not fails(leases, f"{host}1", lease)
+        leases.grant("b1" if host == "a" else "c1", 0.0)
+    assert fails(leases, "c1", lease)
+
+
+def test_names_are_not_keys_in_matters_of_refusal() -> None:
+    """One peer may have many names; those with another key, or all that are there, are believed."""
+    leases = make()
+    for name, key in (("a", "node-1"), ("b", "node-1"), ("c", "node-2")):
+        leases.join(name, 1, 0.0, key)
+    (lease,) = leases.grant("a", 0.0)
+    assert not leases.refused("a", lease.id, lease.fence, 0.0)
+    assert leases.grant("b", 0.0) == [lease]
+    assert not leases.refused("b", lease.id, lease.fence, 0.0)
+    assert leases.grant("c", 0.0) == [lease]
+    assert leases.refused("c", lease.id, lease.fence, 0.0)
 
 
 def test_one_that_failed_tries_again_when_the_others_are_stuck() -> None:

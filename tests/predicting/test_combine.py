@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.predicting.combine import accuracy, combine, confusion
+from pushfit.predicting.combine import combine
 
 
 def said(*runs: list[float]) -> np.ndarray:
@@ -45,14 +45,3 @@ def test_runs_that_say_the_same_are_answered_as_one(runs: int, classes: int, see
     one = np.random.default_rng(seed).random((1, 7, classes), np.float32)
     for how in ("mean", "majority"):
         assert (combine(np.repeat(one, runs, 0), how)[0] == one[0].argmax(axis=1)).all()
-
-
-def test_figures_are_of_the_records_whose_labels_are_known() -> None:
-    labels, truth = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
-    assert accuracy(labels, truth) == 0.75
-    assert confusion(labels, truth, 2) == [[2, 1], [0, 1]]
-    some = np.array([-1, 1, 0, -1])
-    assert accuracy(labels, some) == 0.5
-    assert confusion(labels, some, 2) == [[0, 1], [0, 1]]
-    assert accuracy(labels, np.full(4, -1)) is None
-    assert confusion(labels, np.full(4, -1), 2) is None

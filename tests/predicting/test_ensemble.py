@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from lib.errors import ConfigError
-from lib.predicting.ensemble import digest, find, groups, probabilities
-from tests.trainer.test_runs import DIGITS, save
+from pushfit.errors import ConfigError
+from pushfit.predicting.ensemble import digest, find, groups
+from tests.support.checkpoints import DIGITS, save
 
 CAMERA = {"task": "camera", "patch": "32", "batch_size": "8"}
 
@@ -27,6 +25,19 @@ def test_runs_with_the_same_parameters_share_a_stream(tmp_path: Path) -> None:
     assert [group.records for group in groups(found, 64, 0)] == [1, 1]
     assert [group.records for group in groups(found, 2, 100)] == [50, 50]
     assert digest(found[0]) == digest(find([str(one)])[0])
+
+
+def test_views_multiply_the_samples_of_a_record(tmp_path: Path) -> None:
+    camera = {**CAMERA, "manipulations": "jpeg70,gamma0.8"}
+    found = find([str(save(tmp_path / "one", settings=camera))])
+    made = groups(found, 1, 100, grid=3, manipulations=True)
+    assert [(group.samples, group.records) for group in made] == [(27, 3)]
+    assert made[0].first.task.params.test_grid == 3
+    assert [group.samples for group in groups(found, 2, 0, manipulations=True)] == [6]
+    digits = find([str(save(tmp_path / "digits"))])
+    for asked, flag in (({"grid": 2}, "--grid"), ({"manipulations": True}, "--each-manip")):
+        with pytest.raises(ConfigError, match=f"the task digits has no {flag}.*use --samples"):
+            groups(digits, 1, 0, **asked)
 
 
 @pytest.mark.parametrize(
@@ -46,29 +57,10 @@ def test_runs_that_cannot_predict_together(
 
 
 def test_a_run_is_wanted_and_each_once(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Give --run with the folder"):
+    with pytest.raises(ConfigError, match="give --run with a trained run's folder"):
         find([])
     one = save(tmp_path / "one")
     with pytest.raises(ConfigError, match="is given twice"):
         find([str(one), str(one / "last.keras")])
     with pytest.raises(ConfigError, match="holds no model"):
         find([str(one), str(tmp_path)])
-
-
-class Said:
-    """Stands for a model: says what it was given."""
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-
-    def predict_on_batch(self, x: np.ndarray) -> object:
-        return {self.name: x, "manipulation": x[:, :1]} if self.name else x
-
-
-@pytest.mark.parametrize("head", ["", "class"])
-def test_the_samples_of_a_record_are_averaged(tmp_path: Path, head: str) -> None:
-    run = find([str(save(tmp_path / "one"))])[0]
-    x = np.array([[0, 1], [1, 0], [0.5, 0.5], [0.25, 0.75]], np.float32)
-    assert probabilities(run, Said(head), x, 2).tolist() == [[0.5, 0.5], [0.375, 0.625]]
-    with pytest.raises(ConfigError, match=re.escape("gives (3,) numbers a sample, and the run")):
-        probabilities(run, Said(head), np.zeros((4, 3)), 2)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +9,17 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from cfg.base import PredictSettings
-from lib.errors import ConfigError, DataError
-from lib.generator.worker import Worker
-from lib.predicting.ensemble import Group
-from lib.predicting.stream import PredictStream
-from lib.tasks import create
-from lib.trainer.roster import Reference
-from lib.trainer.runs import Run
-from lib.wire.endpoint import Endpoint
-from tests.rig import DEADLINE, until
-from tests.tasks.idx_files import write_digits
+from pushfit.errors import ConfigError, DataError
+from pushfit.feed.source import Reference
+from pushfit.predicting.ensemble import Group
+from pushfit.predicting.stream import Unanswered, stream_of
+from pushfit.settings.programs.predict import PredictSettings
+from pushfit.streams.live import LiveStream
+from pushfit.tasks import create
+from pushfit.training.trained_run import Run
+from tests.support.idx_files import write_digits
+from tests.support.predicted import at_work
+from tests.support.rig import until
 
 RECORDS, SAMPLES = 5, 3  # of a batch; of a record
 
@@ -33,43 +30,16 @@ def group(name: str, **params: Any) -> Group:
     return Group((run,), (0,), RECORDS, SAMPLES)
 
 
-def stream(name: str, data: Path | str, *given: Any, **named: Any) -> PredictStream:
+def stream(name: str, data: Path | str, *given: Any, **named: Any) -> LiveStream:
     params = named.pop("params", {})
+    unanswered = named.pop("unanswered", Unanswered())
     settings = PredictSettings(data=str(data), generators=0, samples=SAMPLES)
-    return PredictStream(settings, group(name, **params), *given, **named)
+    return stream_of(settings, group(name, **params), unanswered, *given, **named)
 
 
-@contextmanager
-def at_work(made: PredictStream, links: Path, count: int = 1) -> Iterator[list[Worker]]:
-    """`made`, entered, with so many generators, in threads: these."""
-    bind = made._bind
-
-    def binding() -> Any:
-        sockets = bind()
-        address = Endpoint("127.0.0.1", sockets.control_port)
-        workers.extend(Worker({address: None}, links) for _ in range(count))
-        threads.extend(threading.Thread(target=worker.run) for worker in workers)
-        for thread in threads:
-            thread.start()
-        return sockets
-
-    workers: list[Worker] = []
-    threads: list[threading.Thread] = []
-    made._bind = binding  # type: ignore[method-assign]
-    try:
-        with made:
-            yield workers
-    finally:
-        for worker, thread in zip(workers, threads, strict=True):
-            if not worker.finished:
-                worker.stop()
-            thread.join(DEADLINE)
-            assert not thread.is_alive()
-
-
-def taken(made: PredictStream, links: Path, count: int = 1) -> dict[str, np.ndarray]:
+def taken(made: LiveStream, links: Path, count: int = 1) -> dict[str, np.ndarray]:
     with at_work(made, links, count):
-        batches = [batch.arrays for batch in made.batches()]
+        batches = [batch.arrays for batch in made.feed.batches("test")]
         assert all(len(arrays["image"]) <= RECORDS * SAMPLES for arrays in batches)
         copies = {name: np.concatenate([b[name].copy() for b in batches]) for name in batches[0]}
         audit = made.feed.audit()["test"][0]
@@ -109,7 +79,7 @@ def test_a_generator_stays_where_another_stream_follows(tmp_path: Path) -> None:
     for last in (False, True):
         made = stream("digits", tmp_path, last=last)
         with at_work(made, tmp_path) as workers:
-            assert len(list(made.batches())) == 2
+            assert len(list(made.feed.batches("test"))) == 2
             made.__exit__(None, None, None)
             until(lambda last=last: workers[0].finished is last)
 
@@ -121,10 +91,11 @@ def test_a_broken_photo_is_named_and_its_place_kept(tmp_path: Path) -> None:
         name = f"{number}_{'manip' if number % 2 else 'unalt'}.jpg"
         (tmp_path / "test" / name).write_bytes(simplejpeg.encode_jpeg(photo, quality=95))
     (tmp_path / "test" / "1_manip.jpg").write_bytes(b"no photo at all")
-    made = stream("camera", tmp_path, params={"patch": 16, "manipulated": 0.5, "flag": True})
+    params, bad = {"patch": 16, "manipulated": 0.5, "flag": True}, Unanswered()
+    made = stream("camera", tmp_path, params=params, unanswered=bad)
     arrays = taken(made, tmp_path)
-    assert list(made.bad) == ["test/1_manip.jpg"]
-    assert "text, not a photo" in made.bad["test/1_manip.jpg"]["reason"]
+    assert list(bad) == ["test/1_manip.jpg"]
+    assert "text, not a photo" in bad["test/1_manip.jpg"]["reason"]
     greys = arrays["image"].reshape(4, -1).mean(axis=1)
     assert np.abs(greys - [10, 170, 170, 250]).max() < 3
     assert (arrays["label"] == -1).all()
@@ -136,8 +107,8 @@ def test_what_is_not_there_is_told_with_the_run(tmp_path: Path) -> None:
         for data in (tmp_path, tmp_path / "gone"):
             with pytest.raises(DataError, match=rf"runs/one is a run of the task {name}\)"):
                 stream(name, data)
-    with pytest.raises(ConfigError, match="Give --data with their folder; or --generators 0"):
-        PredictStream(PredictSettings(generators=1), group("digits"))
+    with pytest.raises(ConfigError, match="give --data with their folder, or --generators 0"):
+        stream_of(PredictSettings(generators=1), group("digits"), Unanswered())
 
 
 def test_other_data_than_before_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench._untrained import write
-from tests.e2e.processes import Starter
+from bench.lab.processes import Starter
 
 
 @pytest.fixture

@@ -2,75 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from PIL import Image
-from starlette.testclient import TestClient
 
-from cfg.base import ServeSettings
-from lib.errors import ConfigError
-from lib.serving import app, logs, server
-from lib.serving.service import Service
-from lib.tasks.base import Task, check_served
-from lib.tasks.camera import CameraParams, CameraTask
-from lib.tasks.digits import DigitsParams, DigitsTask
-from lib.trainer.runs import Run
-from tests.e2e.processes import until
-from tests.fakes import NumberTask
-
-CLASSES = ("thin", "thick")
-
-
-def by_thickness(samples: list[Any]) -> np.ndarray:
-    """(n, 2): the share of light pixels is the probability of the second class."""
-    share = np.array([np.asarray(sample["image"]).mean() / 255 for sample in samples])
-    return np.stack([1 - share, share], axis=1).astype(np.float32)
-
-
-def drawing(width: int = 60, kind: str = "PNG", size: int = 0) -> bytes:
-    """A vertical line, dark on light; of about `size` bytes more."""
-    sheet = np.full((300, 300, 3), 250, np.uint8)
-    sheet[50:250, 50 : 50 + width] = 20
-    file = io.BytesIO()
-    Image.fromarray(sheet).save(file, kind)
-    return file.getvalue() + bytes(size)
-
-
-def wait_for(true: Callable[[], Any]) -> None:
-    assert until(lambda: bool(true()), 20)
-
-
-@contextmanager
-def client(
-    forward: Any = by_thickness, task: Task | None = None, load: Any = None, **different: Any
-) -> Iterator[TestClient]:
-    """A client of a server that is ready, unless it is given a `load` of its own."""
-    settings = ServeSettings(run="x", **different)
-    task = task or DigitsTask(DigitsParams())
-    run = Run(Path("runs/d1"), Path("runs/d1/best.keras"), {}, CLASSES, task)
-    failures: list[BaseException] = []
-    service = Service(task, load or (lambda: forward), settings, failures.append)
-    with TestClient(app.make(service, run, settings)) as opened:
-        wait_for(lambda: load is not None or service.ready)
-        opened.failures = failures  # type: ignore[attr-defined]
-        yield opened
-
-
-def ask(opened: TestClient, data: bytes = b"", **more: Any) -> Any:
-    data = data or drawing()
-    return opened.post("/recognize.json", files={"image": ("7.png", data)}, **more)
+from pushfit.errors import ConfigError
+from pushfit.serving import logs, pictures, server
+from pushfit.tasks.base import check_served
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
+from tests.support.clients import CLASSES, ask, by_thickness, client, drawing, wait_for
+from tests.support.fakes import NumberTask
 
 
 def test_an_answer() -> None:
@@ -88,10 +38,24 @@ def test_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("classes", "digit"),
+    [(("1", "8"), 8), (("8", "0"), 0), (CLASSES, None), (("1", "ten"), None), (("1", "10"), None)],
+)
+def test_a_digit_is_a_number_where_every_class_is_one(
+    classes: tuple[str, str], digit: int | None
+) -> None:
+    with client(lambda samples: np.tile([[0.25, 0.75]], (len(samples), 1)), classes=classes) as on:
+        found = ask(on).json()
+        assert found["class"] == classes[1] and found.get("digit") == digit
+        assert ("digit" in found) == (digit is not None)
+        schemas = on.get("/openapi.json").json()["components"]["schemas"]
+        assert "digit" in schemas["Answer"]["properties"]
+
+
+@pytest.mark.parametrize(
     ("request_", "status", "says"),
     [
-        ({}, 400, "no form with a file"),
-        ({"content": drawing(), "headers": {"Content-Type": "image/png"}}, 400, "no form"),
+        ({}, 400, "there is no picture in the request"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400,
          "cannot be read"),
@@ -100,7 +64,7 @@ def test_an_answer() -> None:
         ({"files": [("image", drawing()), ("image", drawing())]}, 400, "2 pictures"),
         ({"files": [(f"f{n}", b"x") for n in range(20)]}, 400, "Too many files"),
         ({"files": {"image": ("a.png", b"")}}, 415, "0 bytes"),
-        ({"files": {"image": ("a.png", b"hello")}}, 415, "no picture that can be read"),
+        ({"files": {"image": ("a.png", b"hello")}}, 415, "not a picture that can be read"),
         ({"files": {"image": ("a.png", drawing(size=9_000))}}, 413, "larger than 8KiB"),
         ({"files": {"image": ("a.png", drawing()[:300])}}, 415, "damaged"),
     ],
@@ -244,54 +208,43 @@ def test_log_lines_are_json_with_the_id(caplog: pytest.LogCaptureFixture) -> Non
     assert requests[0]["level"] == "info" and requests[0]["path"] == "/recognize.json"
 
 
-class Sentry(BaseHTTPRequestHandler):
-    """Keeps what is sent to it."""
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x9b2J", "\u202e", "\u2028", "\n{}", "<b>", "\x7f"])
+def test_what_a_visitor_writes_steers_neither_a_terminal_nor_a_page(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(logs.Lines())
+    caplog.set_level(logging.INFO, "pushfit.serving")
+    with client() as opened:
+        response = opened.get("/" + quote("a" + text) + "a" * 3000)
+        assert response.status_code == 404 and len(response.text) < 600
+        assert response.headers["Content-Type"] == "application/json"
+        for kind in (b"text/" + text.encode() + b"x", b"image/png"):
+            head = {b"Content-Type": kind.replace(b"\n", b" "), b"X-Request-ID": b"a" + kind[:9]}
+            opened.post("/recognize.json", content=b"x", headers=head)
+        opened.post("/recognize.json", files={"image": (text, b"x")})
+    ready, *lines = caplog.text.splitlines()
+    assert (
+        '"ready"' in ready
+        and len(lines) == 4
+        and all(line.isascii() and line.isprintable() for line in lines)
+    )
+    assert json.loads(lines[0])["path"].startswith("/a" + text)
+    assert {json.loads(line)["level"] for line in lines} == {"info"}
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.came.append((dict(self.headers), body))  # type: ignore[attr-defined]
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
 
-    def log_message(self, *_: Any) -> None:
-        pass
+def test_what_is_logged_while_a_picture_is_decoded_has_the_id(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.handler.setFormatter(logs.Lines())
 
+    def decode(*_: Any, **__: Any) -> Any:
+        logs.log.warning("strange")
+        raise pictures.NotAPicture("none")
 
-def test_errors_are_answered_as_json_and_reported_to_sentry() -> None:
-    sentry_sdk = pytest.importorskip("sentry_sdk")
-
-    def broken(samples: list[Any]) -> np.ndarray:
-        raise ZeroDivisionError("a secret place")
-
-    with pytest.raises(ConfigError, match="is no DSN of Sentry"):
-        server.report_errors("http://nowhere", "d1")
-    listener = HTTPServer(("127.0.0.1", 0), Sentry)
-    listener.came = []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    try:
-        server.report_errors(f"http://key@127.0.0.1:{listener.server_port}/1", "d1")
-        with client(broken) as opened:
-            response = ask(opened, headers={"X-Request-ID": "one"})
-            assert response.status_code == response.json()["status"] == 500
-            assert "secret" not in response.text
-        sentry_sdk.flush(10)
-    finally:
-        sentry_sdk.get_client().close()
-        sentry_sdk.get_global_scope().set_client(None)
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
-    bodies = [
-        gzip.decompress(body) if head.get("Content-Encoding") == "gzip" else body
-        for head, body in listener.came  # type: ignore[attr-defined]
-    ]
-    events = [json.loads(body.splitlines()[2]) for body in bodies if b"ZeroDivisionError" in body]
-    assert len(events) == 1
-    assert events[0]["tags"] == {"request_id": "one", "run": "d1"}
-    assert "request" not in events[0]
+    monkeypatch.setattr(pictures, "decode", decode)
+    with client() as opened:
+        ask(opened, headers={"X-Request-ID": "one"})
+    assert json.loads(caplog.text.splitlines()[0])["request_id"] == "one"
 
 
 def test_pages_load_nothing_from_elsewhere() -> None:
@@ -306,6 +259,16 @@ def test_pages_load_nothing_from_elsewhere() -> None:
     told = paths["/recognize.json"]["post"]
     assert told["responses"].keys() >= {"200", "400", "413", "415", "422", "503"}
     assert "image" in told["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=9-1", "bytes=0-,0-,-1", "x", "bytes=-0"])
+@pytest.mark.parametrize("path", ["/page.js", "/static-offline-docs/swagger-ui.css"])
+def test_files_are_sent_as_a_whole(path: str, asked: str) -> None:
+    with client() as opened:
+        whole = opened.get(path)
+        part = opened.get(path, headers={"Range": asked})
+    assert (part.status_code, part.content) == (whole.status_code, whole.content)
+    assert part.status_code == 200
 
 
 def test_a_task_that_cannot_be_served_and_a_port_that_is_taken() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lib.serving.batching import Batcher
+from pushfit.serving.batching import Batcher
 
 Body = Callable[[Batcher[int, int]], Coroutine[Any, Any, None]]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.serving import pictures
-from lib.serving.pictures import NotAPicture, TooLarge
+from pushfit.serving import pictures
+from pushfit.serving.pictures import NotAPicture, TooLarge
 
 MOST = 1_000_000
 RED = (200, 30, 40)
@@ -53,6 +53,13 @@ def test_pixels(image: Image.Image, kind: str, value: tuple[int, ...]) -> None:
     assert np.abs(decoded(saved(image, kind))[4, 4].astype(int) - value).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
+def test_a_picture_that_is_one_line_is_refused_for_its_length(size: tuple[int, int]) -> None:
+    with pytest.raises(TooLarge, match="too long: a side has at most 65,535 pixels"):
+        decoded(saved(Image.new("L", size), "PNG"))
+    assert decoded(saved(Image.new("L", (1, 65_535)), "PNG")).shape == (65_535, 1, 3)
+
+
 def test_it_is_turned_as_exif_says_if_asked() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -87,7 +94,7 @@ def test_a_bomb_is_refused_by_its_header(side: int) -> None:
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     data = saved(Image.new("RGB", (30, 20), RED), "JPEG", progressive=True)
     scan = data.rindex(b"\xff\xda")
-    with pytest.raises(NotAPicture, match="unusually many scans"):
+    with pytest.raises(NotAPicture, match=r"a JPEG of more than 100 scans"):
         decoded(data[:scan] + data[scan:-2] * 200 + data[-2:])
 
 
@@ -95,8 +102,8 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     ("data", "says"),
     [
         (b"", r"0 bytes"),
-        (b"%PDF-1.4 ...", "no picture that can be read"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture that can be read"),
+        (b"%PDF-1.4 ...", "not a picture that can be read"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture that can be read"),
         (saved(Image.new("L", (300, 300), 5), "PNG")[:60], "damaged or of an unusual kind"),
         (saved(Image.new("F", (9, 9)), "TIFF"), "no agreed scale"),
     ],
@@ -104,3 +111,9 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
 def test_what_is_no_picture(data: bytes, says: str) -> None:
     with pytest.raises(NotAPicture, match=says):
         decoded(data)
+
+
+def test_what_looks_like_a_scan_in_a_profile_is_none() -> None:
+    data = saved(Image.new("RGB", (30, 30), RED), "JPEG")
+    profile = b"\xff\xe2" + (2 + 60_000).to_bytes(2) + b"\xff\xda\0" * 20_000
+    assert decoded(data[:2] + profile + data[2:]).shape == (30, 30, 3)

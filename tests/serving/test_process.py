@@ -6,41 +6,14 @@ import json
 import signal
 import socket
 import time
-import urllib.error
-import urllib.request
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Script, Starter, until
+from bench.lab.processes import Starter, until
+from tests.support.asking import DRAWN, SOON, address, break_model, status, upload
 
 pytestmark = pytest.mark.slow
-DRAWN = Path(__file__).parent / "drawn" / "7.png"
-SOON = 15.0  # seconds: three by its rule, and what a busy machine adds; who hangs takes for ever
-
-
-def address(script: Script) -> str:
-    return script.wait_for(r"listening at (http://127.0.0.1:\d+/)")[1]
-
-
-def status(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=30) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def upload(url: str, data: bytes) -> dict[str, object]:
-    head = b'--y\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
-    kind = {"Content-Type": "multipart/form-data; boundary=y"}
-    request = urllib.request.Request(
-        url + "recognize.json", head + data + b"\r\n--y--\r\n", kind, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        answer: dict[str, object] = json.load(response)
-    return answer
 
 
 def test_from_the_start_to_the_end(start: Starter, untrained: Path) -> None:
@@ -52,12 +25,14 @@ def test_from_the_start_to_the_end(start: Starter, untrained: Path) -> None:
     assert answer["class"] in set("0123456789") and answer["model"] == "digits1"
     assert abs(sum(answer["probabilities"].values()) - 1) < 1e-4  # type: ignore[attr-defined]
     with socket.create_connection(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))) as slow:
-        slow.sendall(b"POST /recognize.json HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n")
+        slow.sendall(b"POST /recognize.json HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n")
+        slow.sendall(b"Content-Length: 99\r\n\r\n")
         time.sleep(0.2)
         server.send(signal.SIGTERM)
         began = time.monotonic()
         server.done(0)
         assert time.monotonic() - began < SOON
+        assert slow.recv(99).startswith(b"HTTP/1.1 503")
     lines = [json.loads(line) for line in server.output.splitlines()]
     messages = [line["message"] for line in lines]
     assert messages[0].startswith("listening at") and messages[-1] == "ended"
@@ -90,10 +65,7 @@ def test_what_cannot_be_served_is_said(start: Starter, untrained: Path, tmp_path
 def test_a_model_that_does_not_load_ends_the_server(
     start: Starter, untrained: Path, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "last.keras"
-    with zipfile.ZipFile(untrained / "last.keras") as old, zipfile.ZipFile(broken, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, b"{}" if name == "config.json" else old.read(name))
+    break_model(untrained, tmp_path)
     server = start("serve.py", "--run", tmp_path, "--port", 0)
     server.done(2)
     assert "error: cannot load a model from" in server.output

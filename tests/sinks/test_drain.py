@@ -7,12 +7,12 @@ import tracemalloc
 from types import SimpleNamespace
 from typing import cast
 
-from lib.observe import console
-from lib.plan.order import Plan, SplitOrder
-from lib.sinks.drain import drain
-from lib.trainer.feed import Batch
-from lib.trainer.opened import Opened
-from tests.trainer.test_position import SAMPLE, Maker
+from pushfit.feed.feed import Batch
+from pushfit.observe import console
+from pushfit.plan.order import Plan, SplitOrder
+from pushfit.sinks.drain import drain
+from pushfit.streams.stream import Stream
+from tests.support.made_leases import SAMPLE, Maker
 
 EPOCHS, RECORDS, PATCHES = 14, 50, 4
 
@@ -23,7 +23,7 @@ def test_a_long_run_keeps_a_row_for_an_epoch_and_nothing_for_a_batch() -> None:
     feed = maker.feed(1)
     adviser = SimpleNamespace(began=lambda: None, news=lambda: "")
     source = SimpleNamespace(generators=1)
-    stream = cast(Opened, SimpleNamespace(feed=feed, adviser=adviser, source=source))
+    stream = cast(Stream, SimpleNamespace(feed=feed, adviser=adviser, source=source))
     taken: list[int] = []
 
     def took(batch: Batch) -> None:

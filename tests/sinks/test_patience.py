@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import OutputError
-from lib.files import replacing
-from lib.sinks import patience
-from lib.sinks.patience import Patience
+from pushfit.errors import OutputError
+from pushfit.files import replacing
+from pushfit.sinks import patience
+from pushfit.sinks.patience import Patience
 
 
 class Disk:

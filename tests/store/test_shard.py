@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lib.errors import DataError
-from lib.store import layout
-from lib.store.filters import FILTERS
-from lib.store.layout import Store
-from lib.store.shard import Shard
-from lib.tasks.base import ArraySpec
-from tests.store.stored import ARRAYS, a_store, image, samples, write_shard, write_store
+from pushfit.errors import DataError
+from pushfit.store import layout
+from pushfit.store.filters import FILTERS
+from pushfit.store.layout import Store
+from pushfit.store.shard import Shard
+from pushfit.tasks.base import ArraySpec
+from tests.support.stored import ARRAYS, a_store, image, samples, write_shard, write_store
 
 
 @pytest.mark.parametrize("compress", FILTERS)
@@ -105,7 +105,7 @@ def test_a_plain_reader_finds_what_it_expects(tmp_path: Path) -> None:
 
 
 def test_the_documents_reader_needs_h5py_alone(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "storing.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "store-and-replay.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert example is not None
     store = a_store()
@@ -167,8 +167,8 @@ LARGER = ArraySpec("image", "uint8", (7, 7, 3))
     [
         (Path.unlink, r"train-0000-00001\.h5 is missing.*--resume"),
         (_cut, r"train-0000-00001\.h5 cannot be read as a stored stream: it is cut short.*remove"),
-        (_foreign, "cannot be read as a stored stream: it is cut short, or .*none of ours"),
-        (_other_hdf5, "it is cut short, or .*none of ours"),
+        (_foreign, "cannot be read as a stored stream: it is cut short, .*was not made by PushFit"),
+        (_other_hdf5, "it is cut short, .*was not made by PushFit"),
         (_edited, "changed by another program|its index is damaged"),
         (
             _of(replace(a_store(), arrays=(LARGER,))),

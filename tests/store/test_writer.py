@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.errors import DataError, OutputError
-from lib.store import layout, progress
-from lib.store.layout import shard_path, shard_paths
-from lib.store.progress import Progress, before, position
-from lib.store.shard import Shard
-from lib.store.writer import Writer, put
-from tests.store.stored import a_store, samples, write_shard, write_store
+from pushfit.errors import DataError, OutputError
+from pushfit.store import layout, progress
+from pushfit.store.layout import shard_path, shard_paths
+from pushfit.store.progress import Progress, before, position
+from pushfit.store.shard import Shard
+from pushfit.store.writer import Writer, put
+from tests.support.names import NAMES
+from tests.support.stored import a_store, samples, write_shard, write_store
 
 
 @given(data=st.data())
@@ -77,7 +78,17 @@ def test_names_that_are_no_utf_8_can_be_stored(tmp_path: Path) -> None:
     with Shard(tmp_path, store, "train", 0, 0) as shard:
         assert shard.paths() == ["caf?.jpg"]
     progress.write_records(tmp_path, ["caf\udce9.jpg\t12", "new\nline\t3"])
-    assert progress.read_records(tmp_path) == ["caf\udce9.jpg\t12", "new\ufffdline\t3"]
+    assert progress.read_records(tmp_path) == ["caf\udce9.jpg\t12", "new\nline\t3"]
+
+
+@given(st.lists(NAMES))
+def test_the_list_of_records_is_read_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("list")
+    listing = [f"{name}\t{size}" for size, name in enumerate(names)]
+    progress.write_records(folder, listing)
+    assert progress.read_records(folder) == listing
 
 
 ROWS = [{"epoch": 0}, {"epoch": 1}]
@@ -136,7 +147,7 @@ def test_a_folder_that_is_no_store(tmp_path: Path, text: str | None, message: st
 
 def test_a_store_of_another_version(tmp_path: Path) -> None:
     layout.write(tmp_path, layout.msgspec.structs.replace(a_store(), version=2))
-    with pytest.raises(DataError, match="version 2 of the format, and this is version 1"):
+    with pytest.raises(DataError, match="version 2 of the format, but this PushFit has version 1"):
         layout.read(tmp_path)
 
 

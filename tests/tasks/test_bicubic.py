@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.tasks import bicubic
-from lib.tasks.manipulations import KNOWN, Resize
-from tests.tasks.test_manipulations import scene, whole, worst
+from pushfit.tasks import bicubic
+from pushfit.tasks.camera.manipulations import KNOWN, Resize
+from tests.support.scenes import scene, whole, worst
 
 pytestmark = pytest.mark.skipif(not bicubic.FAST, reason="no cykooz-resizer here")
 RESIZES = [name for name, way in KNOWN.items() if isinstance(way, Resize)]

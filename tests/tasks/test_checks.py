@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.errors import BadRecord, DataError, TaskError
-from lib.tasks import checks
-from lib.tasks.base import TRAIN, VAL, ArraySpec, DataSet, Record
-from lib.tasks.camera import CameraParams, CameraTask
-from lib.tasks.digits import DigitsParams, DigitsTask
-from tests.fakes import NumberParams, NumberTask
+from pushfit.errors import BadRecord, DataError, TaskError
+from pushfit.tasks import checks
+from pushfit.tasks.base import TRAIN, VAL, ArraySpec, DataSet, Record
+from pushfit.tasks.camera.params import CameraParams
+from pushfit.tasks.camera.task import CameraTask
+from pushfit.tasks.digits.task import DigitsParams, DigitsTask
+from tests.support.fakes import NumberParams, NumberTask
 
 IMAGE, LABEL = np.zeros((4, 4), np.float32), np.int32(1)
 
@@ -101,7 +102,7 @@ ARRAYS: list[tuple[Any, str]] = [
     (None, "arrays() returned None, not a tuple of ArraySpec"),
     ([ArraySpec("x", "uint8", ())], "arrays() returned a list, not a tuple of ArraySpec"),
     ((), "not a tuple of ArraySpec"),
-    (("image",), "it is no ArraySpec"),
+    (("image",), "it is not an ArraySpec"),
     ((ArraySpec("x", "unit8", ()),), "numpy knows no dtype 'unit8'"),
     ((ArraySpec("x", "object", ()),), "its dtype must be the name of a kind of number"),
     ((ArraySpec("x", ">f4", ()),), "its dtype must be the name of a kind of number"),
@@ -160,7 +161,7 @@ A, B = Record("a/1", 1, 0), Record("b/1", 1, 1)
         (None, "scan() returned None, not a DataSet"),
         (data(A, classes=()), "the classes (), not a tuple of names"),
         (data(A, classes=["a"]), "the classes ['a'], not a tuple of names"),
-        (data(A, classes=("a", "a")), "two classes of one name"),
+        (data(A, classes=("a", "a")), "two classes of the same name"),
         (data(A, vall=()), "splits that are not {'train': …, 'val': …}"),
         (data(A, val=[B]), "returned val as a list, not a tuple of Record"),
         (data(A, ("b/1", 1, 1)), "as record 1 of train: ('b/1', 1, 1)"),
@@ -198,3 +199,18 @@ def test_what_scan_raises() -> None:
     for meant in (DataError("no photos"), BadRecord("torn")):
         with pytest.raises(type(meant), match=str(meant)):
             checks.scan(scanning(meant), Path())
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("depth", "values is 'depth', not a tuple of names"),
+        ((1, 2), r"values is \(1, 2\), not a tuple of names"),
+        (("x", "x"), "name a column twice"),
+        (("id",), "and 'id' name a column twice"),
+    ],
+)
+def test_names_of_values_are_columns(values: Any, says: str) -> None:
+    checks.declaration(type("Own", (Own,), {"values": ("x", "y")})(NumberParams()))
+    with pytest.raises(TaskError, match=says):
+        checks.declaration(type("Own", (Own,), {"values": values})(NumberParams()))

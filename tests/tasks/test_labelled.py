@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from lib.tasks import checks, images
-from lib.tasks.base import TEST, TRAIN, UNKNOWN, VAL, Record
-from lib.tasks.labelled import LabelledImages, LabelledParams
-from tests.e2e.conftest import write_photos
+from pushfit.decoding import images
+from pushfit.tasks import checks
+from pushfit.tasks.base import TEST, TRAIN, UNKNOWN, VAL, Record
+from pushfit.tasks.labelled import LabelledImages, LabelledParams
+from tests.support.photos import write_photos
 
 RECORD = Record("train/beta/00.jpg", 1, 1)
 
@@ -79,3 +81,16 @@ def test_a_picture_that_is_sent_is_cut_as_a_photo_to_learn_from(tmp_path: Path) 
     sent = task.from_picture(images.decode(photo))
     assert (sent["image"] == task.decode(photo, RECORD)).all()
     assert sent["label"] == UNKNOWN
+
+
+def test_a_photo_that_has_changed_since_the_scan_is_not_trained(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        folder = tmp_path / "train" / name
+        folder.mkdir(parents=True)
+        Image.new("RGB", (32, 32), "red").save(folder / "1.png")
+    task = Bright(LabelledParams())
+    record = task.scan(tmp_path).splits["train"][0]
+    assert task.read(tmp_path, record) == (tmp_path / record.path).read_bytes()
+    Image.new("RGB", (300, 300), "blue").save(tmp_path / record.path)
+    with pytest.raises(OSError, match="the file has changed: it has"):
+        task.read(tmp_path, record)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import LONG, ROOT
+from bench.lab.processes import LONG, ROOT
 
 IN_A_NETWORK_OF_ITS_OWN = """
 ip link set lo up
 tcpdump -i lo -s 0 -B 32768 -U --immediate-mode -w "$1/wire.pcap" 2>"$1/tcpdump.txt" &
 while ! grep -q listening "$1/tcpdump.txt"; do sleep 0.05; kill -0 $! || exit 9; done
-"$2" -m tests.wire.capture "$1" $3 >"$1/samples.txt"
+"$2" -m tests.support.capture "$1" $3 >"$1/samples.txt"
 code=$?
 sleep 0.5
 kill -INT $!

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import ConfigError
-from lib.wire import endpoint, keys
-from lib.wire.admission import LOCAL, Admission
+from pushfit import endpoint
+from pushfit.commands import keys as keys_command
+from pushfit.errors import ConfigError
+from pushfit.wire import keys
+from pushfit.wire.admission import LOCAL, Admission
 
 
 @pytest.fixture
@@ -131,15 +133,15 @@ def test_the_command_makes_lists_and_revokes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--keys", str(tmp_path / "keys")]
-    with pytest.raises(ConfigError, match=r"there are no keys in .*lib.wire.keys make NAME"):
-        keys.main(["list", *where])
-    keys.main(["make", "a", "b", *where])
-    keys.main(["revoke", "a", *where])
+    with pytest.raises(ConfigError, match=r"there are no keys in .*pushfit keys make NAME"):
+        keys_command.main(["list", *where])
+    keys_command.main(["make", "a", "b", *where])
+    keys_command.main(["revoke", "a", *where])
     capsys.readouterr()
-    keys.main(["list", *where])
+    keys_command.main(["list", *where])
     assert capsys.readouterr().out.split() == ["admitted", "b", "revoked", "a"]
     with pytest.raises(ConfigError, match="needs a NAME"):
-        keys.main(["make", *where])
+        keys_command.main(["make", *where])
 
 
 def asked(admission: Admission, public: bytes, mechanism: bytes = b"CURVE") -> bytes:
@@ -155,15 +157,17 @@ def test_keys_made_and_revoked_in_the_run_count_at_once(folder: keys.KeyFolder) 
     stranger = keys.raw(keys.new_pair("x").public)
     assert asked(admission, first) == b"200"
     assert asked(admission, stranger) == asked(admission, first, b"PLAIN") == b"400"
-    assert admission.refusals == ["10.0.0.9"] * 2
+    assert admission.refusals == [("10.0.0.9", "its key is not admitted")] * 2
     folder.make("gpu3")
     third = folder.public("gpu3")
     folder.revoke("gpu2")
     assert asked(admission, third) == b"200"
     assert asked(admission, first) == b"400"
+    assert admission.refusals[-1].why == "its key, gpu2, was revoked"
     assert admission.admits("gpu3") and not admission.admits("gpu2")
     admission.refused["gpu3"] = None  # it erred too often
     assert asked(admission, third) == b"400" and not admission.admits("gpu3")
+    assert admission.refusals[-1].why == "its key, gpu3, is refused for the rest of this run"
     assert not admission.admits(LOCAL)
     admission.admit_local(stranger)
     assert asked(admission, stranger) == b"200" and admission.admits(LOCAL)
@@ -181,7 +185,7 @@ def test_a_broken_public_key_admits_nobody_and_harms_nobody(folder: keys.KeyFold
 @pytest.mark.parametrize("host", ["0.0.0.0", "*", "[::]", "10.0.0.5", "gpu-box", "[fe80::1]"])
 def test_a_bind_beyond_this_host_needs_keys_or_a_word(host: str) -> None:
     bind = endpoint.parse(f"tcp://{host}:12001", bind=True)
-    with pytest.raises(ConfigError, match=r"lib.wire.keys make NAME.*--keys keys.*--insecure"):
+    with pytest.raises(ConfigError, match=r"pushfit keys make NAME.*--keys keys.*--insecure"):
         keys.check_bind(bind, "", insecure=False)
     keys.check_bind(bind, "keys", insecure=False)
     keys.check_bind(bind, "", insecure=True)

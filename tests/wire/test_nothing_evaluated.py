@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from lib import tasks
-from lib.entry import Printable, printable
-from lib.errors import ConfigError
-from tests.e2e.processes import ROOT
+from bench.lab.processes import ROOT
+from pushfit import tasks
+from pushfit.entry import Printable, printable
+from pushfit.errors import ConfigError
 
 RUNS_DATA = {
     *("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"),
@@ -60,7 +60,8 @@ def test_the_check_finds_what_it_looks_for(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os", "os:system", "lib.tasks.camera:CameraTask", "../x", "", "x.py", __file__]
+    "name",
+    ["os", "os:system", "pushfit.tasks.camera.task:CameraTask", "../x", "", "x.py", __file__],
 )
 def test_a_task_is_a_name_of_the_registry_and_nothing_else(name: str) -> None:
     with pytest.raises(ConfigError, match="there is no"):
@@ -72,5 +73,5 @@ def test_what_a_peer_sent_does_not_steer_the_terminal() -> None:
         "x", 30, "f", 1, "%s\n at %s", ("a\x1b]0;owned\x07\x1b[2J\r", "b\x9b1m\u202e\x00c"), None
     )
     said = Printable("%(message)s").format(record)
-    assert said == r"a\x1b]0;owned\x07\x1b[2J\r" + "\n" + r" at b\x9b1m\u202e\x00c"
+    assert said == r"a\x1b]0;owned\x07\x1b[2J\r" + "\n" + " " * 9 + r" at b\x9b1m\u202e\x00c"
     assert printable("Größe\t5\n 日本") == "Größe\t5\n 日本"

@@ -11,17 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import ProtocolError
-from lib.tasks.base import ArraySpec
-from lib.wire import listing
-from lib.wire import protocol as wire
+from pushfit.errors import ProtocolError
+from pushfit.tasks.base import ArraySpec
+from pushfit.wire import file_listing
+from pushfit.wire import protocol as wire
+from pushfit.wire.arrays import ArrayLayout
+from tests.support.names import UTF8
 
 SPECS = (ArraySpec("image", "uint8", (2, 2, 3)), ArraySpec("label", "int32", ()))
 
 FROM_GENERATOR = [
-    wire.Hello(host="a", pid=1, slots=2, libraries={"numpy": "2.4"}, source="abc"),
+    wire.Hello(host="a", pid=1, slots=2, libraries={"numpy": "2.4"}, version="1.0"),
     wire.Ready(
-        run="r", fingerprint="f", classes=("x", "y"), counts={"train": [1, 2]}, listing=b"z"
+        run="r",
+        source="s",
+        fingerprint="f",
+        classes=("x", "y"),
+        counts={"train": [1, 2]},
+        listing=b"z",
     ),
     wire.Heartbeat(run="r", doing="train/x/1.jpg"),
     wire.Heartbeat(run="r", doing="train/x/1.jpg", lease=3, record=8, ask=True),
@@ -34,7 +41,7 @@ FROM_TRAINER = [
         data_port=12002, heartbeat=1.0, silence=5.0, expiry=30.0, source="0123456789abcdef",
     ),
     wire.Reject(reason="no"),
-    wire.Lease(run="r", grants=[wire.Grant(1, 2, "train", 0, 4, [7, 8], [8], True)]),
+    wire.Grants(run="r", grants=[wire.Grant(1, 2, "train", 0, 4, [7, 8], [8], True)]),
     wire.Alive(run="r"),
     wire.Alive(run="r", lease=3, record=8),
     wire.Alive(run="r", need=wire.Need(7, False)),
@@ -80,7 +87,7 @@ def test_another_version_is_named() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"slots": 0}, {"slots": -1}, {"slots": 10**9}, {"pid": -1}, {"host": ""}, {"host": "x" * 300},
-     {"libraries": {"numpy": 3}}, {"source": None}],
+     {"libraries": {"numpy": 3}}, {"version": None}],
     ids=str,
 )  # fmt: skip
 def test_fields_out_of_bounds_are_refused(change: dict[str, object]) -> None:
@@ -116,7 +123,7 @@ def test_arrays_are_views_into_the_frames() -> None:
     image = np.arange(2 * 3 * 12, dtype=np.uint8).reshape(6, 2, 2, 3)
     label = np.arange(6, dtype=np.int32)
     frames = [image.tobytes(), label.tobytes()]
-    got = wire.Layout(SPECS).arrays(header(), frames, patches=3)
+    got = ArrayLayout(SPECS).arrays(header(), frames, patches=3)
     assert (got[0] == image).all() and (got[1] == label).all()
     assert got[0].base is not None and not got[0].flags.writeable
 
@@ -137,23 +144,28 @@ def test_arrays_that_lie_about_themselves_are_refused(
     changes: dict[str, object], sizes: tuple[int, ...]
 ) -> None:
     with pytest.raises(ProtocolError, match="lease 3"):
-        wire.Layout(SPECS).arrays(header(**changes), [bytes(n) for n in sizes], patches=3)
+        ArrayLayout(SPECS).arrays(header(**changes), [bytes(n) for n in sizes], patches=3)
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\n")), min_size=1))
+@given(st.lists(UTF8.map(lambda name: name.replace("\0", "")), min_size=1))
 def test_a_listing_survives(lines: list[str]) -> None:
     if lines == [""]:
         lines = ["x"]
-    assert listing.unpack(listing.pack(lines)) == lines
+    assert file_listing.unpack(file_listing.pack(lines)) == lines
 
 
 def test_a_broken_or_exploding_listing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for packed in (b"nonsense", listing.pack(["a" * 1000])[:-3], zlib.compress(b"\xff")):
+    for packed in (
+        b"nonsense",
+        file_listing.pack(["a" * 1000])[:-3],
+        zlib.compress(b"\xff"),
+        file_listing.pack(["\udcff"]),
+    ):
         with pytest.raises(ProtocolError):
-            listing.unpack(packed)
-    monkeypatch.setattr(listing, "MAX_LISTING_BYTES", 1000)
+            file_listing.unpack(packed)
+    monkeypatch.setattr(file_listing, "MAX_LISTING_BYTES", 1000)
     with pytest.raises(ProtocolError, match="larger"):
-        listing.unpack(zlib.compress(bytes(10**6)))
+        file_listing.unpack(zlib.compress(bytes(10**6)))
 
 
 def test_every_legal_pair_names_a_message_of_a_generator() -> None:

@@ -1,0 +1,1 @@
+"""Programs started and watched, and hosts on one machine: for benches, and for tests."""

@@ -1,1 +1,0 @@
-"""What trained runs say of records that they have not seen: streamed, combined, written."""

@@ -1,0 +1,142 @@
+"""Train a model on the samples of a fleet of generators. The run's files are written to --out.
+
+    pushfit keys make node-1       once; then copy keys/node-1.key to that host
+    pushfit train --task camera --links DIR --bind tcp://0.0.0.0:12001 --keys keys
+    pushfit generate --connect tcp://gpu-host:12001 --key node-1.key          there
+
+--generators N starts N generators on this machine. This command resumes a run that ended early, or
+trains it for more epochs:
+
+    pushfit train --resume --out runs/cam1
+
+A stream that `pushfit sink` has stored needs no generator:
+
+    pushfit train --from hdf5/cam
+
+    fleet ─▶ LiveStream ─▶ Feed ─▶ dataset ─▶ model.fit ─▶ OUT/best.keras, report.json, …
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushfit import tasks
+from pushfit.installation import as_typed, called
+from pushfit.interrupts import INTERRUPTED, end_on_signals
+from pushfit.settings import models
+from pushfit.settings.config_file import CONFIG
+from pushfit.settings.programs.train import TrainSettings
+from pushfit.settings.resolve import Resolved, resolve
+from pushfit.text import one_line
+
+if TYPE_CHECKING:
+    from pushfit.runs.checkpoint_state import RunState
+    from pushfit.runs.quarantine import Quarantine
+    from pushfit.streams.stream import Stream
+
+
+def main(argv: list[str]) -> int:
+    resolved = resolve(TrainSettings, argv, prog=called("train"), description=as_typed(__doc__))
+    settings, params = resolved.settings, resolved.params
+    if settings.list_models:
+        print(models.table())
+        return 0
+    assert params is not None  # --task has a default
+    end_on_signals()
+
+    from pushfit.training import backend
+
+    backend.check_installed()
+    from pushfit.observe import console
+    from pushfit.observe.audited import is_clean
+    from pushfit.runs import model_file, outputs, resume
+    from pushfit.runs.quarantine import Quarantine
+    from pushfit.streams.early_end import reported
+    from pushfit.training import tracking
+
+    if settings.mlflow:
+        tracking.check(settings.mlflow)
+    started = time.strftime("%Y%m%d-%H%M%S")
+    out = Path(settings.out or f"runs/{tasks.load(settings.task).name}-{started}")
+    fixed, before = resolved.fixed(), None
+    if settings.resume:
+        before = resume.find(out, fixed, resolved.defaults())
+    if before is not None and resume.is_complete(before, settings.epochs, out):
+        run = one_line(before.run)
+        print(f"Run {run} is complete: {before.epoch} epoch(s). --epochs N trains it on.")
+        return 0
+    if before is None:
+        model_file.check_weights(settings.weights)
+    quarantine = Quarantine(out / "quarantine.jsonl")
+    stream = stream_of(resolved, before, quarantine, out / "address")
+    if not settings.resume:
+        outputs.take(outputs.prepare(out))
+        outputs.clear(out)
+
+    # Keras takes seconds to import: not before flags, data and folder are known to be right.
+    print(backend.start(deterministic=settings.deterministic))
+    from pushfit.training import telling
+    from pushfit.training.fit import Fit
+
+    fit: Fit | None = None
+    report_file = out / outputs.REPORT
+    try:
+        with reported(stream, [report_file], lambda: telling.report(fit, stream)), stream:
+            fit = Fit(stream, settings, out, fixed, resolved.changed, before)
+            outputs.write_json(out / CONFIG, resolved.as_json())
+            fit.run()
+    except KeyboardInterrupt:  # the model is saved; the fleet knows that the run may come back
+        if fit is None or not fit.interrupted:
+            raise
+    except Exception:
+        if fit is not None:
+            fit.end_tracking("FAILED")
+        raise
+    report = telling.report(fit, stream)
+    outputs.write_json(report_file, report)
+    print(console.audit_table(report))
+    if quarantine.count:
+        print(f"Which records are bad, and why: {quarantine.path}")
+    print(telling.summary(fit))
+    if said := fit.end_tracking():
+        print(said)
+    return INTERRUPTED if fit.interrupted else 0 if is_clean(report) else 1
+
+
+def stream_of(
+    resolved: Resolved[TrainSettings],
+    before: RunState | None,
+    quarantine: Quarantine,
+    announce: Path,
+) -> Stream:
+    """What is trained on, not opened yet.
+
+    before: the run that is resumed. quarantine: hears of bad records.
+    announce: a file that holds the address for generators for as long as the stream listens.
+    """
+    from pushfit.streams.purpose import for_training, task_of
+    from pushfit.streams.stored import StoredStream
+
+    settings = resolved.settings
+    assert resolved.params is not None  # --task has a default
+    task = task_of(settings, resolved.params)
+    if settings.from_:
+        return StoredStream(settings, task, before)
+
+    from pushfit.dispatch.bad_records import BadRecords, Limit
+    from pushfit.streams.live import LiveStream
+    from pushfit.streams.validated import with_stored_validation
+
+    purpose = for_training(settings, task, before, needs_data=resolved.given("links"))
+    if settings.val_from:
+        epoch = before.epoch if before else 0
+        purpose = with_stored_validation(purpose, settings, task, epoch)
+    bad = BadRecords(
+        quarantine.add,
+        Limit.parse(settings.max_bad),
+        earlier=quarantine.earlier(),
+        listed=str(quarantine.path),
+    )
+    return LiveStream(settings, task, purpose, bad=bad, announce=announce)

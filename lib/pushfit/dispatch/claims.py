@@ -1,0 +1,102 @@
+"""What a generator says of a lease, held to the lease, the data set and the task.
+
+A generator that lies, or whose memory does, must neither end the run nor have records replaced that
+are good. What does not fit is a `ProtocolError`, which is charged to the peer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pushfit.errors import ProtocolError
+from pushfit.plan.leases import Lease
+from pushfit.plan.order import Plan
+from pushfit.tasks.base import TEST
+from pushfit.wire import protocol as wire
+
+Limits = Mapping[str, tuple[float, float]]
+
+
+class _Files(NamedTuple):
+    """Of a split, in the listing of the data set: where they begin, and how many there are."""
+
+    first: int
+    size: int
+
+
+class Claims:
+    """Of one run. listing: as `identity.listing` gives it; empty where it is not known.
+
+    limits: {array: (least, most)} of the values of samples to train or validate on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        counts: Mapping[str, Sequence[int]],
+        listing: Sequence[str],
+        limits: Limits,
+    ) -> None:
+        self._plan, self._listing, self._limits = plan, listing, limits
+        self._files: dict[str, _Files] = {}
+        first = 0
+        for split in sorted(counts):
+            self._files[split] = _Files(first, sum(counts[split]))
+            first += sum(counts[split])
+
+    def check(self, lease: Lease, header: wire.Data, arrays: Sequence[np.ndarray]) -> None:
+        """Raises ProtocolError."""
+        if header.bad:
+            self._check_bad(lease, header.bad)
+        for spec, array in zip(header.arrays, arrays, strict=True):
+            if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
+                raise ProtocolError(f"lease {lease.id}: {spec.name!r} has bytes that are no bool")
+            if lease.segment.split == TEST or not array.size:
+                continue  # labels may be unknown there
+            limits = self._limits.get(spec.name)
+            if limits and not _within(array, *limits):
+                raise ProtocolError(
+                    f"lease {lease.id}: values of {spec.name!r} from {array.min()} to "
+                    f"{array.max()}, where this task has {limits[0]:g} to {limits[1]:g}"
+                )
+
+    def _check_bad(self, lease: Lease, bad: Sequence[wire.Bad]) -> None:
+        segment, split = lease.segment, lease.segment.split
+        records = self._plan.records(segment)[lease.start : lease.start + lease.count]
+        visits = [one.visit for one in bad]
+        if len(set(visits)) < len(visits):
+            raise ProtocolError(f"lease {lease.id} names a bad visit twice")
+        for one in bad:
+            if not lease.start <= one.visit < lease.start + lease.count:
+                raise ProtocolError(f"lease {lease.id} names a bad visit that it does not have")
+            if one.record != records[one.visit - lease.start]:
+                raise ProtocolError(f"lease {lease.id}: visit {one.visit} is to another record")
+            if one.path != (path := self._path(split, one.record) or one.path):
+                raise ProtocolError(
+                    f"lease {lease.id}: record {one.record} of {split} is {path}, not {one.path}"
+                )
+            if one.redrawn > segment.patches:
+                raise ProtocolError(f"lease {lease.id}: a visit has {segment.patches} samples")
+
+    def _path(self, split: str, record: int) -> str:
+        """``""`` where it is not known."""
+        files = self._files[split]
+        if record >= files.size or files.first + record >= len(self._listing):
+            return ""
+        return self._listing[files.first + record].rpartition("\t")[0]
+
+
+def _within(array: np.ndarray, least: float, most: float) -> bool:
+    """Whether all values lie between the two, as far as the array's precision tells; nan does not.
+
+    In a small float a large limit is infinite, which no value may be for that.
+    """
+    low, high = array.min(), array.max()
+    with np.errstate(over="ignore"):
+        if not least <= low <= high <= most:
+            return False
+    return all(math.isfinite(x) or math.isinf(limit) for x, limit in ((low, least), (high, most)))

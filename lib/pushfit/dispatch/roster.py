@@ -1,0 +1,245 @@
+"""The generators that a trainer knows: their protocol state, and who may join. No sockets.
+
+`Roster.hear` checks a control message against `protocol.LEGAL` and moves the sender's state;
+`greet` and `admit` decide about HELLO and READY. Rejections are sentences for people, shown on
+both sides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pushfit.errors import ProtocolError
+from pushfit.feed.source import Reference
+from pushfit.tasks import compatibility
+from pushfit.tasks.base import DataSet
+from pushfit.text import one_line
+from pushfit.wire import file_listing as listing
+from pushfit.wire import protocol as wire
+from pushfit.wire.protocol import State
+
+
+class Peer(msgspec.Struct, eq=False):
+    """One generator, from its first HELLO on; kept for the report once it has worked."""
+
+    name: str
+    host: str
+    pid: int
+    joined: float
+    user: str = ""  # name of the key that it came with
+    who: str = ""  # that key or, where there are none, its address
+    worked_here: bool = False  # it was admitted to the run's work
+    state: State = State.UNKNOWN
+    hello: wire.Hello | None = None
+    doing: str = ""
+    leases: int = 0
+    patches: int = 0
+    nbytes: int = 0
+    sent: int = 0  # bytes on the wire: fewer where they came compressed
+    stages: wire.Stages = wire.Stages()
+    left: float | None = None
+    said_bye: bool = False  # it went of its own accord
+    contradicted: int = 0  # leases that it said nothing could make, and others made
+
+    @property
+    def label(self) -> str:
+        return f"{one_line(self.host)} (pid {self.pid})"
+
+    def worked(self, header: wire.Data, patches: int, nbytes: int, sent: int) -> None:
+        """Count one accepted lease."""
+        self.sent += sent
+        self.leases += 1
+        self.patches += patches
+        self.nbytes += nbytes
+        self._add_stages(header.stages)
+
+    def add(self, other: Peer) -> None:
+        """Count all that `other` did as this one's."""
+        self.leases += other.leases
+        self.patches += other.patches
+        self.nbytes += other.nbytes
+        self.sent += other.sent
+        self.joined -= other.seconds(0.0)
+        self._add_stages(other.stages)
+
+    def _add_stages(self, new: wire.Stages) -> None:
+        pairs = zip(*map(msgspec.structs.astuple, (self.stages, new)), strict=True)
+        self.stages = wire.Stages(*map(sum, pairs))
+
+    def seconds(self, now: float) -> float:
+        """How long it has been here."""
+        return (now if self.left is None else self.left) - self.joined
+
+
+BACK_SECONDS = 2.0  # in which one that lost its connection says hello again
+KEPT = 1_000  # generators that have gone, each with a row in the report; older ones share one
+
+
+class Roster:
+    """Peers by name, and the run's data set once it is known.
+
+    Bounded: who never worked is forgotten when it goes, and of those that did the last `KEPT` stay.
+    """
+
+    def __init__(
+        self,
+        libraries: dict[str, str],
+        source: str,
+        own: DataSet | None,
+        reference: Reference | None = None,
+    ) -> None:
+        """own: the trainer's data; reference: where it has none, that of the run it resumes."""
+        self.libraries, self.source = libraries, source
+        self.peers: dict[str, Peer] = {}
+        self._gone: dict[str, None] = {}  # those of the peers that have gone, in turn
+        self._earlier = Peer("", "", 0, 0.0)  # the sum of those that are no longer kept
+        self._earlier_count = 0
+        self.turned_away = ""  # who came last and could not take part, and why
+        self.reference = reference
+        if own is not None:
+            self.reference = Reference(
+                own.classes,
+                own.counts(),
+                own.fingerprint(),
+                compatibility.listing(own),
+                "the trainer",
+                own.unused,
+                own.validation,
+                own.version,
+            )
+
+    def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
+        """The sender of `message`, its state moved on. Raises ProtocolError out of turn.
+
+        user: the name of the key that it came with.
+        """
+        peer = self.peers.get(name)
+        state = peer.state if peer else State.UNKNOWN
+        follows = wire.LEGAL.get((state, type(message)))
+        if follows is None:
+            raise ProtocolError(f"{type(message).__name__.lower()} while {state.value}")
+        if isinstance(message, wire.Hello):
+            peer = self.peers.setdefault(name, Peer(name, message.host, message.pid, now, user))
+            peer.hello = message
+            peer.left = None
+            self._gone.pop(name, None)
+        assert peer is not None  # an unknown sender can only say hello
+        peer.state = follows
+        peer.said_bye = isinstance(message, wire.Bye)
+        return peer
+
+    def gone(self, peer: Peer, now: float) -> None:
+        """`peer` will not be heard again, unless it says hello."""
+        if not peer.worked_here:
+            self.peers.pop(peer.name, None)
+            return
+        peer.left = now
+        self._gone[peer.name] = None
+        if len(self._gone) > KEPT:
+            oldest = self.peers.pop(next(iter(self._gone)))
+            del self._gone[oldest.name]
+            self._earlier.add(oldest)
+            self._earlier_count += 1
+
+    def greet(self, peer: Peer) -> str:
+        """Why the sender of a HELLO cannot work for this run, or ``""``."""
+        hello = peer.hello
+        assert hello is not None
+        for wrong in (
+            compatibility.compare_versions(one_line(hello.version)),
+            compatibility.compare_libraries(hello.libraries, self.libraries),
+        ):
+            if wrong:
+                return f"{peer.label}: {wrong}"
+        return ""
+
+    def admit(self, peer: Peer, ready: wire.Ready) -> str:
+        """Why the data of `peer` is not the run's, or ``""``. The first one's becomes the run's."""
+        if wrong := compatibility.compare_sources(one_line(ready.source), self.source):
+            return f"{peer.label}: {wrong}"
+        counts = ready.counts.values()
+        if (total := sum(map(sum, counts))) > wire.MAX_RECORDS:
+            return f"{peer.label}: {total:,} records are more than the {wire.MAX_RECORDS:,} allowed"
+        if any(len(each) != len(ready.classes) for each in counts) or not total:
+            return f"{peer.label}: it reports no records, or counts that do not match its classes"
+        if self.reference is None:
+            self.reference = Reference(
+                ready.classes,
+                ready.counts,
+                ready.fingerprint,
+                listing.unpack(ready.listing),
+                peer.label,
+                tuple(ready.unused),
+                ready.validation,
+                ready.version,
+            )
+            return ""
+        if ready.fingerprint == self.reference.fingerprint:
+            return ""
+        if ready.classes != self.reference.classes:
+            theirs, ours = set(ready.classes), set(self.reference.classes)
+            detail = (
+                f"classes differ: only there {sorted(theirs - ours)[:5]}, "
+                f"only in this run {sorted(ours - theirs)[:5]}"
+            )
+            if same := compatibility.look_alikes(theirs - ours, ours - theirs):
+                detail += f"; {same}"
+        elif ready.version != self.reference.version:
+            detail = (
+                f"the task's version of it is {ready.version!r} there, {self.reference.version!r} "
+                "in this run: copy the files that the task reads besides the records"
+            )
+        elif not self.reference.listing:
+            here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
+            detail = f"{here:,} records in this run, {there:,} there, or others of them"
+        else:
+            detail = compatibility.compare_listings(
+                listing.unpack(ready.listing), self.reference.listing
+            )
+        return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
+
+    def coming_back(self, now: float) -> set[str]:
+        """Names of those that worked here and were lost a moment ago: they say hello again."""
+        return {
+            name
+            for name, peer in self.peers.items()
+            if peer.state is State.UNKNOWN
+            and peer.left is not None
+            and now - peer.left < BACK_SECONDS
+            and not peer.said_bye
+        }
+
+    def waiting(self) -> tuple[list[Peer], list[Peer]]:
+        """Who was welcomed and does not work: (those on their way to it, those that stand by)."""
+        welcomed = [peer for peer in self.peers.values() if peer.state is State.WELCOMED]
+        coming = [peer for peer in welcomed if peer.doing]
+        return coming, [peer for peer in welcomed if not peer.doing]
+
+    def report(self, now: float) -> list[dict[str, Any]]:
+        """One row a generator, for report.json; the oldest in one row. Times in seconds."""
+        rows = []
+        peers = [peer for peer in self.peers.values() if peer.worked_here]
+        if self._earlier_count:
+            self._earlier.name = f"{self._earlier_count} earlier ones"
+            self._earlier.left = 0.0
+            peers.insert(0, self._earlier)
+        for peer in peers:
+            stages = msgspec.structs.asdict(peer.stages)
+            rows.append(
+                {
+                    "name": peer.name,
+                    "host": peer.host,
+                    "key": peer.user,
+                    "pid": peer.pid,
+                    "connected_s": round(peer.seconds(now), 3),
+                    "leases": peer.leases,
+                    "patches": peer.patches,
+                    "bytes": peer.nbytes,
+                    "bytes_on_the_wire": peer.sent,
+                    "stages_s": {stage: round(spent, 3) for stage, spent in stages.items()},
+                    "state": peer.state.value,
+                }
+            )
+        return rows

@@ -1,0 +1,158 @@
+"""The audit of a stream: what came of each sample, by its place in the epoch, and a hash.
+
+It counts samples, not leases: what it says does not rest on the bookkeeping that it checks. Back
+ends read ahead, so what was fed is not yet what was trained: `Audit.at` tells the audit as it was
+at an earlier position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pushfit.feed.window import Arrays
+from pushfit.plan.batches import Start, batches, place
+from pushfit.plan.order import Plan, Segment
+
+ONE = np.uint8(1)  # of the counts' own type: `np.add.at` with a Python int is forty times slower
+
+Rows = dict[str, list[dict[str, Any]]]  # {split: a row for each of its epochs}
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """The audit at a position, for the checkpoint.
+
+    rows: {split: the rows of its epochs before}; bad, chain: of the segment that it stands in.
+    """
+
+    rows: dict[str, list[dict[str, Any]]] = {}
+    bad: list[int] = []
+    chain: bytes = b""
+
+
+class EpochAudit:
+    """What came of one segment: every sample's count, and a hash of its batches.
+
+    The hash is a chain, so that a resumed run can go on with it: h₀ is 32 zero bytes and, for the
+    batches n = 1, 2, …, hₙ = SHA-256(hₙ₋₁ ‖ SHA-256(the bytes of batch n's arrays, in the task's
+    order)). `stream_sha256` is the last hₙ, in hexadecimal.
+
+    before: places of the batches that an earlier process trained on; bad, chain: as it left them.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        hashed: bool,
+        before: Iterable[np.ndarray] = (),
+        bad: Iterable[int] = (),
+        chain: bytes = b"",
+    ) -> None:
+        self.segment, self.bad = segment, list(bad)  # bad: visits whose record was substituted
+        self._seen = np.zeros(segment.samples, np.uint8)
+        self._batches = 0  # counted before `_chain` begins
+        for places in before:
+            self._seen[places] = 1
+            self._batches += 1
+        self._chain = [chain or bytes(32)] if hashed else []  # after each batch since
+        self._row: dict[str, Any] | None = None
+
+    def count(self, places: np.ndarray, arrays: Arrays) -> None:
+        """A batch was made of the samples at `places` (visit · K + patch) of this segment."""
+        np.add.at(self._seen, places, ONE)
+        if self._chain:
+            batch = hashlib.sha256()
+            for array in arrays.values():
+                batch.update(array.data)
+            self._chain.append(hashlib.sha256(self._chain[-1] + batch.digest()).digest())
+
+    def chain(self, batch: int) -> bytes:
+        """The hash after `batch` batches."""
+        return self._chain[batch - self._batches] if self._chain else b""
+
+    def row(self) -> dict[str, Any]:
+        """One entry of report.json's `splits`. bad: visits whose record was substituted."""
+        if self._row is not None:
+            return self._row
+        return {
+            "epoch": self.segment.epoch,
+            "expected": self.segment.samples,
+            "seen": int((self._seen > 0).sum()),
+            "duplicate": int((self._seen > 1).sum()),
+            "missing": int((self._seen == 0).sum()),
+            "bad": len(set(self.bad)),
+            "stream_sha256": self._chain[-1].hex() if self._chain else None,
+        }
+
+    def close(self) -> None:
+        """Nothing more will come: keep the row, let the counts go (a byte a sample)."""
+        self._row = self.row()
+        self._seen = np.empty(0, np.uint8)
+
+    def pass_by(self) -> None:
+        """Training has passed this segment: let go what a checkpoint within it would need."""
+        self.close()
+        self.bad, self._chain = [], self._chain[-1:]
+
+
+class Audit:
+    """That of a whole stream.
+
+    start: where the stream begins. before: the audit there, of a run that is resumed.
+    hashed: the batches are hashed, too.
+    """
+
+    def __init__(
+        self, plan: Plan, batch_size: int, start: Start, before: Audited | None, *, hashed: bool
+    ) -> None:
+        self._plan, self._batch_size, self._start = plan, batch_size, start
+        self._before, self._hashed = before or Audited(), hashed
+        self._epochs: list[EpochAudit] = []
+
+    def begin(self, segment: Segment) -> EpochAudit:
+        """The audit of `segment`, whose batches come next."""
+        epoch = EpochAudit(segment, self._hashed)
+        if segment.index == self._start.segment and self._start.batch:
+            known, plan = self._before, self._plan
+            done = islice(batches(plan, segment, self._batch_size), self._start.batch)
+            trained = (plan.places(segment, rows) for rows in done)
+            epoch = EpochAudit(segment, self._hashed, trained, known.bad, known.chain)
+        self._epochs.append(epoch)
+        return epoch
+
+    def rows(self) -> Rows:
+        """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
+        return self._rows(list(self._epochs))
+
+    def at(self, epoch: int, step: int) -> Audited:
+        """The audit when `step` batches of `epoch` were trained on, and nothing beyond.
+
+        No earlier position may be asked for afterwards.
+        """
+        index, batch = place(self._plan, epoch, step, self._batch_size)
+        rows = self._rows([each for each in self._epochs if each.segment.index < index])
+        self.pass_by(index)
+        if not batch:
+            return Audited(rows)
+        for each in self._epochs:
+            if each.segment.index == index:
+                return Audited(rows, sorted(set(each.bad)), each.chain(batch))
+        # Nothing was fed since the position that this process began at.
+        return msgspec.structs.replace(self._before, rows=rows)
+
+    def pass_by(self, index: int) -> None:
+        """No position before segment `index` will be asked for: what one would need is let go."""
+        for each in self._epochs:
+            if each.segment.index < index:
+                each.pass_by()
+
+    def _rows(self, epochs: Iterable[EpochAudit]) -> Rows:
+        rows = {split: list(self._before.rows.get(split, ())) for split in self._plan.splits}
+        for each in epochs:
+            rows[each.segment.split].append(each.row())
+        return rows

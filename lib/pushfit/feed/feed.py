@@ -1,0 +1,207 @@
+"""From leases to what `fit` takes: mixed, batched, accounted for.
+
+    Source.deliveries ─▶ Window ─▶ batches of B ─▶ Crop ─▶ EpochAudit ─▶ `fit`, by `Turns`
+
+- The stream is one sequence over all segments (train 0, val 0, train 1, …).
+- `Window` makes the one copy there is: from ZeroMQ's receive buffer into the batch.
+- A stream may begin anywhere (`plan.batches.Start`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+import numpy as np
+
+from pushfit.errors import StreamClosed
+from pushfit.feed.audit import Audit, Audited, EpochAudit, Rows
+from pushfit.feed.buffers import Buffers
+from pushfit.feed.crop import Crop
+from pushfit.feed.positions import Positions
+from pushfit.feed.source import Delivery, Source
+from pushfit.feed.turns import Turns
+from pushfit.feed.window import Arrays, Window
+from pushfit.observe.steps import Steps
+from pushfit.plan.batches import Start, batches
+from pushfit.plan.order import Plan, Segment
+from pushfit.tasks.base import ArraySpec
+
+
+class Batch(msgspec.Struct, frozen=True, eq=False):
+    """Samples of one segment. arrays: {name: (B, *shape)}; the last of a segment may be smaller."""
+
+    segment: Segment
+    number: int
+    arrays: Arrays
+
+
+class Feed:
+    """Batches of a run. `batches(split)` may be used by one thread for each split.
+
+    before: the audit at the stream's start, of a run that is resumed.
+    at_once: bytes; as many batches are made in one go. More than one would wait for samples that
+        the first does not need: it is for a source that never waits.
+    crop: makes samples as `specs` has them of larger ones, which the source delivers.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        specs: tuple[ArraySpec, ...],
+        batch_size: int,
+        *,
+        hashed: bool = False,
+        before: Audited | None = None,
+        at_once: int = 0,
+        crop: Crop | None = None,
+    ) -> None:
+        self.plan: Plan = source.plan
+        self.specs, self.batch_size = specs, batch_size
+        self._source, self._crop, self._start = source, crop, source.start_at
+        self._delivered = crop.specs if crop else specs
+        batch_bytes = batch_size * sum(spec.nbytes for spec in self._delivered)
+        self._together = max(1, at_once // batch_bytes)  # batches that are made at once
+        self._buffers = Buffers()
+        self._audit = Audit(self.plan, batch_size, self._start, before, hashed=hashed)
+        self._positions = Positions(self.plan, batch_size, self._start)
+        self._turns = Turns(self._positions)
+        self._stream = self._all_batches()
+        self._first: Batch | None = None
+        self.step_times = Steps()
+        self.mixing = 0.0  # seconds in which batches were made
+        self.waited = 0.0  # seconds in which no delivery was there when one was wanted
+        self.samples = self.nbytes = 0  # handed on so far
+        self.busy_since: float | None = None  # when the first batch was asked for
+        self.until = 0.0  # when the last batch was handed on
+
+    def steps(self, split: str) -> int:
+        """Batches in an epoch of `split`; 0 where there is no such split."""
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((segment.batches(self.batch_size) for segment in same), 0)
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
+        while True:
+            self.step_times.asked(split, time.monotonic())
+            with self._turns.turn(split) as mine:
+                if not mine:
+                    return
+                try:
+                    batch = self._pull()
+                except StreamClosed:
+                    return
+            samples = len(next(iter(batch.arrays.values())))
+            self.step_times.handed(split, samples, time.monotonic())
+            yield batch
+
+    def all(self) -> Iterator[Batch]:
+        """Every batch of the run, in order: for a sink, which takes all splits alike."""
+        while self._positions.split is not None:
+            yield self._pull()
+
+    def first(self) -> Batch:
+        """The run's first batch, to look at; it is handed on all the same."""
+        with self._turns.alone():
+            if self._first is None:
+                self._first = next(self._stream)
+            return self._first
+
+    def close(self) -> None:
+        """Let whoever still waits for a batch go. The source must be closed first."""
+        self._turns.close()
+
+    def audit(self) -> Rows:
+        """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
+        return self._audit.rows()
+
+    def audited(self, epoch: int, step: int) -> Audited:
+        """The audit when `step` batches of `epoch` were trained on, see `Audit.at`."""
+        return self._audit.at(epoch, step)
+
+    def pass_by(self, index: int) -> None:
+        """No position before segment `index` will be asked for."""
+        self._audit.pass_by(index)
+
+    def figures(self) -> dict[str, float]:
+        """Over the run so far: patches and bytes a second, and the share of time spent waiting."""
+        elapsed = self.until - self.busy_since if self.busy_since is not None else 0.0
+        per = 1 / elapsed if elapsed > 0 else 0.0
+        return {
+            "patches_per_second": self.samples * per,
+            "bytes_per_second": self.nbytes * per,
+            "stall_share": min(1.0, self.waited * per),
+        }
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _pull(self) -> Batch:
+        batch, self._first = self._first or next(self._stream), None
+        self._positions.pulled()
+        return batch
+
+    def _all_batches(self) -> Iterator[Batch]:
+        deliveries = self._timed(self._source.deliveries())
+        for segment in self.plan.segments.since(self._start.segment):
+            within = segment.index == self._start.segment and self._start.batch
+            start = self._start if within else Start(segment.index)
+            audit = self._audit.begin(segment)
+            handed, buffers = self._source.handed, self._buffers
+            window = Window(deliveries, segment, handed, audit.bad, start, buffers)
+            yield from self._batches_of(segment, start.batch, window, audit)
+            audit.close()
+
+    def _batches_of(
+        self, segment: Segment, first: int, window: Window, audit: EpochAudit
+    ) -> Iterator[Batch]:
+        """Those of `segment` from number `first` on; so many as are made at once in each turn."""
+        last = segment.batches(self.batch_size) - 1
+        numbered = islice(enumerate(batches(self.plan, segment, self.batch_size)), first, None)
+        while several := list(islice(numbered, self._together)):
+            rows = np.concatenate([rows for _, rows in several])
+            taken, places = self._take(window, rows, to_its_end=several[-1][0] == last)
+            low = 0
+            for number, rows in several:
+                part = slice(low, low + len(rows))
+                arrays = {name: array[part] for name, array in taken.items()}
+                yield Batch(segment, number, self._finish(segment, places[part], arrays, audit))
+                low += len(rows)
+
+    def _take(
+        self, window: Window, rows: np.ndarray, *, to_its_end: bool
+    ) -> tuple[Arrays, np.ndarray]:
+        """Copies of `rows`, and their places; the time for it counts as mixing."""
+        began, waited = time.monotonic(), self.waited
+        taken = window.take(rows, self._delivered, ahead=self._together > 1)
+        if to_its_end:
+            window.drain()
+        self.mixing += time.monotonic() - began - (self.waited - waited)
+        return taken
+
+    def _finish(
+        self, segment: Segment, places: np.ndarray, arrays: Arrays, audit: EpochAudit
+    ) -> Arrays:
+        """The arrays of a batch as they are handed on, once they are accounted for."""
+        began = time.monotonic()
+        if self._crop is not None:
+            arrays = self._crop(segment, places, arrays, self._buffers)
+        audit.count(places, arrays)
+        self.samples += len(places)
+        self.nbytes += sum(array.nbytes for array in arrays.values())
+        self.until = time.monotonic()
+        self.mixing += self.until - began
+        return arrays
+
+    def _timed(self, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
+        while True:
+            asked = time.monotonic()
+            if self.busy_since is None:
+                self.busy_since = asked
+            delivery = next(deliveries, None)
+            if self.nbytes:  # the first lease's way is start-up, not stall
+                self.waited += time.monotonic() - asked
+            if delivery is None:
+                return
+            yield delivery

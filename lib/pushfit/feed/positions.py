@@ -1,0 +1,36 @@
+"""Where in the run a feed is: which split the next batch is of."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+
+from pushfit.plan.batches import Start
+from pushfit.plan.order import Plan
+
+
+class Positions:
+    """The batches of a run, in order. start: the first of them that is pulled."""
+
+    def __init__(self, plan: Plan, batch_size: int, start: Start) -> None:
+        self._segments = plan.segments
+        sizes = [segment.batches(batch_size) for segment in plan.segments.epoch]
+        self._ends = np.array(list(accumulate(sizes)), np.int64)  # of each segment, in an epoch
+        self._pulled = start.batch  # batches of the whole run
+        if start.segment:
+            epochs, segments = divmod(start.segment, len(sizes))
+            self._pulled += epochs * sum(sizes) + sum(sizes[:segments])
+
+    @property
+    def split(self) -> str | None:
+        """The split of the next batch; None where the run is over."""
+        epoch, batch = divmod(self._pulled, int(self._ends[-1]))
+        kinds = self._segments.epoch
+        if epoch * len(kinds) >= len(self._segments):
+            return None
+        return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
+
+    def pulled(self) -> None:
+        """A batch was pulled."""
+        self._pulled += 1

@@ -1,0 +1,237 @@
+"""A generator process: lease → read → decode → K samples → push, for one trainer or several.
+
+    Trainers: which trainer ─▶ TrainerLink: hello, welcome ─▶ task and data ─▶ Session: leases ─┐
+      ▲                                                                                  │
+      └──────────── FIN, RESET, the connection ended, another run wants generators ◀─────┘
+
+- A generator with one trainer says hello for ever, with a line in the log for each change. One with
+  several stands by at those that it does not work for (`pushfit/plan/sharing.py` has the rule).
+- A run that it cannot work for (it was rejected, or has not the task or the data) is left out with
+  a message, and the others continue. When they are over, the first of these errors is raised.
+- The data sets stay in memory, one for each run of the list, so that a return needs no scan.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pushfit import __version__, tasks
+from pushfit.endpoint import Endpoint
+from pushfit.errors import ConfigError, DataError, PushFitError, raised
+from pushfit.generator.maker import Maker, reading
+from pushfit.generator.reader import Reader, ReadFailed
+from pushfit.generator.session import Session, Stop
+from pushfit.generator.trainer_link import TrainerLink
+from pushfit.generator.trainers import Trainers
+from pushfit.generator.trial import trial
+from pushfit.generator.watchdog import Watchdog
+from pushfit.health import Health
+from pushfit.interrupts import ECHO_SECONDS
+from pushfit.plan.sharing import STINT_SECONDS
+from pushfit.tasks import checks, compatibility
+from pushfit.tasks.base import DataSet, Task
+from pushfit.wire import protocol as wire
+from pushfit.wire.generator_sockets import SocketsOfProcess
+from pushfit.wire.keys import GeneratorKey
+from pushfit.wire.transports import GeneratorTransports
+
+log = logging.getLogger("pushfit.generator")
+
+STOP_SECONDS = 1.5  # to finish the present lease when told to end; then it is given back
+HOST_CHARS = 200  # most characters of the host's name that are sent
+SLOTS = 64  # most leases that it holds; the trainer grants two unless they are very short
+
+
+class Worker:
+    """Connects to `trainers` and makes samples of the data behind `links` until it must end.
+
+    trainers: {address: the key for it, or None}, in the order in which they are tried.
+    links: the links folder.
+    stay: wait for further runs when all are over.
+    own: a user task, for a trainer that runs it; None: only built-in tasks.
+    watchdog: ends the process when it is stuck; None: nothing does.
+    health: where it notes, each second, that a trainer was heard.
+    place: the number of the process in its fleet, so that they begin at different trainers.
+    stint: seconds for a run that has no other generator, while another run has none.
+    transports: makes the way to each trainer; None: over ZeroMQ.
+    """
+
+    def __init__(
+        self,
+        trainers: Mapping[Endpoint, GeneratorKey | None],
+        links: Path,
+        *,
+        stay: bool = False,
+        own: type[Task] | None = None,
+        watchdog: Watchdog | None = None,
+        health: Health | None = None,
+        place: int = 0,
+        stint: float = STINT_SECONDS,
+        transports: GeneratorTransports | None = None,
+    ) -> None:
+        self.links = links
+        self._own, self._watchdog = own, watchdog
+        host = socket.gethostname()
+        self.name = f"{host}/{os.getpid()}/{os.urandom(8).hex()}"  # others cannot guess it
+        hello = wire.encode(
+            wire.Hello(
+                host=host[:HOST_CHARS],
+                pid=os.getpid(),
+                slots=SLOTS,
+                libraries=compatibility.libraries(own.libraries if own else ()),
+                version=__version__,
+            )
+        )
+        self._transports = transports or SocketsOfProcess()
+        self._trainer_links = [
+            TrainerLink(
+                trainer,
+                self._transports.connect(trainer, self.name, key),
+                hello,
+                health=health or Health(""),
+                stay=stay,
+                quiet=place > 0,
+            )
+            for trainer, key in trainers.items()
+        ]
+        self._trainers = Trainers(self._trainer_links, place, stint)
+        self._stop = Stop()
+        self._scanned: dict[Endpoint, Scanned] = {}
+
+    def stop(self, *_: Any) -> None:
+        """End after the present lease; at the second call, end at once. (A signal handler.)
+
+        A signal that a supervisor passes on does not count as the second one, since a batch system
+        signals every process of a job.
+        """
+        now = time.monotonic()
+        if self._stop.by is None:
+            self._stop.by = now + STOP_SECONDS
+        elif now > self._stop.by - STOP_SECONDS + ECHO_SECONDS:
+            raise KeyboardInterrupt
+
+    @property
+    def finished(self) -> bool:
+        """Return whether every run of the list is over."""
+        return all(link.finished for link in self._trainer_links)
+
+    def run(self) -> None:
+        """Work until every run is over, or `stop` is called. Raises the error of a run left out."""
+        try:
+            while self._stop.by is None and not self._trainers.over:
+                link = self._trainers.wait()
+                if link is not None:
+                    self._serve(link)
+                    self._trainers.tell()
+        finally:
+            self._trainers.close()
+            self._transports.close()
+            for found in self._scanned.values():
+                found.reader.close()
+        for link in self._trainer_links:
+            if link.error is not None and self._stop.by is None:
+                raise link.error
+
+    def _serve(self, link: TrainerLink) -> None:
+        welcome = link.welcome
+        assert welcome is not None
+        session = Session(link, self._trainers, self.name, self._stop, self._watchdog)
+        try:
+            session.come()
+            found = self._open(link.trainer, welcome)
+        except PushFitError as error:
+            session.refuse(error)
+            link.error = error
+            return
+        about = welcome.seed, welcome.patches, welcome.expiry
+        with Maker(found.task, found.data, self.links, *about, reader=found.reader) as maker:
+            try:
+                joined = session.join(found.data, maker)
+            except DataError as error:
+                session.refuse(error)
+                link.error = error
+                return
+            if joined:  # otherwise it says hello again
+                session.work(maker)
+
+    def _open(self, trainer: Endpoint, welcome: wire.Welcome) -> Scanned:
+        """The task and data set that `welcome` names. They are scanned once and kept."""
+        params = wire.encode_params(welcome.params)
+        key = (welcome.task, welcome.source, params, *sorted(welcome.patches))
+        before = self._scanned.get(trainer)
+        if before is not None and before.key == key:
+            return before
+        if before is not None:
+            before.reader.close()
+        task = tasks.create(welcome.task, welcome.params, welcome.source, self._own)
+        if wrong := compatibility.compare_sources(compatibility.source_of(task), welcome.source):
+            raise ConfigError(f"{self.name.partition('/')[0]}: {wrong}")
+        self._scanned[trainer] = self._scan(key, task, welcome)
+        return self._scanned[trainer]
+
+    def _scan(self, key: tuple[Any, ...], task: Task, welcome: wire.Welcome) -> Scanned:
+        data = checks.scan(task, self.links, welcome.patches)
+        reader = reading(task, data, self.links)
+        try:
+            self._check(task, data, reader, welcome)
+        except BaseException:
+            reader.close()
+            raise
+        return Scanned(key, task, data, reader)
+
+    def _check(self, task: Task, data: DataSet, reader: Reader, welcome: wire.Welcome) -> None:
+        """Raise DataError if nothing can be read, TaskError if the task cannot make a stream."""
+
+        def read(split: str, number: int) -> BaseException | None:
+            try:
+                reader.take((split, number), welcome.expiry, lambda: None)
+            except ReadFailed as failed:
+                return failed.error
+            return None
+
+        failed = checks.unread(data, welcome.patches, read)
+        if failed and not isinstance(failed[1], TimeoutError):  # a hanging server may come back
+            path, error = failed
+            why = error.strerror or error if isinstance(error, OSError) else raised(error)
+            raise DataError(f"{self.links / path} and other records cannot be read: {why}")
+        if task.source and not failed:
+            self._try(task, data, reader, welcome.expiry)
+
+    def _try(self, task: Task, data: DataSet, reader: Reader, expiry: float) -> None:
+        """Raise TaskError if the task cannot make a stream."""
+        at = ""
+
+        def begin(path: str) -> None:
+            nonlocal at
+            at = f"{path}, on which the task {task.name} was tried"
+            moved()
+
+        def moved() -> None:
+            if self._watchdog:
+                self._watchdog.moved(at)
+
+        def take(split: str, number: int) -> Any:
+            return reader.take((split, number), expiry, moved)[0]
+
+        if self._watchdog:
+            self._watchdog.start(expiry)
+        try:
+            trial(task, data, self.links, take, begin, place=os.getpid())
+        finally:
+            if self._watchdog:
+                self._watchdog.stop()
+
+
+class Scanned(NamedTuple):
+    """A task and its data set. key: all that decides both; reader: the reader of its records."""
+
+    key: tuple[Any, ...]
+    task: Task
+    data: DataSet
+    reader: Reader

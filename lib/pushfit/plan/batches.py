@@ -1,0 +1,80 @@
+"""Which samples make which batch, and where in the run a stream begins. Pure.
+
+A **position** is (epoch, step): `step` batches of the training split of `epoch` were trained.
+Nothing else has to be kept to resume the same stream:
+
+- The order is a pure function, so the rows of all earlier batches are known without making them.
+- Because of mixing, some visits are used only in part at a position. Leases are cut from the lowest
+  of these on, so at most `window` visits are made a second time, and only their unused samples
+  count.
+- `step` may be the number of batches in the epoch: then training is done, but validation is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from pushfit.plan.order import TRAIN, Plan, Segment
+
+
+class Start(msgspec.Struct, frozen=True, eq=False):
+    """Where a stream begins: at batch `batch` of segment number `segment` (past the last: its end).
+
+    visit: the lowest visit with a sample that no batch before has.
+    taken: (n,) how many samples of `visit`, `visit` + 1, … the batches before have; none of later
+        visits.
+    """
+
+    segment: int = 0
+    batch: int = 0
+    visit: int = 0
+    taken: np.ndarray = np.empty(0, np.int64)
+
+
+def batches(plan: Plan, segment: Segment, batch_size: int) -> Iterator[np.ndarray]:
+    """The rows (visit · K + patch) of each batch of `segment`; the last batch may be smaller."""
+    held = np.empty(0, np.int64)
+    for visits, patches in plan.mixed(segment):
+        held = np.concatenate([held, visits * segment.patches + patches])
+        for start in range(0, len(held) - batch_size + 1, batch_size):
+            yield held[start : start + batch_size]
+        held = held[len(held) - len(held) % batch_size :]
+    if len(held):
+        yield held
+
+
+def place(plan: Plan, epoch: int, step: int, batch_size: int) -> tuple[int, int]:
+    """(index of the segment, number of the batch in it) that come next at a position.
+
+    Raises ValueError for a position that the plan does not have.
+    """
+    segments = plan.segments
+    epochs = len(segments) // max(1, len(segments.epoch))
+    for segment in segments.epoch if 0 <= epoch < epochs else ():
+        if segment.split == TRAIN:
+            steps, index = segment.batches(batch_size), epoch * len(segments.epoch) + segment.index
+            if not 0 <= step <= steps:
+                raise ValueError(f"batch {step} of an epoch of {steps}")
+            return (index + 1, 0) if step == steps else (index, step)
+    if step or epoch != epochs:
+        raise ValueError(f"epoch {epoch} of {epochs}")
+    return len(segments), 0
+
+
+def start(plan: Plan, epoch: int, step: int, batch_size: int) -> Start:
+    """Where the stream resumes at a position. Raises ValueError as `place` does."""
+    index, batch = place(plan, epoch, step, batch_size)
+    if not batch:
+        return Start(index)
+    segment = plan.segments[index]
+    taken = np.zeros(segment.visits, np.int64)
+    for number, rows in enumerate(batches(plan, segment, batch_size)):
+        if number == batch:
+            break
+        np.add.at(taken, rows // segment.patches, 1)
+    visit = int(np.flatnonzero(taken < segment.patches)[0])
+    beyond = int(np.flatnonzero(taken)[-1]) + 1
+    return Start(index, batch, visit, taken[visit:beyond])

@@ -1,0 +1,1 @@
+"""Predictions of trained runs for new records: streamed, combined and written."""

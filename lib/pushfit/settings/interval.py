@@ -1,0 +1,36 @@
+"""How often to save within an epoch: a number of batches, or minutes."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pushfit.errors import ConfigError
+
+_TEXT = re.compile(r"([0-9]+)(?:|\s*(min|minutes?))|([0-9]*\.[0-9]+)\s*(?:min|minutes?)", re.ASCII)
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """Whichever is not 0. `Interval()` is never."""
+
+    batches: int = 0
+    seconds: float = 0.0
+
+    def due(self, batches: int, seconds: float) -> bool:
+        """Whether it is time, so many batches and seconds after the last time."""
+        return 0 < self.batches <= batches or 0 < self.seconds <= seconds
+
+
+def parse(text: str) -> Interval:
+    """Reads ``500``, ``10min`` and ``""``. Raises ConfigError."""
+    if not text.strip():
+        return Interval()
+    match = _TEXT.fullmatch(text.strip())
+    number = float(match[1] or match[3]) if match else 0.0
+    if match is None or not number:
+        raise ConfigError(
+            f"--checkpoint-every {text!r}: give a number of batches like 500, or minutes like 10min"
+        )
+    by_time = match[2] or match[3]
+    return Interval(seconds=60 * number) if by_time else Interval(batches=int(number))

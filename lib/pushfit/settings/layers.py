@@ -1,0 +1,158 @@
+"""The layers that a setting can come from: each is asked for one setting at a time.
+
+A layer passes over settings of other programs, and refuses a name that no program knows when it is
+made. `Layers` asks all of them, so a bad value is refused in whichever layer it stands.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from pushfit import host_facts, tasks
+from pushfit.errors import ConfigError, nearest
+from pushfit.settings import site
+from pushfit.settings.declaration import Placed
+from pushfit.settings.fields import PREFIX, Setting
+from pushfit.settings.origin import DEFAULT, Layer, Origin
+from pushfit.settings.site import CONTAINER, Host
+
+PARENT = PREFIX + "PARENT"  # set by a process for the ones that it starts
+# Variables that are no settings: PUSHFIT_CFG, and what fleet/local.py, serving/workers.py and the
+# Dockerfile set for processes.
+RESERVED = frozenset({PARENT, PREFIX + "PLACE", PREFIX + "WORKER", PREFIX + "IMAGE", site.VARIABLE})
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What a layer says of a setting. value: text, or a value already; where: it stands, in words,
+    for what is said of a bad one."""
+
+    value: object
+    origin: Origin
+    where: str
+
+
+class Source(Protocol):
+    """One layer."""
+
+    def get(self, setting: Setting) -> Given | None: ...
+
+
+class Layers:
+    """Layers, the lowest first."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+
+    def value(self, setting: Setting) -> tuple[Any, Origin]:
+        """What the highest layer that knows `setting` gives it, or its default. ConfigError."""
+        value, origin = setting.default, DEFAULT
+        for source in self._sources:
+            if (given := source.get(setting)) is not None:
+                value, origin = setting.read(given.value, given.where), given.origin
+        return _placed(setting, value, origin), origin
+
+
+class TaskRow:
+    """The defaults of a task. known: the names that may stand there."""
+
+    def __init__(self, task: str, row: Mapping[str, object], known: Collection[str]) -> None:
+        self._where = f"cfg/{task}.py" if task in tasks.TASKS else f"the row of task {task}"
+        self._row, self._origin = row, Origin(Layer.TASK, task)
+        refuse_unknown(row, known, self._where)
+
+    def get(self, setting: Setting) -> Given | None:
+        if setting.name not in self._row:
+            return None
+        return Given(self._row[setting.name], self._origin, f"{setting.name} in {self._where}")
+
+
+class HostRows:
+    """The rows of HOSTS that match this host. known: the names that may stand there."""
+
+    def __init__(self, rows: Sequence[Host], known: Collection[str]) -> None:
+        self._rows = rows
+        for row in rows:
+            refuse_unknown(row.settings, known, _place(row))
+
+    def get(self, setting: Setting) -> Given | None:
+        for row in self._rows:  # the first that names it counts
+            if setting.name in row.settings:
+                origin, where = Origin(Layer.HOST, row.pattern), f"{setting.name} in {_place(row)}"
+                return Given(row.settings[setting.name], origin, where)
+        return None
+
+
+class Environment:
+    """The variables PUSHFIT_NAME, and those that a setting is declared to share with others."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def get(self, setting: Setting) -> Given | None:
+        for variable in filter(None, (setting.variable, setting.also)):
+            if variable in self._environ:
+                origin = Origin(Layer.ENVIRONMENT, variable)
+                return Given(self._environ[variable], origin, f"{variable} in the environment")
+        return None
+
+    @property
+    def of_child(self) -> bool:
+        """True where another process of PushFit started this one and has checked the variables."""
+        return PARENT in self._environ
+
+    def unknown(self, names: Collection[str]) -> list[str]:
+        """Its PUSHFIT_ variables that are none of the settings called `names`."""
+        known = RESERVED.union(PREFIX + name.upper() for name in names)
+        return sorted(v for v in self._environ if v.startswith(PREFIX) and v not in known)
+
+
+def refuse_unknown(names: Iterable[str], known: Collection[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{name!r} in {where} is not a setting{nearest(name, sorted(known))}")
+
+
+def matches(row: Host, machine: host_facts.Machine) -> bool:
+    if row.pattern == CONTAINER:
+        return bool(machine.container)
+    return fnmatchcase(machine.name.lower(), row.pattern.lower())
+
+
+def _place(row: Host) -> str:
+    return f"the row {row.pattern!r} of HOSTS in cfg/base.py"
+
+
+def _placed(setting: Setting, value: Any, origin: Origin) -> Any:
+    """`value`, as an absolute path where `setting` is declared to be one."""
+    if setting.placed is Placed.NO or not value:
+        return value
+    here = Path.cwd() if origin.is_given else site.root()
+    if setting.placed is Placed.TASK and not value.endswith(tasks.ENDING):
+        return value
+    if setting.placed is Placed.LINKS:
+        return links_folder(value, here)
+    return os.path.normpath(here / value)
+
+
+def links_folder(text: str, here: Path) -> str:
+    """The absolute path of a links folder; `here` is what a relative one starts from."""
+    own = text.rstrip("/").removeprefix("./") in site.LINK_FOLDERS
+    return os.path.normpath((site.root() if own else here) / text)
+
+
+# A task from a file decides how many samples a record gives: one, unless it says otherwise.
+OWN_ROW = {"patches_per_visit": 1}
+
+
+def task_row(task: str, chosen: Any) -> Mapping[str, object]:
+    """The task's `row`; over that of a built-in task, ROW of the site's cfg/TASK.py."""
+    own: Mapping[str, object] = chosen.row
+    if task.endswith(tasks.ENDING):
+        return {**OWN_ROW, **own}
+    return {**own, **site.row(task)}

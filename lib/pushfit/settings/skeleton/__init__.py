@@ -1,0 +1,1 @@
+"""What `pushfit config --init` copies into a folder `cfg`; a checkout has the same files there."""

@@ -1,0 +1,252 @@
+"""The settings that several programs share: how generators reach them, and what the stream is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from pushfit import host_facts, tasks
+from pushfit.settings.declaration import Decides, Kept, Placed, about
+
+KiB, MiB, GiB = 2**10, 2**20, 2**30
+
+
+def of_fleet(description: str, *, group: str = "Fleet", **more: Any) -> Any:
+    """The Meta of a setting about generators and how they are reached: it may be another at each
+    start, and has nothing to do where samples come from a store."""
+    return about(group, description, kept=Kept.IF_GIVEN, decides=Decides.MAKING, **more)
+
+
+def task_of_run(group: str) -> Any:
+    """The Meta of `task` in a program that works with runs, which know their tasks themselves."""
+    return about(
+        group,
+        "Python file with the task of a run whose task is not built in.",
+        unit="path",
+        zero="the file that you have named in training, if it is as it was",
+        placed=Placed.TASK,
+        early=True,
+    )
+
+
+Bind: TypeAlias = Annotated[
+    str,
+    of_fleet(
+        ("Address to listen at for generators. One that other hosts reach (0.0.0.0) needs --keys."),
+        unit="bind",
+    ),
+]
+Health: TypeAlias = Annotated[
+    str,
+    about(
+        "Run",
+        ("Folder in which this process notes that it works, for the health check of a container."),
+        unit="path",
+        zero="none",
+        kept=Kept.NEVER,
+        decides=Decides.MAKING,
+    ),
+]
+Generators: TypeAlias = Annotated[int, of_fleet("Generator processes to run on this host.", ge=0)]
+
+
+class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How generators reach a program that takes their samples, and how much of them it holds."""
+
+    bind: Bind = "tcp://127.0.0.1:12001"
+    data_port: Annotated[
+        int,
+        of_fleet(
+            "Port at which samples arrive.",
+            zero="the port of --bind + 1, or any free one if that is 0 or *",
+            ge=0,
+            le=65_535,
+        ),
+    ] = 0
+    generators: Generators = 0
+    buffer: Annotated[
+        int,
+        of_fleet(
+            ("Maximum memory for samples that are granted to generators or wait to be trained."),
+            unit="bytes",
+            zero="a quarter of this machine's RAM, at most 4GiB",
+            ge=0,
+        ),
+    ] = 0
+    lease_bytes: Annotated[
+        int,
+        of_fleet(
+            "Approximate size of the samples in one lease, which is what a generator "
+            "is granted at a time.",
+            unit="bytes",
+            ge=1,
+        ),
+    ] = 8 * MiB
+    expiry: Annotated[
+        float,
+        of_fleet(
+            ("Time without progress after which a generator loses its leases to other generators."),
+            unit="seconds",
+            gt=0,
+        ),
+    ] = 30.0
+    silence: Annotated[
+        float,
+        of_fleet(
+            "Time without any sign of life after which a generator loses its leases.",
+            unit="seconds",
+            gt=0,
+        ),
+    ] = 5.0
+
+    compress: Annotated[
+        Literal["none", "auto", "zstd"],
+        of_fleet(
+            (
+                "Lossless compression of samples on the network. auto: each generator "
+                "compresses where that is faster."
+            ),
+        ),
+    ] = "none"
+    keys: Annotated[
+        str,
+        of_fleet(
+            "Folder with the keys of this process and of the generators that it admits.",
+            unit="path",
+            zero="none, which only a loopback --bind allows",
+        ),
+    ] = ""
+    insecure: Annotated[
+        bool,
+        of_fleet(
+            "Allow a --bind beyond loopback without keys. Everybody who reaches the "
+            "port can then join."
+        ),
+    ] = False
+    max_bad: Annotated[
+        str,
+        of_fleet(
+            ("Number of bad records above which the run ends, or a share of the data such as 1%."),
+            zero="5% of the records, or 5 where that is more",
+        ),
+    ] = ""
+
+    progress: Annotated[
+        Literal["auto", "bar", "lines"],
+        about(
+            "Run",
+            "How progress is shown. auto: a bar on a terminal, else plain lines.",
+            kept=Kept.IF_GIVEN,
+        ),
+    ] = "auto"
+    health: Health = ""
+
+    @property
+    def buffer_bytes(self) -> int:
+        """`buffer`, or its default on this machine."""
+        return self.buffer or min(4 * GiB, host_facts.memory_bytes() // 4)
+
+
+class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What makes the stream of batches: shared by the trainer and the sinks."""
+
+    task: Annotated[
+        str,
+        about(
+            "Data",
+            "Task that defines what a sample is: a built-in one, or a FILE.py.",
+            unit="name or path",
+            suggested=tuple(tasks.TASKS),
+            decides=Decides.SAMPLES,
+            placed=Placed.TASK,
+            early=True,
+        ),
+    ] = "camera"
+    links: Annotated[
+        str,
+        of_fleet(
+            "Folder of symbolic links to the data: train, val_images, …",
+            group="Data",
+            unit="path",
+            placed=Placed.LINKS,
+        ),
+    ] = "nvmelinks"
+
+    seed: Annotated[
+        int,
+        about(
+            "Stream",
+            "Seed of the order and of every random choice.",
+            decides=Decides.BATCHES,
+            ge=0,
+            le=2**32 - 1,
+        ),
+    ] = 0
+    epochs: Annotated[
+        int, about("Stream", "Number of passes over the data.", kept=Kept.IF_GIVEN, ge=1)
+    ] = 10
+    batch_size: Annotated[
+        int, about("Stream", "Samples in one batch.", decides=Decides.BATCHES, ge=1)
+    ] = 32
+    patches_per_visit: Annotated[
+        int,
+        about(
+            "Stream",
+            "Samples made each time that a training record is read.",
+            decides=Decides.SAMPLES,
+            ge=1,
+        ),
+    ] = 16
+    val_patches_per_visit: Annotated[
+        int,
+        about(
+            "Stream",
+            "Samples made each time that a validation record is read.",
+            decides=Decides.SAMPLES,
+            ge=1,
+        ),
+    ] = 1
+    patches_per_epoch: Annotated[
+        int,
+        about(
+            "Stream",
+            "Samples in a training epoch.",
+            zero="visit every record once",
+            decides=Decides.SAMPLES,
+            ge=0,
+        ),
+    ] = 0
+    balance: Annotated[
+        bool, about("Stream", "Show every class equally often.", decides=Decides.SAMPLES)
+    ] = False
+    order: Annotated[
+        Literal["exact", "arrival"],
+        about(
+            "Stream",
+            (
+                "Order of the samples. exact: the same batches for any fleet; arrival: as "
+                "they arrive."
+            ),
+            decides=Decides.MAKING,
+        ),
+    ] = "exact"
+    mix_visits: Annotated[
+        int,
+        about(
+            "Stream",
+            "Number of visits over which the samples of one visit are spread.",
+            zero="off",
+            decides=Decides.BATCHES,
+            ge=0,
+        ),
+    ] = 32
+    hash: Annotated[
+        bool,
+        about("Stream", "Compute the SHA-256 of the stream of batches: half a second for each GB."),
+    ] = False
+
+    @property
+    def exact(self) -> bool:
+        """The order policy, as a `Plan` takes it."""
+        return self.order == "exact"

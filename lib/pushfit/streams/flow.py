@@ -1,0 +1,64 @@
+"""What there is of a stream only while it is open: its feed, its data set, and its adviser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pushfit.feed.audit import Audited
+from pushfit.feed.crop import Crop
+from pushfit.feed.feed import Feed
+from pushfit.feed.source import Reference, Source
+from pushfit.observe import summary
+from pushfit.observe.advisor import Load
+from pushfit.settings.stream import StreamSettings
+from pushfit.streams.advising import Adviser
+from pushfit.tasks.base import Task
+
+
+class Flow:
+    """Batches can be taken from `feed`.
+
+    source: where deliveries come from.
+    reference: the data set.
+    look: what has been counted of the feed so far, at a time in seconds, for advice.
+    audited: the audit where the stream begins; None: it begins at the beginning.
+    at_once, crop: as `Feed` takes them.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        task: Task,
+        source: Source,
+        reference: Reference,
+        look: Callable[[Feed, float], Load],
+        *,
+        audited: Audited | None = None,
+        at_once: int = 0,
+        crop: Crop | None = None,
+    ) -> None:
+        self.source, self.reference = source, reference
+        self.feed = feed = Feed(
+            source,
+            task.arrays(),
+            settings.batch_size,
+            hashed=settings.hash,
+            before=audited,
+            at_once=at_once,
+            crop=crop,
+        )
+        self.adviser = Adviser(lambda now: look(feed, now))
+        self.began = datetime.now(UTC)
+
+    def found(self, origin: str) -> list[str]:
+        """What people are told of the data before the first batch. origin: where the data is."""
+        reference, feed = self.reference, self.feed
+        return summary.found(
+            reference.counts,
+            origin=origin,
+            validation=reference.validation,
+            unused=reference.unused,
+            steps={split: feed.steps(split) for split in reference.counts},
+            batch_size=feed.batch_size,
+        )

@@ -1,0 +1,205 @@
+"""A stream from a fleet: sockets bound, dispatcher running, local generators started.
+
+The trainer and every sink open the same stream from the same settings. What they differ in is a
+`Purpose`; what they do with the batches is their own affair.
+
+    settings, task, purpose ─▶ LiveStream ─▶ .feed.batches("train"), .feed.batches("val")
+                                             a sink: .feed.all()
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import msgspec
+
+from pushfit import endpoint
+from pushfit.dispatch.bad_records import BadRecords, Limit
+from pushfit.dispatch.dispatcher import Dispatcher
+from pushfit.dispatch.exchange import Exchange
+from pushfit.dispatch.job import Job
+from pushfit.errors import DataError
+from pushfit.feed.feed import Feed
+from pushfit.health import Health
+from pushfit.observe.advisor import Load
+from pushfit.plan.leases import Leases
+from pushfit.settings.stream import StreamSettings
+from pushfit.streams.fleet_load import load
+from pushfit.streams.flow import Flow
+from pushfit.streams.listening import Listening
+from pushfit.streams.purpose import Counts, Purpose, new_run, plan_of
+from pushfit.streams.stream import FleetReport, Stream
+from pushfit.tasks import checks, compatibility
+from pushfit.tasks.base import DataSet, Task
+from pushfit.wire import keys
+from pushfit.wire.admission import Admission
+from pushfit.wire.protocol import MAX_CONTROL_BYTES
+from pushfit.wire.trainer_sockets import TrainerSockets
+
+FRAME_SLACK = 2**16  # bytes that a frame may exceed the largest array by: none of ours does
+
+log = logging.getLogger("pushfit.trainer")
+
+
+class LiveStream(Stream):
+    """Entering it binds and waits for the data set; leaving it ends the fleet's work.
+
+    purpose: what it is for.
+    bad: hears of bad records; None: they are only counted against `--max-bad`.
+    announce: a file that holds the address for generators for as long as the stream listens.
+
+    `data` is the data set of this machine, or None where it comes with the first generator.
+    Raises ConfigError and DataError before anything is started.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        task: Task,
+        purpose: Purpose,
+        *,
+        bad: BadRecords | None = None,
+        announce: Path | None = None,
+    ) -> None:
+        super().__init__(settings, task, purpose.run or new_run())
+        self._purpose, self._announce = purpose, announce
+        self._address = endpoint.parse(settings.bind, bind=True)
+        keys.check_bind(self._address, settings.keys, insecure=settings.insecure)
+        self._admission: Admission | None = None
+        if settings.keys:
+            self._admission = Admission(keys.KeyFolder(Path(settings.keys)))
+        self._bad = bad or BadRecords(limit=Limit.parse(settings.max_bad))
+        self.data = data = purpose.scan(purpose.patches)
+        self._job = Job(
+            run=new_run(),  # at every start: what was made for the dead is foreign
+            task=task.name,
+            source=compatibility.source_of(task),
+            params=msgspec.to_builtins(task.params),
+            seed=settings.seed,
+            patches=purpose.patches,
+            heartbeat=min(1.0, settings.silence / 4, settings.expiry / 4),
+            silence=settings.silence,
+            expiry=settings.expiry,
+            compress=settings.compress,
+        )
+        self._listening: Listening | None = None  # until the stream is open
+        if data is not None:
+            self._compare(data)
+            self._leases(data.counts())  # its errors come before any socket is open
+            purpose.check_classes(data.classes, settings.links)
+
+    @property
+    def listening(self) -> Listening:
+        """The trainer's end, since the stream was opened."""
+        if self._listening is None:
+            raise RuntimeError("the stream is not open: enter it with `with` first")
+        return self._listening
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        return self.listening.dispatcher
+
+    @property
+    def port(self) -> int:
+        """The port of the control socket."""
+        return self.listening.port
+
+    @property
+    def origin(self) -> str:
+        return self.settings.links if self.data is not None else self.reference.origin
+
+    def _leases(self, counts: Counts) -> Leases:
+        settings, purpose = self.settings, self._purpose
+        plan = plan_of(settings, self.task, purpose.orders(counts))
+        return Leases(
+            plan,
+            budget=settings.buffer_bytes,
+            lease_bytes=settings.lease_bytes,
+            expiry=settings.expiry,
+            start=purpose.start(plan),
+            given_up={(split, record): why for split, record, why in purpose.given_up},
+        )
+
+    @property
+    def given_up(self) -> list[tuple[str, int, str]]:
+        leases = self.dispatcher.exchange.leases
+        found = list(leases.given_up.items()) if leases else []
+        return [(split, record, why) for (split, record), why in found]
+
+    def _compare(self, data: DataSet) -> None:
+        """Raises DataError when this machine's data set is not the one of the run before."""
+        before = self._purpose.reference
+        if before is None or data.fingerprint() == before.fingerprint:
+            return
+        then, now = before.records, sum(map(sum, data.counts().values()))
+        raise DataError(
+            f"the data set in {self.settings.links} is not the one that the run was started with: "
+            f"{then:,} records of {len(before.classes)} classes then, {now:,} of "
+            f"{len(data.classes)} now" + (", some of other names or sizes" if then == now else "")
+        )
+
+    def _bind(self) -> TrainerSockets:
+        settings = self.settings
+        sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
+        visit = max(self._job.patches.values()) * sample_bytes
+        return TrainerSockets(
+            self._address,
+            settings.data_port,
+            max(settings.lease_bytes, visit) + FRAME_SLACK,
+            MAX_CONTROL_BYTES,
+            data_total=2 * settings.buffer_bytes,  # what the plan has cut, and what was fenced off
+            silence=settings.silence,
+            admission=self._admission,
+        )
+
+    def open(self) -> Flow:
+        settings, task, purpose, sockets = self.settings, self.task, self._purpose, self._bind()
+        exchange = Exchange(
+            sockets,
+            self._job,
+            task.arrays(),
+            lambda reference: self._leases(reference.counts),
+            own_data=self.data,
+            libraries=task.libraries,
+            limits=lambda classes: checks.limits(task, classes),
+            reference=purpose.reference,
+            bad=self._bad,
+            health=Health(settings.health),
+        )
+        listening = self._listening = Listening(
+            settings, self._address, sockets, exchange, self._admission, self._announce
+        )
+        log.info("%s", listening)
+        listening.announce()
+        if settings.generators:
+            listening.start_generators(settings.task if task.source else "")
+        reference = self.dispatcher.reference(say=log.info)
+        source, reference = purpose.route(self.dispatcher, reference)
+        return Flow(settings, task, source, reference, self._load, audited=purpose.audited)
+
+    def _load(self, feed: Feed, now: float) -> Load:
+        exchange, address = self.dispatcher.exchange, self.dispatcher.address
+        found = load(feed, exchange, address, now, trains=self._purpose.trains)
+        return msgspec.structs.replace(found, storing=self._purpose.storing())
+
+    def close(self, *, done: bool, reason: str) -> None:
+        """End the run for the fleet, then the local generators."""
+        self._purpose.close()
+        if self._listening is None:
+            return
+        if done and self._purpose.follow_up:
+            done, reason = False, self._purpose.follow_up
+        self._listening.close(done=done, reason=reason)
+        if self._flow is not None:
+            self._flow.feed.close()
+        self._listening.close_generators(done=done)
+
+    def fleet(self) -> FleetReport:
+        exchange = self.dispatcher.exchange
+        return FleetReport(
+            exchange.roster.report(time.monotonic()),
+            dict(exchange.backups),
+            dict(sorted(exchange.faults.items())),
+        )

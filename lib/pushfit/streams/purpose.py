@@ -1,0 +1,171 @@
+"""What a live stream is for, as a value: all in which a training, a sink and a prediction differ.
+
+for_training, for_sink            here
+with_stored_validation            `validated`: a training that validates on a stored stream
+Storage.purpose                   `pushfit.sinks.hdf5.storage`
+for_prediction                    `pushfit.predicting.stream`
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import msgspec
+
+from pushfit import tasks
+from pushfit.errors import ConfigError, DataError, TaskError
+from pushfit.feed.audit import Audited
+from pushfit.feed.source import Reference, Source
+from pushfit.plan.batches import Start, start
+from pushfit.plan.order import Plan, SplitOrder
+from pushfit.runs.checkpoint_state import RunState
+from pushfit.settings.stream import StreamSettings
+from pushfit.tasks import checks
+from pushfit.tasks.base import TRAIN, VAL, DataSet, Task
+
+Counts = Mapping[str, list[int]]  # {split: records of each class}
+
+log = logging.getLogger("pushfit.trainer")
+
+
+class Purpose(msgspec.Struct, frozen=True):
+    """What a live stream is for.
+
+    patches: samples of a visit, for each split.
+    orders: how each split with records is visited; it raises DataError where there are none.
+    scan: the data set of this machine, with the splits named; None: it comes with a generator.
+    start: where in its plan the stream begins; it raises ConfigError.
+    run: the name of the run that is resumed; "": the run is new.
+    reference: the data set of the run that is resumed, known before a generator comes.
+    audited: the audit where the stream begins.
+    given_up: (split, record, why) of the records that an earlier process gave up.
+    check_classes: raises ConfigError where these classes, and whose they are, do not suit.
+    route: the way of deliveries to the feed, and the data set as people are told of it.
+    close: closes what `route` reads from.
+    trains: a model takes the batches, so its steps may be what limits the stream.
+    storing: seconds that were spent on storing, for advice.
+    follow_up: why generators are to stay when the stream is over; "": they may go.
+    """
+
+    patches: dict[str, int]
+    orders: Callable[[Counts], dict[str, SplitOrder]]
+    scan: Callable[[Collection[str]], DataSet | None]
+    start: Callable[[Plan], Start] = lambda plan: Start()
+    run: str = ""
+    reference: Reference | None = None
+    audited: Audited | None = None
+    given_up: list[tuple[str, int, str]] = []
+    check_classes: Callable[[tuple[str, ...], str], None] = lambda classes, whose: None
+    route: Callable[[Source, Reference], tuple[Source, Reference]] = lambda *direct: direct
+    close: Callable[[], None] = lambda: None
+    trains: bool = False
+    storing: Callable[[], float] = lambda: 0.0
+    follow_up: str = ""
+
+
+def for_sink(settings: StreamSettings, task: Task, *, needs_data: bool) -> Purpose:
+    """A stream from its beginning, which no model takes.
+
+    needs_data: the data set must be on this machine, as its links were named.
+    """
+    given = {TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit}
+    patches = {split: count * task.versions(split) for split, count in given.items()}
+
+    def orders(counts: Counts) -> dict[str, SplitOrder]:
+        found = {TRAIN: training_order(settings, counts, patches[TRAIN])}
+        if sum(val := tuple(counts.get(VAL, ()))):
+            found[VAL] = SplitOrder(val, patches[VAL], shuffle=False, fresh=False)
+        return found
+
+    return Purpose(patches, orders, scanner(settings, task, needs_data=needs_data))
+
+
+def for_training(
+    settings: StreamSettings, task: Task, before: RunState | None = None, *, needs_data: bool
+) -> Purpose:
+    """A stream that a model is trained on. before: the run that is resumed, if one is."""
+    purpose = for_sink(settings, task, needs_data=needs_data)
+    if before is None:
+        return msgspec.structs.replace(purpose, trains=True)
+    origin = "the run that is resumed"
+    return msgspec.structs.replace(
+        purpose,
+        trains=True,
+        start=lambda plan: resumed_at(plan, before, settings.batch_size),
+        run=before.run,
+        reference=Reference(before.classes, before.counts, before.fingerprint, [], origin),
+        audited=before.audited,
+        given_up=before.given_up,
+    )
+
+
+def task_of(settings: StreamSettings, params: msgspec.Struct) -> Task:
+    """The task of a stream, once what it declares was checked. Raises TaskError."""
+    task = tasks.load(settings.task)(params)
+    checks.declaration(task)
+    return task
+
+
+def plan_of(settings: StreamSettings, task: Task, orders: dict[str, SplitOrder]) -> Plan:
+    """The plan of a live stream whose splits are visited by `orders`."""
+    return Plan(
+        settings.seed,
+        settings.epochs,
+        orders,
+        sum(spec.nbytes for spec in task.arrays()),
+        settings.mix_visits,
+        exact=settings.exact,
+    )
+
+
+def training_order(settings: StreamSettings, counts: Counts, patches: int) -> SplitOrder:
+    """Raises DataError where there is nothing to train on."""
+    order = SplitOrder(
+        tuple(counts.get(TRAIN, ())),
+        patches,
+        visits_per_epoch=-(-settings.patches_per_epoch // patches),
+        balance=settings.balance,
+    )
+    if not order.records:
+        raise DataError("the data set has no records to train on")
+    return order
+
+
+def scanner(
+    settings: StreamSettings, task: Task, *, needs_data: bool
+) -> Callable[[Collection[str]], DataSet | None]:
+    """Looks for the data set in the folder of links. It raises DataError where it is needed."""
+
+    def scan(splits: Collection[str]) -> DataSet | None:
+        try:
+            return checks.scan(task, Path(settings.links), splits)
+        except DataError as error:
+            if needs_data or settings.generators > 0 or isinstance(error, TaskError):
+                raise
+            log.info("%s", error)
+            return None
+
+    return scan
+
+
+def resumed_at(plan: Plan, before: RunState | None, batch_size: int) -> Start:
+    """Where a run stood, in its plan. Raises ConfigError."""
+    if before is None:
+        return Start()
+    if before.step and not plan.exact:
+        raise ConfigError(
+            f"the run stands within epoch {before.epoch + 1}, and with --order arrival only "
+            "the start of an epoch is a place to go on from"
+        )
+    try:
+        return start(plan, before.epoch, before.step, batch_size)
+    except ValueError as error:
+        raise ConfigError(f"the checkpoint stands at a place that is not there: {error}") from error
+
+
+def new_run() -> str:
+    """A name that no other run has."""
+    return os.urandom(6).hex()

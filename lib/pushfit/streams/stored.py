@@ -1,0 +1,219 @@
+"""A stream from a folder of HDF5 files: what `train_zmq.py --from DIR` trains on.
+
+    settings ─▶ StoredStream ─▶ .feed.batches("train"), .feed.batches("val")
+
+No socket, no generator, no data set: only the folder, held against the settings before anything is
+begun. Which epochs come how is the plan's affair (`pushfit/plan/replay.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import msgspec
+
+from pushfit.errors import ConfigError, DataError
+from pushfit.feed.crop import Crop
+from pushfit.feed.feed import Feed
+from pushfit.feed.source import Reference
+from pushfit.installation import typed
+from pushfit.observe.advisor import Load
+from pushfit.plan.replay import ReplayPlan, StoredOrder
+from pushfit.runs.checkpoint_state import RunState
+from pushfit.settings.programs.train import TrainSettings
+from pushfit.store import layout
+from pushfit.store.layout import Store
+from pushfit.streams.flow import Flow
+from pushfit.streams.purpose import new_run, resumed_at
+from pushfit.streams.replay import Part, Replay
+from pushfit.streams.stream import Stream
+from pushfit.tasks import compatibility
+from pushfit.tasks.base import TRAIN, VAL, ArraySpec, Task
+
+AT_ONCE = 8 * 2**20  # bytes: a batch of small samples takes as long to prepare as to copy
+
+log = logging.getLogger("pushfit.trainer")
+
+
+class StoredStream(Stream):
+    """before: the run that is resumed, if one is. Raises ConfigError and DataError."""
+
+    def __init__(self, settings: TrainSettings, task: Task, before: RunState | None = None) -> None:
+        self._folder = Path(settings.from_)
+        self._store = store = layout.read(self._folder)
+        check_task(store, task, self._folder)
+        if TRAIN not in store.splits:
+            there = ", ".join(store.splits)
+            raise DataError(f"{self._folder} holds no samples to train on, only {there}")
+        parts = {TRAIN: Part(self._folder, store, TRAIN)}
+        if (held_out := held_out_part(settings, store)) is not None:
+            parts[VAL] = held_out
+        for part in parts.values():
+            check_whole(part)
+        fingerprint = fingerprint_of(parts)
+        if before is not None and before.fingerprint != fingerprint:
+            raise DataError(
+                f"{self._folder} is not what the run was started on"
+                + (f" (or {settings.val_from} is not)" if settings.val_from else "")
+                + ": give --from and --val-from as they were then, or start a new run in another "
+                "--out"
+            )
+        self._known = Reference(store.classes, store.counts, fingerprint, [], str(self._folder))
+        plan = ReplayPlan(
+            settings.seed,
+            settings.epochs,
+            {split: stored_order(part, fresh=split == TRAIN) for split, part in parts.items()},
+            store.sample_bytes,
+            settings.mix_visits,
+            exact=settings.exact,
+        )
+        self._crop: Crop | None = None
+        if settings.crop:
+            cut = task.cropped(settings.crop)
+            self._crop, task = Crop(plan, task, cut, settings.crop), cut
+        super().__init__(settings, task, before.run if before else new_run())
+        self._audited = before.audited if before else None
+        self._replay = Replay(plan, resumed_at(plan, before, settings.batch_size), parts)
+        self._replay.look()
+
+    @property
+    def origin(self) -> str:
+        return str(self._folder)
+
+    def open(self) -> Flow:
+        form = self._store.splits[TRAIN]
+        again = self.settings.epochs - form.epochs
+        log.info(
+            "training from %s: %d stored epoch(s) of %s samples%s",
+            self._folder,
+            form.epochs,
+            f"{form.visits * form.patches:,}",
+            f", which come {again} more time(s) in other orders" if again > 0 else "",
+        )
+        return Flow(
+            self.settings,
+            self.task,
+            self._replay,
+            self._known,
+            _load,
+            audited=self._audited,
+            at_once=AT_ONCE,
+            crop=self._crop,
+        )
+
+    def close(self, *, done: bool, reason: str) -> None:
+        self._replay.close()
+        if self._flow is not None:
+            self._flow.feed.close()
+
+
+def _load(feed: Feed, now: float) -> Load:
+    steps = feed.step_times
+    return Load(
+        now=now,
+        samples=feed.samples,
+        starved=feed.waited,
+        mixing=feed.mixing,
+        hosts={},
+        waited=steps.waited,
+        busy=steps.busy,
+        stepped=steps.samples,
+        stored=True,
+    )
+
+
+def check_task(store: Store, task: Task, folder: Path) -> None:
+    """Raises DataError where the samples in `folder` are not those of `task`."""
+    try:
+        same = msgspec.convert(store.params, type(task.params)) == task.params
+    except msgspec.ValidationError:
+        same = False
+    if store.task != task.name or not same:
+        raise DataError(
+            f"{folder}: config.json speaks of {task.name} with {task.params}, {layout.STORE} of "
+            f"{store.task} with {store.params}: bring back the files as the sink has written them "
+            "there"
+        )
+    if task.arrays() != store.arrays:
+        raise DataError(
+            f"the samples in {folder} are {_shown(store.arrays)}, and the task {task.name} makes "
+            f"{_shown(task.arrays())} now: train with the version of the task that they were "
+            "stored with, or store them again"
+        )
+    if compatibility.source_of(task) != store.source:
+        log.info(
+            "the task %s has changed since %s was stored: the samples are as they were then",
+            task.name,
+            folder,
+        )
+
+
+def held_out_part(settings: TrainSettings, store: Store) -> Part | None:
+    """Where the samples to validate on are, if there are any. store: that of `--from`."""
+    folder = Path(settings.from_)
+    if not settings.val_from:
+        return Part(folder, store, VAL, 1) if VAL in store.splits else None
+    part = validation_part(Path(settings.val_from))
+    check_arrays(part, store.arrays, f"--from {folder}")
+    check_classes(part, store.classes, f"--from {folder}")
+    return part
+
+
+def fingerprint_of(parts: dict[str, Part]) -> str:
+    """What a run that is resumed must find again: what is stored, wherever it is now."""
+    digest = hashlib.sha256()
+    for split, part in sorted(parts.items()):
+        same = msgspec.structs.replace(part.store, run="", compress="none")
+        digest.update(msgspec.msgpack.encode((split, part.split, same)))
+    return digest.hexdigest()
+
+
+def validation_part(folder: Path) -> Part:
+    """What `--val-from` names: the first epoch of the val split, or of train where there is none.
+
+    Raises DataError.
+    """
+    store = layout.read(folder)
+    return Part(folder, store, VAL if VAL in store.splits else TRAIN, 1)
+
+
+def check_arrays(part: Part, arrays: tuple[ArraySpec, ...], whose: str) -> None:
+    """Raises ConfigError where the samples to validate on are not like those of `whose`."""
+    if part.store.arrays != arrays:
+        raise ConfigError(
+            f"--val-from {part.folder}: its samples are {_shown(part.store.arrays)}, and those of "
+            f"{whose} are {_shown(arrays)}: one model cannot take both"
+        )
+
+
+def check_classes(part: Part, classes: tuple[str, ...], whose: str) -> None:
+    """Raises ConfigError where the samples to validate on are of other classes than `whose`."""
+    if part.store.classes != classes:
+        here, there = set(classes), set(part.store.classes)
+        raise ConfigError(
+            f"--val-from {part.folder}: its classes are not those of {whose}: only there "
+            f"{sorted(there - here)[:5]}, only here {sorted(here - there)[:5]}"
+        )
+
+
+def stored_order(part: Part, *, fresh: bool) -> StoredOrder:
+    form = part.form
+    return StoredOrder.of(form.visits, form.patches, form.epochs, form.group, fresh=fresh)
+
+
+def check_whole(part: Part) -> None:
+    """Raises DataError where files are missing."""
+    if missing := part.missing():
+        count = sum(1 for _ in part.shards)
+        raise DataError(
+            f"{part.folder} is not whole: of the {count:,} files of its split {part.split} "
+            f"{len(missing):,} are missing, first {missing[0].name}. Bring them back if they were "
+            f"moved; else {typed('sink')} --resume --out {part.folder} makes them, and "
+            "goes on to the end"
+        )
+
+
+def _shown(arrays: tuple[ArraySpec, ...]) -> str:
+    return ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in arrays)

@@ -1,0 +1,173 @@
+"""A stream of batches: what `Fit`, sinks and reports want of one, wherever its samples come from.
+
+Stream ─┬ LiveStream      from a fleet (`live`); what it is for is a value (`purpose`)
+        └ StoredStream    from a folder of HDF5 files (`stored`)
+
+Making a stream checks all that can be checked without a socket. Entering it opens it; what is there
+only from then on is its `Flow`.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from pushfit.feed.feed import Feed
+from pushfit.feed.source import Reference, Source
+from pushfit.observe import summary
+from pushfit.observe.versions import versions
+from pushfit.settings.stream import StreamSettings
+from pushfit.streams.advising import Adviser
+from pushfit.streams.flow import Flow
+from pushfit.tasks.base import Task
+
+log = logging.getLogger("pushfit.trainer")
+
+
+class FleetReport(msgspec.Struct, frozen=True):
+    """What report.json says of the fleet; the default is that of a stream without one.
+
+    generators: a row for each generator that worked.
+    backups: leases that were made twice, so that a slow generator holds nobody up.
+    faults: how often what went wrong, by name.
+    """
+
+    generators: list[dict[str, Any]] = []
+    backups: dict[str, int] = {}
+    faults: dict[str, int] = {}
+
+
+class Stream(ABC):
+    """Context manager. `source`, `reference`, `classes`, `feed` and `adviser` are there inside.
+
+    run: its name, the same over restarts.
+    """
+
+    def __init__(self, settings: StreamSettings, task: Task, run: str) -> None:
+        self.settings, self.task, self.run = settings, task, run
+        self._flow: Flow | None = None  # until the stream is open
+
+    @abstractmethod
+    def open(self) -> Flow:
+        """Open all that the stream needs. Where it raises, `close` is called."""
+
+    @abstractmethod
+    def close(self, *, done: bool, reason: str) -> None:
+        """Close what was opened, if anything was.
+
+        done: the run is over; else it may come back. reason: why, for the fleet.
+        """
+
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """Where the data is, or whose it is, for people."""
+
+    def fleet(self) -> FleetReport:
+        """What the generators did so far."""
+        return FleetReport()
+
+    @property
+    def given_up(self) -> list[tuple[str, int, str]]:
+        """(split, record, why) of the records that every later grant substitutes."""
+        return []
+
+    def __enter__(self) -> Self:
+        try:
+            self._flow = self.open()
+            for line in self._flow.found(self.origin):
+                log.info("%s", line)
+        except BaseException:
+            self.close(done=False, reason="the trainer did not start")
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        done = kind is None
+        self.close(done=done, reason="the run is over" if done else "the run was interrupted")
+
+    @property
+    def begun(self) -> bool:
+        """Whether the stream was opened: from then on there is something to report."""
+        return self._flow is not None
+
+    @property
+    def flow(self) -> Flow:
+        """What there is since the stream was opened."""
+        if self._flow is None:
+            raise RuntimeError("the stream is not open: enter it with `with` first")
+        return self._flow
+
+    @property
+    def feed(self) -> Feed:
+        return self.flow.feed
+
+    @property
+    def source(self) -> Source:
+        return self.flow.source
+
+    @property
+    def reference(self) -> Reference:
+        return self.flow.reference
+
+    @property
+    def adviser(self) -> Adviser:
+        return self.flow.adviser
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.reference.classes
+
+    def report(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """report.json, as docs/architecture.md describes it."""
+        fleet, feed, ended = self.fleet(), self.feed, datetime.now(UTC)
+        stages: dict[str, float] = {}
+        for row in fleet.generators:
+            for stage, seconds in row["stages_s"].items():
+                stages[stage] = round(stages.get(stage, 0.0) + seconds, 3)
+        return {
+            "run": self.run,
+            "seed": self.settings.seed,
+            "task": self.task.name,
+            "classes": list(self.classes),
+            "data": summary.reported(
+                self.reference.counts, self.reference.validation, self.reference.unused
+            ),
+            "started": _utc(self.flow.began),
+            "ended_at": _utc(ended),
+            "ended": "complete",
+            "seconds": round((ended - self.flow.began).total_seconds(), 3),
+            "versions": versions(),
+            "splits": {
+                split: [{**row, "epoch": row["epoch"] + 1} for row in rows]
+                for split, rows in feed.audit().items()
+            },
+            **{name: round(figure, 4) for name, figure in feed.figures().items()},
+            "stages_s": {
+                **stages,
+                "mix": round(feed.mixing, 3),
+                "fit_waited": round(feed.waited, 3),
+                "step": round(feed.step_times.busy, 3),
+                "step_waited": round(feed.step_times.waited, 3),
+            },
+            **self.adviser.report(),
+            "generators": fleet.generators,
+            "backups": fleet.backups,
+            "faults": fleet.faults,
+            "metrics": dict(metrics),
+        }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

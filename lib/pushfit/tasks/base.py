@@ -1,0 +1,344 @@
+"""What a task is: how to list records, read one, and draw samples from it.
+
+A task is pure Python and numpy. It runs in every generator process and, for its names and shapes
+alone, in the trainer. A visit to a record goes through four calls, in this order:
+
+    scan(links)               the data set behind a links folder; once in each process
+    read(links, record)       the bytes that `decode` takes; if it fails, another generator tries
+    decode_for(data, …)       what `sample` needs; if it fails, the record is bad and substituted
+    sample(item, record, …)   one sample, K times a visit; a pure function of its arguments
+
+The stream is bit-identical for any fleet because `sample` uses no randomness but that of the random
+generator it is given.
+
+A `BlockTask` can also make many samples in one call, from arrays. docs/your-own-task.md shows how a
+task is written; `checks` verifies that a task keeps to this interface.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from pushfit import regular
+from pushfit.errors import ConfigError, DataError
+
+TRAIN, VAL, TEST = "train", "val", "test"
+UNKNOWN = -1  # the label of a test sample whose class is not known
+
+# draws(count) → (n, count) float64: for each of n samples, the numbers of its `rng.random(count)`.
+Draws = Callable[[int], np.ndarray]
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """One file (or row) of the data set.
+
+    path: relative to the links folder, with `/` between its parts, e.g. ``train/iPhone-6/1.jpg``.
+    size: bytes, which each read must return; 0: unknown. It is part of the fingerprint.
+    label: index into `DataSet.classes`.
+    """
+
+    path: str
+    size: int
+    label: int
+
+
+class Unused(msgspec.Struct, frozen=True, array_like=True):
+    """Files beside the records that are not used, all for one reason.
+
+    first: the name of the first one.
+    """
+
+    count: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    first: Annotated[str, msgspec.Meta(max_length=4096)]
+    reason: Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class DataSet(msgspec.Struct, frozen=True):
+    """What a links folder holds. Records of a split are sorted by (label, path).
+
+    Records to be predicted are all of one pseudo-class, so that they stay in their own order.
+
+    unused: files that are not used. It is shown to people, and not part of the fingerprint.
+    validation: in words, where the records of VAL come from. It is shown to people as well.
+    version: whatever else decides samples, such as the hash of a file with a table that the task
+        uses. All hosts of a run must have the same.
+    """
+
+    classes: tuple[str, ...]
+    splits: dict[str, tuple[Record, ...]]
+    unused: tuple[Unused, ...] = ()
+    validation: str = ""
+    version: str = ""
+
+    def counts(self) -> dict[str, list[int]]:
+        """Records per class, in class order, for every split."""
+        return {
+            split: np.bincount([r.label for r in records], minlength=len(self.classes)).tolist()
+            for split, records in self.splits.items()
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 over classes, relative paths, sizes and version: equal data, equal fingerprint"""
+        digest = hashlib.sha256(msgspec.msgpack.encode(self.classes))
+        if self.version:
+            digest.update(msgspec.msgpack.encode(("", self.version)))
+        for split in sorted(self.splits):
+            digest.update(msgspec.msgpack.encode((split, self.splits[split])))
+        return digest.hexdigest()
+
+
+class ArraySpec(msgspec.Struct, frozen=True, array_like=True):
+    """One array of a sample: its name, numpy dtype string (e.g. ``"uint8"``) and shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a task that has none."""
+
+
+class Task(ABC):
+    """The interface of a task. Subclass it, set `name`, and write the abstract methods.
+
+    name: lower-case letters, digits and _. Messages and reports name the task by it.
+    Params: the parameters of the task; each field is a flag, as in pushfit/settings/programs.
+    row: the task's defaults for any setting. For a built-in task, a site's cfg/TASK.py overrides
+        them.
+    loss, metrics: as `compile` of a Keras model takes them: by name, as a configuration
+        {"class_name": …, "config": …} or {output: …}; None: those for class numbers, with
+        accuracy. A property may import Keras, since no generator reads it.
+    submission: the columns of a submission.
+    read_threads: how many reads run at once in a generator process. Raise it for slow storage (an
+        object store), if `read` can be called from several threads at once.
+    values: names for the numbers of a model without classes, which are columns of the file that
+        predict.py writes; empty: value1, value2, …
+    upright: whether pictures for `from_picture` are turned as their EXIF data says.
+    crop_step: `train_zmq.py --from … --crop` cuts samples at multiples of this, in pixels.
+    libraries: further packages whose versions decide samples, and so must be the same on every
+        host.
+    source: for a user task, the hash of its files (see `user_task`); empty for a built-in task.
+    """
+
+    name: ClassVar[str]
+    Params: ClassVar[type[msgspec.Struct]] = NoParams
+    row: ClassVar[Mapping[str, object]] = {}
+    loss: ClassVar[Any] = None
+    metrics: ClassVar[Any] = None
+    submission: ClassVar[tuple[str, str]] = ("id", "label")
+    libraries: ClassVar[tuple[str, ...]] = ()
+    values: ClassVar[tuple[str, ...]] = ()
+    source: ClassVar[str] = ""
+    upright: ClassVar[bool] = True
+    crop_step: int = 1
+    read_threads: ClassVar[int] = 1
+
+    def __init__(self, params: msgspec.Struct) -> None:
+        self.params = params
+
+    @abstractmethod
+    def scan(self, links: Path) -> DataSet:
+        """The data set with every record behind `links`. Raises DataError, with what to do."""
+
+    def scan_test(self, links: Path) -> DataSet:
+        """The records to predict, as the only class of the split TEST, in the order of their rows.
+
+        Sample 0 of a record must show it unchanged; other samples are augmented as in training. An
+        array `label` holds the true label or UNKNOWN. Raises DataError.
+        """
+        raise DataError(
+            f"the task {self.name} cannot predict: give it a method scan_test, which lists the "
+            "test records"
+        )
+
+    def test_views(self, grid: int, manipulations: bool) -> tuple[Task, int]:
+        """(the task to use instead of this one, the number of samples of each test record).
+
+        grid: crops along each side of a record, for ``predict.py --grid``; 0: no grid.
+        manipulations: also show each sample under every manipulation (``--each-manipulation``).
+        Raises ConfigError if the task cannot do that.
+        """
+        flag = "--grid" if grid else "--each-manipulation"
+        raise ConfigError(
+            f"the task {self.name} has no {flag}: use --samples for several samples of a record"
+        )
+
+    def true_class(self, path: str) -> str | None:
+        """The class that the path of a test record names, for ``predict.py --labelled``.
+
+        ``""``: the record lies in no folder, so its class is unknown. None: the class is not in the
+        path, but in the array `label` of the record's samples.
+        """
+        return None
+
+    def same_class(self, name: str, classes: Sequence[str]) -> str:
+        """The one of `classes` for which `name` is another name; `name` itself: there is none."""
+        return name
+
+    def scan_for(self, links: Path, splits: Collection[str]) -> DataSet:
+        """The data set for a stream of `splits`: the test records, or all others.
+
+        Raises DataError.
+        """
+        return self.scan_test(links) if TEST in splits else self.scan(links)
+
+    def cropped(self, side: int) -> Task:
+        """The same task with samples of `side` pixels, for --crop of stored samples.
+
+        Stored arrays that are larger than those of the returned task are cut along their first two
+        axes. Raises ConfigError.
+        """
+        raise ConfigError(
+            f"the task {self.name} does not say how its samples are cropped: leave --crop out, or "
+            "give the task a method cropped (pushfit/tasks/base.py says what that returns)"
+        )
+
+    def versions(self, split: str) -> int:
+        """The number of consecutive samples of a visit that are versions of the same thing.
+
+        All versions get the same randomness, that of the first. Sample number `patch` is version
+        `patch % versions`. A visit has `versions` times as many samples as the settings say.
+        """
+        return 1
+
+    def submission_id(self, number: int, path: str) -> str:
+        """The id of a test record in a submission. number: counted from 0; path: of the record."""
+        return path.rpartition("/")[2]
+
+    @abstractmethod
+    def arrays(self) -> tuple[ArraySpec, ...]:
+        """The arrays of one sample, in the order in which they go over the wire."""
+
+    def read(self, links: Path, record: Record) -> Any:
+        """The record's bytes, or whatever else `decode` takes, e.g. the bytes of two files.
+
+        It runs on `read_threads` threads. A thread whose read hangs is replaced by a new one. A
+        handle that must stay in its thread (SQLite) belongs into a `threading.local`.
+
+        Raises BadRecord if the content is wrong. Any other exception means that this host could
+        not read the record, and another generator tries.
+        """
+        return regular.read(links / record.path, record.size)
+
+    @abstractmethod
+    def decode(self, data: bytes, record: Record) -> Any:
+        """The item that samples are made of, e.g. an (H, W, 3) uint8 photo. Raises BadRecord."""
+
+    def decode_for(
+        self, data: bytes, record: Record, split: str, rngs: Iterator[np.random.Generator]
+    ) -> Any:
+        """`decode`, but only what the samples of one visit need. Raises BadRecord.
+
+        rngs: for each sample, in order, a random generator in the state that `sample` will get.
+
+        A task that can find out from them which part of a record it needs overrides this method.
+        The samples, and whether the record is bad, must be the same as with `decode`.
+        """
+        return self.decode(data, record)
+
+    @abstractmethod
+    def sample(
+        self, item: Any, record: Record, split: str, patch: int, rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """Sample number `patch` of a visit: {array name: value of the spec's dtype and shape}.
+
+        item: what `decode_for` returned. rng: the only source of randomness.
+        """
+
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """{array: (lowest, highest)}: the values that a trainer accepts, besides class numbers.
+
+        A generator may send wrong values, by intent or through faulty memory. A value outside of
+        these limits counts against the generator.
+        """
+        return {}
+
+    @abstractmethod
+    def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+        """(x, y), or (x, y, sample_weight), for `model.fit`. It runs in the trainer.
+
+        batch: {array name: array of shape (B, *shape)}.
+
+        Every batch must give the same dtypes, and the same shapes but for B and for axes that are
+        None in the model's Input.
+        """
+
+    def from_picture(self, picture: np.ndarray) -> Mapping[str, Any]:
+        """A sample, as `sample` returns it, of a picture that somebody sent to serve.py.
+
+        picture: (H, W, 3) uint8 of any size, transparency laid over white.
+
+        Its label is UNKNOWN. Raises BadRecord, which says what to send instead; ConfigError if the
+        task cannot be served.
+        """
+        raise ConfigError(
+            f"the task {self.name} does not say how a picture becomes a sample, so it cannot be "
+            "served: give it a method from_picture (pushfit/tasks/base.py says what that returns)"
+        )
+
+    def model_needs(self) -> Mapping[str, Any]:
+        """Arguments of `training.models.build` that follow from the task. Raises ConfigError."""
+        image = next((spec for spec in self.arrays() if spec.name == "image"), None)
+        if image is None or image.dtype != "uint8" or len(image.shape) != 3:
+            raise ConfigError(
+                f"task {self.name}: --model needs an array 'image', uint8 of (H, W, channels), "
+                "and there is none: give the task a method build_model (docs/your-own-task.md)"
+            )
+        return {"patch": image.shape}
+
+    def build_model(self, classes: int) -> Any:
+        """The task's own `keras.Model`; None: --model chooses the model.
+
+        It runs only in the trainer, which has Keras: import Keras inside. A compiled model stays
+        as it is; any other is compiled with `loss`, `metrics` and the run's settings. The method is
+        also called before a saved model is loaded, so that Keras knows the classes it registers.
+        """
+        return None
+
+    def pictures(self, batch: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """(B, H, W, 3) uint8 for the contact sheet; None: a sample is not a picture."""
+        return batch.get("image")
+
+    def caption(self, batch: Mapping[str, np.ndarray], i: int, classes: tuple[str, ...]) -> str:
+        """The text under sample `i` of a batch on a contact sheet; ``""``: nothing."""
+        return ""
+
+
+class BlockTask(Task):
+    """A task with samples so small that a Python call for each would cost more than the sample.
+
+    `block` makes all samples of a lease at once. If the lease has a suspect record, or `block`
+    raises, the samples are made visit by visit as for any other task, which finds the bad record.
+    So both ways must give the same samples, to the bit.
+    """
+
+    @abstractmethod
+    def block(
+        self, links: Path, split: str, records: np.ndarray, patches: np.ndarray, draws: Draws
+    ) -> Mapping[str, np.ndarray]:
+        """For each i, sample number `patches[i]` of a visit to `records[i]`: {name: (n, *shape)}.
+
+        links: the links folder, for which `scan` was called before.
+        records: (n,) int64, numbers of records within `split`.
+        patches: (n,) int64, numbers of samples within their visits.
+        draws: the samples' random numbers; it may be called once.
+        """
+
+
+def check_served(task: Task) -> None:
+    """Raise ConfigError if the task cannot be served."""
+    if type(task).from_picture is Task.from_picture:
+        task.from_picture(np.zeros((1, 1, 3), np.uint8))  # this raises the ConfigError

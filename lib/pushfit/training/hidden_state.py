@@ -1,0 +1,77 @@
+"""What Keras leaves out of a `.keras` file, taken out of a model and put back.
+
+The seeds of layers such as Dropout are variables, but `.keras` files do not hold them (Keras 3.15):
+a loaded model draws others. Nor do they hold the metrics of the epoch that is under way.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state  # no public way leads to it
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
+
+from pushfit.errors import ConfigError
+from pushfit.runs.checkpoint_state import Array, Extras
+
+
+def arrays(variables: Sequence[Any]) -> list[Array]:
+    return [Array.of(np.asarray(keras.ops.convert_to_numpy(each))) for each in variables]
+
+
+def take(model: keras.Model, metrics: list[Array]) -> Extras:
+    """`metrics`: see `arrays`; of the epoch under way, empty between epochs."""
+    made = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    kind, keys, at, has_gauss, gauss = np.random.get_state(legacy=True)
+    return Extras(
+        seeds=arrays(_seeds(model)),
+        metrics=metrics,
+        global_seed=arrays([made.state])[0] if made is not None else None,
+        python=random.getstate(),
+        numpy=(str(kind), np.asarray(keys).tobytes(), int(at), int(has_gauss), float(gauss)),
+    )
+
+
+def put(model: keras.Model, extras: Extras, path: Path) -> None:
+    """Everything but the metrics. Raises ConfigError, naming `path`, for what does not fit."""
+    _assign(_seeds(model), extras.seeds, path)
+    if extras.global_seed is not None:
+        _assign([global_seed_generator().state], [extras.global_seed], path)
+    try:
+        random.setstate(extras.python)
+        kind, keys, at, has_gauss, cached = extras.numpy
+        np.random.set_state((kind, np.frombuffer(keys, np.uint32), at, has_gauss, cached))
+    except (ValueError, TypeError) as error:
+        raise _misfit(path, f"random state: {error}") from error
+
+
+def put_metrics(model: keras.Model, metrics: list[Array], path: Path) -> None:
+    """Raises ConfigError as `put` does. The model must have been run once."""
+    _assign(model.metrics_variables, metrics, path)
+
+
+def _seeds(model: keras.Model) -> list[Any]:
+    weights = {id(weight) for weight in model.non_trainable_weights}
+    return [each for each in model.non_trainable_variables if id(each) not in weights]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[Array], path: Path) -> None:
+    if len(variables) != len(values):
+        raise _misfit(path, f"{len(values)} variables for {len(variables)} of the model")
+    for variable, value in zip(variables, values, strict=True):
+        try:
+            variable.assign(value.value())
+        except (ValueError, TypeError) as error:
+            raise _misfit(path, f"{variable.path}: {error}") from error
+
+
+def _misfit(path: Path, what: str) -> ConfigError:
+    return ConfigError(
+        f"the state in the checkpoint {path} does not fit its model ({what}): "
+        "was it written by another version of Keras?"
+    )

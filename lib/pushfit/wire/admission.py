@@ -1,0 +1,86 @@
+"""Who is let in, decided while the run goes on. Answers ZeroMQ's questions (ZAP, RFC 27).
+
+ZeroMQ asks once for each connection, on either socket, before a single byte of it is handed on.
+The folder of keys is looked at live: a key that is made or revoked during the run counts at once.
+
+pyzmq's own authenticator would do most of this, but in a thread of its own, without the address
+of who was refused, and with `assert` on what it reads. This one is asked in the trainer's poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pushfit.wire.keys import KeyFolder, KeyPair
+from pushfit.wire.listed_keys import ListedKeys
+
+LOCAL = "local generators"  # not a legal name of a key file, so that none can pose as them
+
+BROKE_OFF = "it broke off while connecting: no key, or not a generator"
+
+
+class Refused(NamedTuple):
+    """Who was turned away (an address, as far as it is known), and why."""
+
+    address: str
+    why: str
+
+
+class Admission:
+    """The keys that a run admits: those in `folder`, and those of its own local generators."""
+
+    def __init__(self, folder: KeyFolder) -> None:
+        self.folder = folder
+        self.trainer: KeyPair = folder.trainer
+        self.refused: dict[str, None] = {}  # names that erred too often, for the rest of the run
+        self.refusals: list[Refused] = []  # who was turned away since the last look
+        self._local: bytes | None = None
+        self._admitted = ListedKeys(folder, folder.admitted)
+        self._revoked = ListedKeys(folder, folder.revoked)
+        self.refresh()
+
+    def admit_local(self, public: bytes) -> None:
+        """Let in this run's own generators, too; `public` is 32 bytes."""
+        self._local = public
+
+    def refresh(self) -> None:
+        """Read the folder again, if it changed."""
+        self._admitted.refresh()
+        self._names = set(self._admitted.names.values())
+
+    def admits(self, name: str) -> bool:
+        """Whether a connection that was let in as `name` may stay, as of the last refresh."""
+        if name == LOCAL:
+            return self._local is not None
+        return name in self._names and name not in self.refused
+
+    def name_of(self, public: bytes) -> str | None:
+        """Whom this key belongs to, if it is admitted now."""
+        if self._local is not None and public == self._local:
+            return LOCAL
+        self.refresh()
+        name = self._admitted.names.get(public)
+        return None if name in self.refused else name
+
+    def _why_not(self, public: bytes) -> str:
+        """Why a connection with this key is not let in."""
+        name = self._admitted.names.get(public)
+        if name in self.refused:
+            return f"its key, {name}, is refused for the rest of this run"
+        self._revoked.refresh()
+        if name := self._revoked.names.get(public):
+            return f"its key, {name}, was revoked"
+        return "its key is not admitted"
+
+    def answer(self, request: Sequence[bytes]) -> list[bytes]:
+        """The reply to a ZAP request: version, id, domain, address, identity, CURVE, key."""
+        version, number, *rest = request
+        name = None
+        if len(rest) == 5 and rest[3] == b"CURVE":
+            name = self.name_of(rest[4])
+        if name is None:
+            address = rest[1].decode("ascii", "replace") if len(rest) > 1 else "?"
+            self.refusals.append(Refused(address, self._why_not(rest[4] if len(rest) > 4 else b"")))
+            return [version, number, b"400", b"this key is not admitted", b"", b""]
+        return [version, number, b"200", b"OK", name.encode("ascii"), b""]

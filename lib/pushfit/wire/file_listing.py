@@ -1,0 +1,39 @@
+"""The list of a data set's files as READY carries it: compressed, and bounded once unpacked."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from pushfit.errors import ProtocolError
+from pushfit.wire.protocol import MAX_CONTROL_BYTES
+
+MAX_LISTING_BYTES = 128 * 2**20  # decompressed
+MAX_LISTING_LINES = 2_000_000
+SEPARATOR = "\0"  # no file name has it
+
+
+def pack(lines: Sequence[str]) -> bytes:
+    """`lines` ("path<TAB>size"), compressed for READY; empty where they would not fit."""
+    text = SEPARATOR.join(lines).encode("utf-8", "surrogatepass")
+    if len(lines) > MAX_LISTING_LINES or len(text) >= MAX_LISTING_BYTES:
+        return b""
+    packed = zlib.compress(text, 1)
+    return packed if len(packed) < MAX_CONTROL_BYTES // 2 else b""
+
+
+def unpack(packed: bytes) -> list[str]:
+    """The lines of a listing. Raises ProtocolError when it is broken or unpacks too large."""
+    if not packed:
+        return []
+    inflate = zlib.decompressobj()
+    try:
+        data = inflate.decompress(packed, MAX_LISTING_BYTES)
+        if inflate.unconsumed_tail or not inflate.eof:
+            raise ProtocolError("the file listing is cut short or larger than allowed")
+        if data.count(SEPARATOR.encode()) >= MAX_LISTING_LINES:
+            raise ProtocolError(f"the file listing has more than {MAX_LISTING_LINES:,} lines")
+        text = data.decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise ProtocolError(f"the file listing does not unpack: {error}") from error
+    return text.split(SEPARATOR) if text else []
