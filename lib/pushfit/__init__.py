@@ -1,3 +1,85 @@
-"""PushFit: feed model.fit from generator processes on any number of hosts."""
+"""PushFit: feed model.fit from generator processes on any number of hosts.
+
+    import pushfit
+
+    with pushfit.stream("photos.py", links="DIR", batch_size=64, generators=4) as stream:
+        for epoch in stream:
+            for batch in epoch["train"]: …
+
+What a script uses stands in `__all__`, and is imported when it is asked for, so that a generator
+stays small.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from pushfit.errors import (
+        BadRecord,
+        ConfigError,
+        DataError,
+        PushFitError,
+        StreamError,
+        StreamTimeout,
+        TaskError,
+    )
+    from pushfit.library.checkpoint import Checkpoint
+    from pushfit.library.stream import BatchStream, Epoch, stream
+    from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, Task
+    from pushfit.tasks.labelled import LabelledImages
+
+# Where each public name is; `tasks.source` reads it, too.
+PLACES = {
+    "stream": "pushfit.library.stream",
+    "BatchStream": "pushfit.library.stream",
+    "Epoch": "pushfit.library.stream",
+    "Checkpoint": "pushfit.library.checkpoint",
+    "Task": "pushfit.tasks.base",
+    "BlockTask": "pushfit.tasks.base",
+    "Record": "pushfit.tasks.base",
+    "DataSet": "pushfit.tasks.base",
+    "ArraySpec": "pushfit.tasks.base",
+    "LabelledImages": "pushfit.tasks.labelled",
+    "PushFitError": "pushfit.errors",
+    "ConfigError": "pushfit.errors",
+    "DataError": "pushfit.errors",
+    "BadRecord": "pushfit.errors",
+    "TaskError": "pushfit.errors",
+    "StreamError": "pushfit.errors",
+    "StreamTimeout": "pushfit.errors",
+}
+
+__all__ = [
+    "ArraySpec",
+    "BadRecord",
+    "BatchStream",
+    "BlockTask",
+    "Checkpoint",
+    "ConfigError",
+    "DataError",
+    "DataSet",
+    "Epoch",
+    "LabelledImages",
+    "PushFitError",
+    "Record",
+    "StreamError",
+    "StreamTimeout",
+    "Task",
+    "TaskError",
+    "__version__",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if (place := PLACES.get(name)) is None:
+        raise AttributeError(f"module 'pushfit' has no attribute {name!r}")
+    return getattr(import_module(place), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLACES})

@@ -12,6 +12,8 @@ scripts print the message alone, without a traceback, and exit with ``exit_code`
     ├── WireError
     │   ├── ProtocolError  bytes from a peer that the protocol does not allow
     │   └── Rejected       the trainer refused this generator, with its reason
+    ├── StreamError        a stream was used in a way that it cannot serve
+    ├── StreamTimeout      no batch came within the timeout that the user has set
     └── StreamClosed       the run ended while somebody still waited for a batch
 """
 
@@ -68,6 +70,14 @@ class Rejected(WireError):
 
 class StreamClosed(PushFitError):
     """The stream was closed while a consumer waited for it."""
+
+
+class StreamError(PushFitError):
+    """A stream was used in a way that it cannot serve: after its end, or twice at once."""
+
+
+class StreamTimeout(PushFitError):
+    """Nothing came for as long as the user lets the stream wait."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from pushfit.tasks.camera.task import CameraTask
 from pushfit.training import backend
 from pushfit.feed.buffers import Buffers
 from pushfit.training.fit_data import dataset
-from pushfit.training.to_fit import ToFit
+from pushfit.adapters.to_fit import ToFit
 
 BATCHES, ROWS = 60, 8
 buffers, task = Buffers(), CameraTask(CameraParams(patch=128))

@@ -13,7 +13,7 @@ FIELDS = {
 }
 
 
-AUDIT = {"epoch", "expected", "seen", "duplicate", "missing", "bad", "stream_sha256"}
+AUDIT = {"epoch", "expected", "seen", "duplicate", "missing", "skipped", "bad", "stream_sha256"}
 
 
 def report_of(path: Path) -> dict[str, Any]:

@@ -37,11 +37,11 @@ def main(argv: list[str]) -> int:
 
 def measure(resolved: Resolved[SinkSettings]) -> int:
     from pushfit.dispatch.bad_records import BadRecords, Limit
+    from pushfit.dispatch.named_bad_records import note_bad
     from pushfit.observe import console
     from pushfit.observe.audited import is_clean
     from pushfit.runs.outputs import prepare_file, write_json
     from pushfit.sinks.drain import drain
-    from pushfit.sinks.null import note_bad
     from pushfit.streams.early_end import reported
     from pushfit.streams.live import LiveStream
     from pushfit.streams.purpose import for_sink, task_of

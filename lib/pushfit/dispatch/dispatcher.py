@@ -8,13 +8,14 @@ the sockets. At full load no thread wakes another, which a lease of 0.8 MB would
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from pushfit.dispatch.exchange import TICK_SECONDS, Exchange
-from pushfit.errors import ProtocolError, PushFitError, StreamClosed
+from pushfit.errors import ProtocolError, PushFitError, StreamClosed, StreamTimeout
 from pushfit.feed.source import Delivery, Reference
 from pushfit.plan.batches import Start
 from pushfit.plan.leases import Lease
@@ -33,10 +34,16 @@ log = logging.getLogger("pushfit.trainer")
 
 
 class Dispatcher:
-    """Start it, iterate over `deliveries()`, give every lease back with `handed`, close it."""
+    """Start it, iterate over `deliveries()`, give every lease back with `handed`, close it.
 
-    def __init__(self, sockets: TrainerTransport, exchange: Exchange) -> None:
+    timeout: seconds without a delivery after which a wait for one raises StreamTimeout.
+    """
+
+    def __init__(
+        self, sockets: TrainerTransport, exchange: Exchange, *, timeout: float = math.inf
+    ) -> None:
         self.exchange = exchange
+        self._timeout = timeout
         self.failure: PushFitError | None = None  # what ended the stream before its time
         self._sockets = sockets
         self._baton = threading.Lock()
@@ -106,6 +113,11 @@ class Dispatcher:
             if over():
                 break
             waited = time.monotonic() - started
+            if waited > self._timeout:
+                raise StreamTimeout(
+                    f"nothing came for {waited:.0f} s, and the timeout of this stream is "
+                    f"{self._timeout:g} s: {self.exchange.explain()}"
+                )
             if waited > patience:
                 log.warning("waiting for %.0f s: %s", waited, self.exchange.explain())
                 patience += REMIND_SECONDS

@@ -17,7 +17,7 @@ import numpy as np
 
 from pushfit.feed.window import Arrays
 from pushfit.plan.batches import Start, batches, place
-from pushfit.plan.order import Plan, Segment
+from pushfit.plan.order import TRAIN, Plan, Segment
 
 ONE = np.uint8(1)  # of the counts' own type: `np.add.at` with a Python int is forty times slower
 
@@ -55,6 +55,7 @@ class EpochAudit:
     ) -> None:
         self.segment, self.bad = segment, list(bad)  # bad: visits whose record was substituted
         self._seen = np.zeros(segment.samples, np.uint8)
+        self._skipped = 0  # samples that nobody wanted
         self._batches = 0  # counted before `_chain` begins
         for places in before:
             self._seen[places] = 1
@@ -71,12 +72,19 @@ class EpochAudit:
                 batch.update(array.data)
             self._chain.append(hashlib.sha256(self._chain[-1] + batch.digest()).digest())
 
+    def skip(self, places: np.ndarray) -> None:
+        """The consumer has passed over the batch of the samples at `places`."""
+        self._skipped += len(places)
+
     def chain(self, batch: int) -> bytes:
         """The hash after `batch` batches."""
         return self._chain[batch - self._batches] if self._chain else b""
 
     def row(self) -> dict[str, Any]:
-        """One entry of report.json's `splits`. bad: visits whose record was substituted."""
+        """One entry of report.json's `splits`.
+
+        bad: visits whose record was substituted. skipped: samples that the consumer passed over.
+        """
         if self._row is not None:
             return self._row
         return {
@@ -84,7 +92,8 @@ class EpochAudit:
             "expected": self.segment.samples,
             "seen": int((self._seen > 0).sum()),
             "duplicate": int((self._seen > 1).sum()),
-            "missing": int((self._seen == 0).sum()),
+            "missing": int((self._seen == 0).sum()) - self._skipped,
+            "skipped": self._skipped,
             "bad": len(set(self.bad)),
             "stream_sha256": self._chain[-1].hex() if self._chain else None,
         }
@@ -129,12 +138,12 @@ class Audit:
         """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
         return self._rows(list(self._epochs))
 
-    def at(self, epoch: int, step: int) -> Audited:
-        """The audit when `step` batches of `epoch` were trained on, and nothing beyond.
+    def at(self, epoch: int, step: int, split: str = TRAIN) -> Audited:
+        """The audit when `step` batches of `split` in `epoch` were used, and nothing beyond.
 
         No earlier position may be asked for afterwards.
         """
-        index, batch = place(self._plan, epoch, step, self._batch_size)
+        index, batch = place(self._plan, epoch, step, self._batch_size, split)
         rows = self._rows([each for each in self._epochs if each.segment.index < index])
         self.pass_by(index)
         if not batch:

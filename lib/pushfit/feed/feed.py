@@ -26,7 +26,7 @@ from pushfit.feed.turns import Turns
 from pushfit.feed.window import Arrays, Window
 from pushfit.observe.steps import Steps
 from pushfit.plan.batches import Start, batches
-from pushfit.plan.order import Plan, Segment
+from pushfit.plan.order import TRAIN, Plan, Segment
 from pushfit.tasks.base import ArraySpec
 
 
@@ -70,6 +70,7 @@ class Feed:
         self._turns = Turns(self._positions)
         self._stream = self._all_batches()
         self._first: Batch | None = None
+        self._skipping = False  # the batch that is being made is not wanted
         self.step_times = Steps()
         self.mixing = 0.0  # seconds in which batches were made
         self.waited = 0.0  # seconds in which no delivery was there when one was wanted
@@ -102,6 +103,26 @@ class Feed:
         while self._positions.split is not None:
             yield self._pull()
 
+    @property
+    def next(self) -> tuple[Segment, int] | None:
+        """(segment, number in it) of the batch that is pulled next; None: the run is over."""
+        return self._positions.next
+
+    def pull(self) -> Batch:
+        """The next batch of the run, for one consumer that takes all splits in their order."""
+        return self._pull()
+
+    def skip(self) -> None:
+        """Pass over the next batch: the audit counts its samples as skipped.
+
+        Not for a feed whose `first` was looked at: that batch has been counted as handed on.
+        """
+        self._skipping = True
+        try:
+            self._pull()
+        finally:
+            self._skipping = False
+
     def first(self) -> Batch:
         """The run's first batch, to look at; it is handed on all the same."""
         with self._turns.alone():
@@ -117,9 +138,9 @@ class Feed:
         """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
         return self._audit.rows()
 
-    def audited(self, epoch: int, step: int) -> Audited:
-        """The audit when `step` batches of `epoch` were trained on, see `Audit.at`."""
-        return self._audit.at(epoch, step)
+    def audited(self, epoch: int, step: int, split: str = TRAIN) -> Audited:
+        """The audit when `step` batches of `split` in `epoch` were used, see `Audit.at`."""
+        return self._audit.at(epoch, step, split)
 
     def pass_by(self, index: int) -> None:
         """No position before segment `index` will be asked for."""
@@ -184,6 +205,9 @@ class Feed:
         self, segment: Segment, places: np.ndarray, arrays: Arrays, audit: EpochAudit
     ) -> Arrays:
         """The arrays of a batch as they are handed on, once they are accounted for."""
+        if self._skipping:
+            audit.skip(places)
+            return arrays
         began = time.monotonic()
         if self._crop is not None:
             arrays = self._crop(segment, places, arrays, self._buffers)

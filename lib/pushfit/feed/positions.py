@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from pushfit.plan.batches import Start
-from pushfit.plan.order import Plan
+from pushfit.plan.order import Plan, Segment
 
 
 class Positions:
@@ -25,11 +25,19 @@ class Positions:
     @property
     def split(self) -> str | None:
         """The split of the next batch; None where the run is over."""
+        at = self.next
+        return at[0].split if at is not None else None
+
+    @property
+    def next(self) -> tuple[Segment, int] | None:
+        """(segment, number of the batch in it) of the next batch; None where the run is over."""
         epoch, batch = divmod(self._pulled, int(self._ends[-1]))
         kinds = self._segments.epoch
         if epoch * len(kinds) >= len(self._segments):
             return None
-        return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
+        within = int(np.searchsorted(self._ends, batch, side="right"))
+        first = int(self._ends[within - 1]) if within else 0
+        return self._segments[epoch * len(kinds) + within], batch - first
 
     def pulled(self) -> None:
         """A batch was pulled."""

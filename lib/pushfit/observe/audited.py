@@ -48,7 +48,9 @@ def unclean(row: Mapping[str, Any]) -> bool:
     """Return whether a sample came twice, or not at all where it should have come."""
     if row["duplicate"]:
         return True
-    return not row.get("stopped") and bool(row["missing"] or row["seen"] != row["expected"])
+    return not row.get("stopped") and bool(
+        row["missing"] or row["seen"] + row.get("skipped", 0) != row["expected"]
+    )
 
 
 def untrained(row: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Which samples make which batch, and where in the run a stream begins. Pure.
 
-A **position** is (epoch, step): `step` batches of the training split of `epoch` were trained.
-Nothing else has to be kept to resume the same stream:
+A **position** is (epoch, split, step): `step` batches of `split` of `epoch` were used, and all
+splits of the epoch that come before it. Nothing else has to be kept to resume the same stream:
 
 - The order is a pure function, so the rows of all earlier batches are known without making them.
 - Because of mixing, some visits are used only in part at a position. Leases are cut from the lowest
@@ -46,7 +46,9 @@ def batches(plan: Plan, segment: Segment, batch_size: int) -> Iterator[np.ndarra
         yield held
 
 
-def place(plan: Plan, epoch: int, step: int, batch_size: int) -> tuple[int, int]:
+def place(
+    plan: Plan, epoch: int, step: int, batch_size: int, split: str = TRAIN
+) -> tuple[int, int]:
     """(index of the segment, number of the batch in it) that come next at a position.
 
     Raises ValueError for a position that the plan does not have.
@@ -54,7 +56,7 @@ def place(plan: Plan, epoch: int, step: int, batch_size: int) -> tuple[int, int]
     segments = plan.segments
     epochs = len(segments) // max(1, len(segments.epoch))
     for segment in segments.epoch if 0 <= epoch < epochs else ():
-        if segment.split == TRAIN:
+        if segment.split == split:
             steps, index = segment.batches(batch_size), epoch * len(segments.epoch) + segment.index
             if not 0 <= step <= steps:
                 raise ValueError(f"batch {step} of an epoch of {steps}")
@@ -64,9 +66,9 @@ def place(plan: Plan, epoch: int, step: int, batch_size: int) -> tuple[int, int]
     return len(segments), 0
 
 
-def start(plan: Plan, epoch: int, step: int, batch_size: int) -> Start:
+def start(plan: Plan, epoch: int, step: int, batch_size: int, split: str = TRAIN) -> Start:
     """Where the stream resumes at a position. Raises ValueError as `place` does."""
-    index, batch = place(plan, epoch, step, batch_size)
+    index, batch = place(plan, epoch, step, batch_size, split)
     if not batch:
         return Start(index)
     segment = plan.segments[index]

@@ -16,6 +16,7 @@ import numpy as np
 from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
 from pushfit.runs import model_file
+from pushfit.runs.stream_state import StreamState
 
 VERSION = 1
 LAST, BEST = "last.keras", "best.keras"
@@ -73,6 +74,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     steps of each of these}.
     resumed_at: the positions that the run was resumed at.
     given_up: (split, record, why) of those that no generator could read or survive.
+    splits: those that the stream makes; empty: every split that there is.
     """
 
     version: int = VERSION
@@ -93,6 +95,24 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     audited: Audited
     given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}
+    splits: tuple[str, ...] = ()
+
+    @property
+    def stream(self) -> StreamState:
+        """Where its stream stands."""
+        return StreamState(
+            run=self.run,
+            settings=self.settings,
+            source=self.source,
+            classes=self.classes,
+            counts=self.counts,
+            fingerprint=self.fingerprint,
+            epoch=self.epoch,
+            step=self.step,
+            audited=self.audited,
+            given_up=self.given_up,
+            splits=self.splits,
+        )
 
 
 class _Version(msgspec.Struct):

@@ -31,6 +31,7 @@ from pushfit.settings import config_file, site
 from pushfit.settings.command_line import CommandLine
 from pushfit.settings.declaration import Kept
 from pushfit.settings.fields import PREFIX, Setting, parameters_of, settings_of
+from pushfit.settings.keywords import Keywords
 from pushfit.settings.layers import (
     Environment,
     HostRows,
@@ -112,7 +113,7 @@ class Resolved(msgspec.Struct, Generic[S], frozen=True):
 
 def resolve(
     struct: type[S],
-    argv: Sequence[str],
+    argv: Sequence[str] | Keywords,
     *,
     prog: str,
     description: str = "",
@@ -122,8 +123,9 @@ def resolve(
     load: Load = tasks.load,
     row_of: Callable[[str, Any], Mapping[str, object]] = task_row,
 ) -> Resolved[S]:
-    """The settings of `struct` on this host, for this command line.
+    """The settings of `struct` on this host, for this command line or the keywords of a call.
 
+    prog: how the person called the program, or wrote the call, for messages.
     `environ`, `machine`, `table`, `load` and `row_of` stand in for the real ones in tests.
     Raises ConfigError; prints and exits for ``--help``.
     """
@@ -134,7 +136,7 @@ def resolve(
     if not rows:
         raise ConfigError(f"no row of HOSTS in cfg/base.py matches this host, {machine.name}")
     environment = Environment(os.environ if environ is None else environ)
-    words = CommandLine(argv, prog)
+    words = argv if isinstance(argv, Keywords) else CommandLine(argv, prog)
 
     # Each of these decides which further layers there are, and the task, which settings.
     lower: list[Source] = [HostRows(rows, taken), environment]

@@ -28,6 +28,7 @@ class Listening:
     """It listens, and `dispatcher` runs, from the constructor until `close`.
 
     address: what `--bind` says. announce: a file that holds the address for generators meanwhile.
+    timeout: as `Dispatcher` takes it.
     """
 
     def __init__(
@@ -38,13 +39,14 @@ class Listening:
         exchange: Exchange,
         admission: Admission | None,
         announce: Path | None,
+        timeout: float,
     ) -> None:
         self.port = sockets.control_port
         self._settings, self._address = settings, address
         self._admission, self._announce = admission, announce
         self._fleet: LocalFleet | None = None
         self._private: tempfile.TemporaryDirectory[str] | None = None
-        self.dispatcher = Dispatcher(sockets, exchange)
+        self.dispatcher = Dispatcher(sockets, exchange, timeout=timeout)
         self.dispatcher.start()
 
     def __str__(self) -> str:
@@ -55,12 +57,17 @@ class Listening:
             who = "generators of this host"
         return f"listening at tcp://{self._address.host}:{self.port} for {who}"
 
+    @property
+    def address(self) -> str:
+        """Where generators connect to."""
+        everywhere = self._address.host in endpoint.EVERYWHERE
+        host = socket.gethostname() if everywhere else self._address.host
+        return f"tcp://{host}:{self.port}"
+
     def announce(self) -> None:
         """Write the file with the address, if there is to be one. Raises OutputError."""
         if self._announce is not None:
-            everywhere = self._address.host in endpoint.EVERYWHERE
-            host = socket.gethostname() if everywhere else self._address.host
-            outputs.write_text(self._announce, f"tcp://{host}:{self.port}\n")
+            outputs.write_text(self._announce, f"{self.address}\n")
 
     def start_generators(self, task: str) -> None:
         """Start the local generators; with keys, they get one of their own that ends with the run.

@@ -10,6 +10,7 @@ The trainer and every sink open the same stream from the same settings. What the
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class LiveStream(Stream):
     purpose: what it is for.
     bad: hears of bad records; None: they are only counted against `--max-bad`.
     announce: a file that holds the address for generators for as long as the stream listens.
+    timeout: seconds without a delivery after which a wait for one raises StreamTimeout.
 
     `data` is the data set of this machine, or None where it comes with the first generator.
     Raises ConfigError and DataError before anything is started.
@@ -62,9 +64,10 @@ class LiveStream(Stream):
         *,
         bad: BadRecords | None = None,
         announce: Path | None = None,
+        timeout: float = math.inf,
     ) -> None:
         super().__init__(settings, task, purpose.run or new_run())
-        self._purpose, self._announce = purpose, announce
+        self._purpose, self._announce, self._timeout = purpose, announce, timeout
         self._address = endpoint.parse(settings.bind, bind=True)
         keys.check_bind(self._address, settings.keys, insecure=settings.insecure)
         self._admission: Admission | None = None
@@ -105,6 +108,10 @@ class LiveStream(Stream):
     def port(self) -> int:
         """The port of the control socket."""
         return self.listening.port
+
+    @property
+    def address(self) -> str:
+        return self.listening.address
 
     @property
     def origin(self) -> str:
@@ -169,7 +176,13 @@ class LiveStream(Stream):
             health=Health(settings.health),
         )
         listening = self._listening = Listening(
-            settings, self._address, sockets, exchange, self._admission, self._announce
+            settings,
+            self._address,
+            sockets,
+            exchange,
+            self._admission,
+            self._announce,
+            self._timeout,
         )
         log.info("%s", listening)
         listening.announce()

@@ -21,7 +21,7 @@ from pushfit.feed.audit import Audited
 from pushfit.feed.source import Reference, Source
 from pushfit.plan.batches import Start, start
 from pushfit.plan.order import Plan, SplitOrder
-from pushfit.runs.checkpoint_state import RunState
+from pushfit.runs.stream_state import StreamState
 from pushfit.settings.stream import StreamSettings
 from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, DataSet, Task
@@ -66,34 +66,50 @@ class Purpose(msgspec.Struct, frozen=True):
     follow_up: str = ""
 
 
-def for_sink(settings: StreamSettings, task: Task, *, needs_data: bool) -> Purpose:
+def for_sink(
+    settings: StreamSettings, task: Task, *, needs_data: bool, splits: Collection[str] = ()
+) -> Purpose:
     """A stream from its beginning, which no model takes.
 
     needs_data: the data set must be on this machine, as its links were named.
+    splits: those that are made; empty: every split that there is.
     """
     given = {TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit}
     patches = {split: count * task.versions(split) for split, count in given.items()}
 
     def orders(counts: Counts) -> dict[str, SplitOrder]:
-        found = {TRAIN: training_order(settings, counts, patches[TRAIN])}
-        if sum(val := tuple(counts.get(VAL, ()))):
+        found: dict[str, SplitOrder] = {}
+        if not splits or TRAIN in splits:
+            found[TRAIN] = training_order(settings, counts, patches[TRAIN])
+        val = tuple(counts.get(VAL, ()))
+        if sum(val) and (not splits or VAL in splits):
             found[VAL] = SplitOrder(val, patches[VAL], shuffle=False, fresh=False)
+        if VAL in splits and VAL not in found:
+            raise DataError("the data set has no records to validate on: leave the split val out")
         return found
 
     return Purpose(patches, orders, scanner(settings, task, needs_data=needs_data))
 
 
 def for_training(
-    settings: StreamSettings, task: Task, before: RunState | None = None, *, needs_data: bool
+    settings: StreamSettings,
+    task: Task,
+    before: StreamState | None = None,
+    *,
+    needs_data: bool,
+    splits: Collection[str] = (),
 ) -> Purpose:
-    """A stream that a model is trained on. before: the run that is resumed, if one is."""
-    purpose = for_sink(settings, task, needs_data=needs_data)
+    """A stream that a model is trained on.
+
+    before: where the run stands that is resumed; None: a new run. splits: as for `for_sink`.
+    """
+    purpose = for_sink(settings, task, needs_data=needs_data, splits=splits)
+    purpose = msgspec.structs.replace(purpose, trains=True)
     if before is None:
-        return msgspec.structs.replace(purpose, trains=True)
+        return purpose
     origin = "the run that is resumed"
     return msgspec.structs.replace(
         purpose,
-        trains=True,
         start=lambda plan: resumed_at(plan, before, settings.batch_size),
         run=before.run,
         reference=Reference(before.classes, before.counts, before.fingerprint, [], origin),
@@ -151,7 +167,7 @@ def scanner(
     return scan
 
 
-def resumed_at(plan: Plan, before: RunState | None, batch_size: int) -> Start:
+def resumed_at(plan: Plan, before: StreamState | None, batch_size: int) -> Start:
     """Where a run stood, in its plan. Raises ConfigError."""
     if before is None:
         return Start()
@@ -161,7 +177,7 @@ def resumed_at(plan: Plan, before: RunState | None, batch_size: int) -> Start:
             "the start of an epoch is a place to go on from"
         )
     try:
-        return start(plan, before.epoch, before.step, batch_size)
+        return start(plan, before.epoch, before.step, batch_size, before.split)
     except ValueError as error:
         raise ConfigError(f"the checkpoint stands at a place that is not there: {error}") from error
 

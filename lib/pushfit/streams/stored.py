@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -21,8 +22,8 @@ from pushfit.feed.source import Reference
 from pushfit.installation import typed
 from pushfit.observe.advisor import Load
 from pushfit.plan.replay import ReplayPlan, StoredOrder
-from pushfit.runs.checkpoint_state import RunState
-from pushfit.settings.programs.train import TrainSettings
+from pushfit.runs.stream_state import StreamState
+from pushfit.settings.stored import StoredSettings
 from pushfit.store import layout
 from pushfit.store.layout import Store
 from pushfit.streams.flow import Flow
@@ -38,9 +39,19 @@ log = logging.getLogger("pushfit.trainer")
 
 
 class StoredStream(Stream):
-    """before: the run that is resumed, if one is. Raises ConfigError and DataError."""
+    """before: where the run stands that is resumed; None: a new run.
 
-    def __init__(self, settings: TrainSettings, task: Task, before: RunState | None = None) -> None:
+    splits: those that are read; empty: every split that there is.
+    Raises ConfigError and DataError.
+    """
+
+    def __init__(
+        self,
+        settings: StoredSettings,
+        task: Task,
+        before: StreamState | None = None,
+        splits: Collection[str] = (),
+    ) -> None:
         self._folder = Path(settings.from_)
         self._store = store = layout.read(self._folder)
         check_task(store, task, self._folder)
@@ -50,6 +61,10 @@ class StoredStream(Stream):
         parts = {TRAIN: Part(self._folder, store, TRAIN)}
         if (held_out := held_out_part(settings, store)) is not None:
             parts[VAL] = held_out
+        if splits:
+            parts = {split: parts[split] for split in parts if split in splits}
+        if missing := set(splits) - parts.keys():
+            raise DataError(f"{self._folder} holds no samples of the split {missing.pop()}")
         for part in parts.values():
             check_whole(part)
         fingerprint = fingerprint_of(parts)
@@ -150,7 +165,7 @@ def check_task(store: Store, task: Task, folder: Path) -> None:
         )
 
 
-def held_out_part(settings: TrainSettings, store: Store) -> Part | None:
+def held_out_part(settings: StoredSettings, store: Store) -> Part | None:
     """Where the samples to validate on are, if there are any. store: that of `--from`."""
     folder = Path(settings.from_)
     if not settings.val_from:

@@ -69,6 +69,11 @@ class Stream(ABC):
     def origin(self) -> str:
         """Where the data is, or whose it is, for people."""
 
+    @property
+    def address(self) -> str:
+        """Where generators connect to; ``""``: none can."""
+        return ""
+
     def fleet(self) -> FleetReport:
         """What the generators did so far."""
         return FleetReport()

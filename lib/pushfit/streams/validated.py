@@ -22,7 +22,7 @@ from pushfit.plan.batches import Start
 from pushfit.plan.leases import Lease
 from pushfit.plan.order import Plan, SplitOrder
 from pushfit.plan.replay import ReplayPlan
-from pushfit.settings.programs.train import TrainSettings
+from pushfit.settings.stored import StoredSettings
 from pushfit.streams.purpose import Counts, Purpose, plan_of, training_order
 from pushfit.streams.replay import Part, Replay
 from pushfit.streams.stored import (
@@ -77,7 +77,7 @@ class Joined:
 
 
 def with_stored_validation(
-    purpose: Purpose, settings: TrainSettings, task: Task, epoch: int = 0
+    purpose: Purpose, settings: StoredSettings, task: Task, epoch: int = 0
 ) -> Purpose:
     """`purpose` of a training, with the samples in `--val-from` to validate on.
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from pushfit import PLACES
+
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("tasks", "decoding", "plan")
 ALWAYS = (PACKAGE / "plan" / "order.py", PACKAGE / "plan" / "philox.py")
@@ -54,7 +56,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+            if node.module != PACKAGE.name:  # that alone stands for `import pushfit`
+                yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -62,8 +65,11 @@ def _modules(names: Iterable[str]) -> Iterator[Path]:
     """The files of those names that are modules of PushFit."""
     for name in names:
         package, _, rest = name.partition(".")
-        if package == "pushfit" and rest:
-            path = PACKAGE.joinpath(*rest.split(".")).with_suffix(".py")
+        if package != PACKAGE.name:
+            continue
+        public = PLACES.values() if not rest else [PLACES.get(rest, name)]
+        for module in public:
+            path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
             if path.is_file():
                 yield path
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 
 from pushfit import interrupts
+from pushfit.adapters.to_fit import ToFit
 from pushfit.errors import ConfigError, PushFitError, TaskError
 from pushfit.feed.feed import Batch
 from pushfit.interrupts import interrupted
@@ -40,7 +41,6 @@ from pushfit.training import (
 )
 from pushfit.training.fit_data import dataset, prepare
 from pushfit.training.progress import Trained
-from pushfit.training.to_fit import ToFit
 
 log = logging.getLogger("pushfit.trainer")
 

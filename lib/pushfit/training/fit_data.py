@@ -25,9 +25,9 @@ from typing import Any
 
 import keras
 
+from pushfit.adapters.to_fit import ToFit
 from pushfit.feed.feed import Batch, Feed
 from pushfit.tasks.base import TRAIN
-from pushfit.training.to_fit import ToFit
 
 ENDLESS = 2**62  # batches: no run has so many
 PREFETCH = 2  # batches on their way to the device while one is trained on

@@ -8,55 +8,15 @@ import msgspec
 
 from pushfit.errors import ConfigError
 from pushfit.settings import interval, models
-from pushfit.settings.declaration import Kept, Placed, about
+from pushfit.settings.declaration import Kept, about
 from pushfit.settings.fields import refuse_idle, settings_of
-from pushfit.settings.stream import StreamSettings
+from pushfit.settings.stored import StoredSettings
 
 MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # by default
-LEAST_CROP = 8  # pixels, of a side
 
 
-class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TrainSettings(StoredSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """train_zmq.py"""
-
-    from_: Annotated[
-        str,
-        about(
-            "Data",
-            "Folder of a stored stream (what the sink had as --out) to train from.",
-            unit="path",
-            zero="none: generators make the samples",
-            kept=Kept.IF_GIVEN,
-            placed=Placed.FOLDER,
-            early=True,
-        ),
-    ] = msgspec.field(default="", name="from")
-    val_from: Annotated[
-        str,
-        about(
-            "Data",
-            ("Folder of a stored stream to validate on: its split val, or train if it has no val."),
-            unit="path",
-            zero="validate on the data of training",
-            kept=Kept.IF_GIVEN,
-            placed=Placed.FOLDER,
-        ),
-    ] = ""
-
-    crop: Annotated[
-        int,
-        about(
-            "Data",
-            (
-                "Side of the square that is cut from each stored sample, in pixels. In "
-                "training its position is random and new in each epoch; in validation it "
-                "is the middle."
-            ),
-            zero="the whole sample",
-            ge=0,
-            le=8192,
-        ),
-    ] = 0
 
     model: Annotated[
         str,
@@ -283,13 +243,7 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
                 f"--freeze-body needs a body that has been trained, and that of {self.model} would "
                 "be random: give --weights FILE, or --weights imagenet with a model of Keras"
             )
-        if self.crop and not self.from_:
-            raise ConfigError(
-                "--crop is for a run that trains from a stored stream: give --from, too, or let "
-                "generators cut smaller samples (--patch)"
-            )
-        if 0 < self.crop < LEAST_CROP:
-            raise ConfigError(f"--crop {self.crop}: a sample has {LEAST_CROP} pixels at least")
+        self.check_stored()
         if self.interval != interval.Interval() and not self.exact:
             raise ConfigError(
                 "--checkpoint-every needs --order exact: in order of arrival the batches of an "

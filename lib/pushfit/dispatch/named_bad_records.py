@@ -1,4 +1,4 @@
-"""A sink that keeps nothing: it counts, hashes and measures (`drain`)."""
+"""Bad records named in the log, where no file of a run lists them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-log = logging.getLogger("pushfit.sink")
+log = logging.getLogger("pushfit.trainer")
 
 
 def note_bad(row: Mapping[str, Any]) -> None:
-    """Name a bad record on the screen: a sink that keeps nothing has no quarantine list."""
+    """Log the bad record of `row`, which is as `BadRecords` takes it."""
     if redrawn := row.get("redrawn"):
         samples = "1 sample" if redrawn == 1 else f"{redrawn} samples"
         told = f"{samples} of {row['path']} on {row['host']} had to be drawn anew"

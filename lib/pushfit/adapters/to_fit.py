@@ -23,12 +23,14 @@ class ToFit:
     """Called with a batch, it gives (x, y) or (x, y, sample_weight). Raises TaskError.
 
     model: an axis whose length it leaves open may have another length in each batch; then those of
-        y and sample_weight are open as well.
+        y and sample_weight are open as well. None: every axis but the first has one length.
     failure: the first TaskError that it raised.
     shapes: of its leaves, in the order of `keras.tree.flatten`; None: any length.
     """
 
-    def __init__(self, task: Task, specs: Iterable[ArraySpec], model: keras.Model) -> None:
+    def __init__(
+        self, task: Task, specs: Iterable[ArraySpec], model: keras.Model | None = None
+    ) -> None:
         self._task, self._specs = task, tuple(specs)
         self.failure: TaskError | None = None
         blank = self.blank(0)
@@ -80,7 +82,7 @@ class ToFit:
         )
 
 
-def _shapes(blank: tuple[Any, ...], model: keras.Model) -> list[Shape]:
+def _shapes(blank: tuple[Any, ...], model: keras.Model | None) -> list[Shape]:
     x, *others = blank
     inputs = {tensor.name: tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or ()}
     shapes: list[Shape] = []

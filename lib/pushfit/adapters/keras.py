@@ -1,0 +1,80 @@
+"""Batches for `model.fit` on any back end of Keras: what the task's `to_fit` makes of them.
+
+    model.fit(stream.keras("train"), validation_data=stream.keras("val"))
+
+Each iteration by Keras is one pass: fit makes a new iteration for each epoch, and for each
+validation. Keras may begin one to build a model, drop it, and begin again; what was not used then
+comes again (`feed.passes`). With TensorFlow it is a `tf.data.Dataset`, which has two batches ready;
+on other back ends a `PyDataset` whose items are the next batches, whatever index is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from pushfit.adapters.reading import Reading
+from pushfit.adapters.to_fit import ToFit
+from pushfit.errors import StreamError
+from pushfit.feed.feed import Batch
+from pushfit.feed.passes import Ahead
+
+BY = "Keras"
+PREFETCH = 2  # batches on their way to the device while one is trained on
+
+
+def dataset(reading: Reading, to_fit: ToFit, split: str) -> Any:
+    """What to give `fit` as `x` or `validation_data`; None where the stream has no `split`."""
+    if not reading.steps(split):
+        return None
+    if keras.backend.backend() != "tensorflow":
+        return Batches(reading, to_fit, split)
+    import tensorflow as tf
+
+    from pushfit.adapters.tensorflow import counted, pulled
+
+    leaves = keras.tree.flatten(blank := to_fit.blank(0))
+    specs = [
+        tf.TensorSpec(shape, leaf.dtype) for shape, leaf in zip(to_fit.shapes, leaves, strict=True)
+    ]
+    steps = reading.steps(split)
+    found = pulled(
+        lambda: reading.begin(split, BY, Ahead.UNKNOWN),
+        lambda batch: keras.tree.flatten(to_fit(batch.arrays)),
+        keras.tree.pack_sequence_as(blank, specs),
+        steps,
+    )
+    return counted(found.prefetch(PREFETCH), steps)
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The passes over a split, an item a batch: index 0 begins the next pass.
+
+    `fit` asks for the length once, so all passes of one `fit` must have the same. A pass that
+    continues an epoch is shorter.
+    """
+
+    def __init__(self, reading: Reading, to_fit: ToFit, split: str) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._reading, self._to_fit, self._split = reading, to_fit, split
+        self._batches: Iterator[Batch] = iter(())
+        self._steps = reading.left(split)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        if index == 0:
+            self._begin()
+        return self._to_fit(next(self._batches).arrays)
+
+    def _begin(self) -> None:
+        if (left := self._reading.left(self._split)) != self._steps:
+            raise StreamError(
+                f"this pass over {self._split} has {left} batches, and fit was told {self._steps}, "
+                "since it began within an epoch: on this back end of Keras call fit once for each "
+                "epoch, with stream.keras() in each call (docs/library.md)"
+            )
+        self._batches = self._reading.begin(self._split, BY, Ahead.UNKNOWN)

@@ -1,0 +1,42 @@
+"""What an adapter needs of a stream: passes over its splits, and what a batch looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+import numpy as np
+
+from pushfit.feed.feed import Batch
+from pushfit.feed.passes import Ahead, Pass
+from pushfit.tasks.base import ArraySpec
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """How batches of a stream are read.
+
+    begin: begin(split, by, ahead) is the next pass over a split, taken by a framework named `by`.
+        It raises StreamError.
+    used: used(batch) says that a batch was used which was given to a reader that reads ahead.
+    steps: steps(split) is the number of batches in an epoch; left(split) is that of the next pass
+        by a framework that reads ahead.
+    arrays: of one sample.
+    """
+
+    begin: Callable[[str, str, Ahead], Pass]
+    used: Callable[[Batch], None]
+    steps: Callable[[str], int]
+    left: Callable[[str], int]
+    arrays: tuple[ArraySpec, ...]
+
+
+def plain(reading: Reading, split: str, by: str) -> Iterator[dict[str, np.ndarray]]:
+    """One pass over `split`, by a loop that takes a batch when it has used the one before."""
+    one = reading.begin(split, by, Ahead.NO)
+    try:
+        for batch in one:
+            yield dict(batch.arrays)
+    finally:
+        one.close()

@@ -1,0 +1,118 @@
+"""What a call of `pushfit.stream` means: its settings, its position, and the stream inside."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from pushfit import tasks
+from pushfit.errors import ConfigError
+from pushfit.runs import checkpoint_state
+from pushfit.runs.checkpoint_state import RunState
+from pushfit.runs.stream_state import StreamState
+from pushfit.settings.keywords import Keywords
+from pushfit.settings.resolve import Resolved, resolve
+from pushfit.settings.stored import StoredSettings
+from pushfit.streams.purpose import for_training, task_of
+from pushfit.streams.stream import Stream
+from pushfit.tasks import compatibility
+from pushfit.tasks.base import Task
+
+CALL = "pushfit.stream()"
+Call = Resolved[StoredSettings]
+
+
+class Before(msgspec.Struct, frozen=True):
+    """Where a stream continues.
+
+    run: what else the file `path` holds, where the state comes from a checkpoint.
+    """
+
+    stream: StreamState
+    run: RunState | None = None
+    path: Path = Path()
+
+
+def resolved(keywords: Mapping[str, object]) -> Call:
+    """The settings of the call. Raises ConfigError."""
+    return resolve(StoredSettings, Keywords(keywords, CALL), prog=CALL)
+
+
+def before_of(state: object) -> Before | None:
+    """What `state` stands for: a dict of `state_dict`, or a file of `Checkpoint`. ConfigError."""
+    if state is None:
+        return None
+    if isinstance(state, str | os.PathLike):
+        path = Path(os.fspath(state))
+        run = checkpoint_state.read(path)
+        return Before(run.stream, run, path)
+    return Before(StreamState.of(state))
+
+
+def task_in(call: Call) -> Task:
+    """The task of the call, with its parameters. Raises TaskError."""
+    assert call.params is not None  # `task` has a default
+    return task_of(call.settings, call.params)
+
+
+def opened_from(
+    call: Call, task: Task, splits: tuple[str, ...], before: Before | None, timeout: float | None
+) -> Stream:
+    """The stream that the call asks for, checked and not opened yet.
+
+    Raises ConfigError and DataError.
+    """
+    settings = call.settings
+    at = before.stream if before is not None else None
+    if at is not None:
+        _compare(call, task, splits, at)
+    if settings.from_:
+        from pushfit.streams.stored import StoredStream
+
+        return StoredStream(settings, task, at, splits=splits)
+
+    from pushfit.dispatch.bad_records import BadRecords, Limit
+    from pushfit.dispatch.named_bad_records import note_bad
+    from pushfit.streams.live import LiveStream
+    from pushfit.streams.validated import with_stored_validation
+
+    purpose = for_training(settings, task, at, needs_data=call.given("links"), splits=splits)
+    if settings.val_from:
+        if splits:
+            raise ConfigError("val_from says where the split val comes from: leave splits out")
+        purpose = with_stored_validation(purpose, settings, task, at.epoch if at else 0)
+    bad = BadRecords(note_bad, Limit.parse(settings.max_bad))
+    waits = math.inf if timeout is None else timeout
+    return LiveStream(settings, task, purpose, bad=bad, timeout=waits)
+
+
+def _compare(call: Call, task: Task, splits: tuple[str, ...], at: StreamState) -> None:
+    """Raises ConfigError where `at` is a position of another stream."""
+    now, defaults = call.fixed(), call.defaults()
+    for name, text in now.items():
+        then = at.settings.get(name, defaults.get(name))
+        if name == "task" and text.endswith(tasks.ENDING) and str(then).endswith(tasks.ENDING):
+            continue  # a file may move: what is in it counts
+        if then != text:
+            raise ConfigError(
+                f"the state is of a stream with {name} = {then!r}, and this call has {text!r}: "
+                "what shapes the batches cannot change within a run. Give the same value, or leave "
+                "state out"
+            )
+    if at.splits != splits:
+        there = ", ".join(at.splits) or "all splits"
+        raise ConfigError(f"the state is of a stream of {there}: give the same splits")
+    if compatibility.source_of(task) != at.source:
+        raise ConfigError(
+            f"the task {task.name}, or what it imports, is not as it was when the state was made, "
+            "and may make other samples: bring that version back, or leave state out"
+        )
+    if at.epoch > call.settings.epochs:
+        raise ConfigError(
+            f"the state is in epoch {at.epoch + 1}, and epochs is {call.settings.epochs}: give at "
+            "least that"
+        )

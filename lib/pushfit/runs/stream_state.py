@@ -1,0 +1,67 @@
+"""Where a stream stands: all that another process needs to continue it at the next batch.
+
+`StreamState` holds plain values only, so it can be stored as JSON, as msgpack, or beside a model
+(`checkpoint_state.RunState.stream`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pushfit.errors import ConfigError
+from pushfit.feed.audit import Audited
+from pushfit.plan.order import TRAIN
+
+FORMAT = 1
+
+
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream at a position.
+
+    format: of this structure.
+    run: name of the run, the same over restarts.
+    settings: {name: text} of those that shape the stream, parameters of the task among them.
+    source: `compatibility.source_of` the task.
+    classes, counts, fingerprint: of the data set, as `Reference` has them.
+    epoch, split, step: `step` batches of `split` in `epoch` (from 0) were used, and every batch of
+        the run before them was used or skipped.
+    audited: the audit at the position.
+    given_up: (split, record, why) of the records that no generator could read.
+    splits: those that the stream makes; empty: every split that there is.
+    """
+
+    format: int = FORMAT
+    run: str
+    settings: dict[str, str]
+    source: str
+    classes: tuple[str, ...]
+    counts: dict[str, list[int]]
+    fingerprint: str
+    epoch: int
+    split: str = TRAIN
+    step: int
+    audited: Audited = Audited()
+    given_up: list[tuple[str, int, str]] = []
+    splits: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The state as plain values that `json.dumps` takes."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+    @classmethod
+    def of(cls, values: object) -> StreamState:
+        """The state that `as_dict` has written. Raises ConfigError for anything else."""
+        if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
+            raise ConfigError(
+                f"the state is of format {values['format']!r}, and this PushFit reads {FORMAT}: "
+                "use the version that wrote it"
+            )
+        try:
+            return msgspec.convert(values, cls)
+        except (msgspec.ValidationError, TypeError) as error:
+            raise ConfigError(
+                f"the state is not what state_dict() of a stream returns: {error}"
+            ) from None

@@ -1,0 +1,70 @@
+"""The settings of a stream that may come from a store instead of a fleet: of training, and of
+`pushfit.stream`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from pushfit.errors import ConfigError
+from pushfit.settings.declaration import Kept, Placed, about
+from pushfit.settings.stream import StreamSettings
+
+LEAST_CROP = 8  # pixels, of a side
+
+
+class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stream from a fleet, or with `from_` from a folder of HDF5 files."""
+
+    from_: Annotated[
+        str,
+        about(
+            "Data",
+            "Folder of a stored stream (what the sink had as --out) to train from.",
+            unit="path",
+            zero="none: generators make the samples",
+            kept=Kept.IF_GIVEN,
+            placed=Placed.FOLDER,
+            early=True,
+        ),
+    ] = msgspec.field(default="", name="from")
+    val_from: Annotated[
+        str,
+        about(
+            "Data",
+            ("Folder of a stored stream to validate on: its split val, or train if it has no val."),
+            unit="path",
+            zero="validate on the data of training",
+            kept=Kept.IF_GIVEN,
+            placed=Placed.FOLDER,
+        ),
+    ] = ""
+
+    crop: Annotated[
+        int,
+        about(
+            "Data",
+            (
+                "Side of the square that is cut from each stored sample, in pixels. In "
+                "training its position is random and new in each epoch; in validation it "
+                "is the middle."
+            ),
+            zero="the whole sample",
+            ge=0,
+            le=8192,
+        ),
+    ] = 0
+
+    def __post_init__(self) -> None:
+        self.check_stored()
+
+    def check_stored(self) -> None:
+        """Raises ConfigError where the settings of stored streams do not go together."""
+        if self.crop and not self.from_:
+            raise ConfigError(
+                "--crop is for a run that trains from a stored stream: give --from, too, or let "
+                "generators cut smaller samples (--patch)"
+            )
+        if 0 < self.crop < LEAST_CROP:
+            raise ConfigError(f"--crop {self.crop}: a sample has {LEAST_CROP} pixels at least")
