@@ -5,7 +5,7 @@
 Each iteration by Keras is one pass: fit makes a new iteration for each epoch, and for each
 validation. Keras may begin one to build a model, drop it, and begin again; what was not used then
 comes again (`feed.passes`). With TensorFlow it is a `tf.data.Dataset`, which has two batches ready;
-on other back ends a `PyDataset` whose items are the next batches, whatever index is asked for.
+on other back ends a `PyDataset`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def dataset(reading: Reading, to_fit: ToFit, split: str) -> Any:
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The passes over a split, an item a batch: index 0 begins the next pass.
+    """The passes over a split, an item a batch: the next one, whatever index Keras asks for.
 
     `fit` asks for the length once, so all passes of one `fit` must have the same. A pass that
     continues an epoch is shorter.
@@ -61,12 +61,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._reading, self._to_fit, self._split = reading, to_fit, split
         self._batches: Iterator[Batch] = iter(())
         self._steps = reading.left(split)
+        self._begins = True
 
     def __len__(self) -> int:
         return self._steps
 
+    def on_epoch_begin(self) -> None:
+        self._begins = True
+
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        if index == 0:
+        if self._begins:
             self._begin()
         return self._to_fit(next(self._batches).arrays)
 
@@ -77,4 +81,4 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
                 "since it began within an epoch: on this back end of Keras call fit once for each "
                 "epoch, with stream.keras() in each call (docs/library.md)"
             )
-        self._batches = self._reading.begin(self._split, BY, Ahead.UNKNOWN)
+        self._batches, self._begins = self._reading.begin(self._split, BY, Ahead.UNKNOWN), False

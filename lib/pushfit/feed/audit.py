@@ -95,7 +95,7 @@ class EpochAudit:
             "missing": int((self._seen == 0).sum()) - self._skipped,
             "skipped": self._skipped,
             "bad": len(set(self.bad)),
-            "stream_sha256": self._chain[-1].hex() if self._chain else None,
+            "stream_sha256": self._chain[-1].hex() if self._chain and self._seen.any() else None,
         }
 
     def close(self) -> None:

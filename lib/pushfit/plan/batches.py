@@ -61,9 +61,9 @@ def place(
             if not 0 <= step <= steps:
                 raise ValueError(f"batch {step} of an epoch of {steps}")
             return (index + 1, 0) if step == steps else (index, step)
-    if step or epoch != epochs:
-        raise ValueError(f"epoch {epoch} of {epochs}")
-    return len(segments), 0
+    if step or not 0 <= epoch <= epochs:
+        raise ValueError(f"batch {step} of {split} in epoch {epoch} of {epochs}")
+    return epoch * len(segments.epoch), 0  # a split that is not in the plan, or the run's end
 
 
 def start(plan: Plan, epoch: int, step: int, batch_size: int, split: str = TRAIN) -> Start:
