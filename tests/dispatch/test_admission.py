@@ -116,7 +116,7 @@ def test_a_generator_with_a_key_at_a_trainer_without_says_so(
 ) -> None:
     one = rig()
     worker = one.worker(key=key_of(folder, "a"))
-    until(lambda: said(caplog, "or runs without keys") or said(caplog, "it runs without keys"))
+    until(lambda: said(caplog, "or it has no keys") or said(caplog, "it has no keys, and"))
     worker.stop()
     one.stopped.append(worker)
 
