@@ -166,7 +166,7 @@ def test_another_key_can_neither_take_over_a_name_nor_send_results_in_it(
     taker.say(wire.encode(wire.Heartbeat(run="run")))
     until(lambda: exchange.faults["impostors"] == 2)
     assert exchange.roster.peers["victim"].user == "victim"
-    assert said(caplog, "it spoke in the name of far (pid 1), whose key is another")
+    assert said(caplog, "it spoke in the name of far (pid 1), which has another key")
     taker.close()
     victim.close()
     guarded.worker(key=key_of(folder, "honest"))

@@ -184,7 +184,7 @@ class Membership:
 
     def reject(self, peer: Peer, reason: str, now: float) -> None:
         """Tell `peer` that it cannot work for the run. reason: a sentence that begins with it."""
-        self._roster.turned_away = f"rejected was {reason}"
+        self._roster.turned_away = f"the trainer rejected {reason}"
         self._misbehaving.turned_away(reason)
         self._faults["rejected"] += 1
         peer.state = State.REJECTED
@@ -201,7 +201,7 @@ class Membership:
         if (leases := self.leases) is None:
             return
         for wrong, reason in self._discredited.by(lease, leases):
-            self._withdraw(wrong, "what it says is not so", now)
+            self._withdraw(wrong, "what it reports is wrong", now)
             self.reject(wrong, reason, now)
 
     def lose_revoked(self, now: float) -> None:
