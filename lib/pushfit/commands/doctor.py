@@ -225,7 +225,7 @@ def _links(folder: Path, machine: host_facts.Machine) -> Iterator[str]:
 
 
 def _ports() -> Iterator[str]:
-    """Whether a trainer's default ports are free: that of --bind, and the next."""
+    """The default ports of a trainer (--bind, and the next), and whether each is free."""
     bind = next(each for each in settings_of(FleetSettings) if each.name == "bind")
     first = endpoint.parse(bind.default, bind=True).port
     yield ", ".join(f"{port} {_port(port)}" for port in (first, first + 1))

@@ -52,7 +52,7 @@ class Exchange:
     own_data: the trainer's data set; None: it has none, and a generator brings it.
     libraries, limits: see `Task`.
     reference: the data set of the run that is resumed, where the trainer has none.
-    bad: hears of bad records.
+    bad: what bad records are reported to; None: they are only counted.
     health: where the exchange notes that it listens to its fleet.
     """
 

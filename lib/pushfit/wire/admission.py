@@ -17,7 +17,7 @@ from pushfit.wire.listed_keys import ListedKeys
 
 LOCAL = "local generators"  # no key file can have this name, so no other key can pose as them
 
-BROKE_OFF = "it broke off while connecting: no key, or not a generator"
+BROKE_OFF = "it broke the handshake off: it has no key, or is not a generator"
 
 
 class Refused(NamedTuple):

@@ -54,14 +54,14 @@ def unpack(frame: Any, spec: ArraySpec, rows: int, nbytes: int) -> np.ndarray:
     try:
         told = zstandard.frame_content_size(frame)
         if told != nbytes:
-            raise ProtocolError(f"{spec.name}: a packed frame of {told} bytes, not {nbytes}")
+            raise ProtocolError(f"{spec.name}: a packed frame holds {told} bytes, not {nbytes}")
         flat = zstandard.ZstdDecompressor().decompress(
             frame, max_output_size=nbytes, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
         raise ProtocolError(f"{spec.name}: a packed frame is broken: {error}") from error
     if len(flat) != nbytes:
-        raise ProtocolError(f"{spec.name}: a packed frame of {len(flat)} bytes, not {nbytes}")
+        raise ProtocolError(f"{spec.name}: a packed frame holds {len(flat)} bytes, not {nbytes}")
     filtered = np.frombuffer(flat, np.uint8)
     array = np.empty((rows, *spec.shape), spec.dtype)
     if not _has_rows(array):
