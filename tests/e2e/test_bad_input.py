@@ -104,7 +104,10 @@ def test_a_port_in_use(start: Starter, photos: Path) -> None:
     for port in (sink.port, sink.port - 1):  # the port itself; the one above, for data
         other = start.sink(photos, "--bind", f"tcp://127.0.0.1:{port}")
         said = other.done(2)
-        assert f"error: tcp://127.0.0.1:{sink.port} is in use: another trainer or sink" in said
+        assert (
+            f"error: tcp://127.0.0.1:{sink.port} is in use, perhaps by another trainer or sink"
+            in said
+        )
         assert "--bind another port" in said
     sink.send(signal.SIGINT)
     sink.done(130)

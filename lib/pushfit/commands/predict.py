@@ -4,8 +4,8 @@
     pushfit predict --run runs/a --run runs/b --data DIR --combine majority --samples 8
     pushfit predict --submissions a.proba.csv,b.proba.csv --combine geometric --out c.csv
 
-Records come through the same stream as in training, each once and in order; --bind lets generators
-on other hosts make them. After an interruption the same command continues.
+The records come through the same stream as in training, each once and in order. With --bind,
+generators on other hosts can make them. After an interruption the same command continues.
 
     test records ─▶ LiveStream ─▶ the runs' models ─▶ OUT.part ─▶ OUT
     files of answers ─▶ submissions.merge ─▶ OUT
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
             for number, group in enumerate(groups):
                 if partial.is_complete(number):
                     continue
-                stream = prediction.open(number)  # its errors come before Keras takes its seconds
+                stream = prediction.open(number)  # its errors come before Keras is started
                 print(backend.start())
                 models = [run.model() for run in group.runs]
                 with stream:
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
 
 
 def combine_files(settings: PredictSettings) -> int:
-    """Write what files of answers say together: no run, no data and no Keras is needed."""
+    """Combine files of answers. This needs no run, no data and no Keras."""
     from pushfit.predicting import submissions
     from pushfit.runs.outputs import prepare_file, write_json
 

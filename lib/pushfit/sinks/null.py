@@ -1,4 +1,4 @@
-"""A sink that keeps nothing: it counts, hashes and measures (`drain`)."""
+"""How a sink that stores nothing reports bad records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ log = logging.getLogger("pushfit.sink")
 
 
 def note_bad(row: Mapping[str, Any]) -> None:
-    """Name a bad record on the screen: a sink that keeps nothing has no quarantine list."""
+    """Log a bad record: a sink that stores nothing has no quarantine list.
+
+    row: as `BadRecords` writes it.
+    """
     if redrawn := row.get("redrawn"):
         samples = "1 sample" if redrawn == 1 else f"{redrawn} samples"
         told = f"{samples} of {row['path']} on {row['host']} had to be drawn anew"
