@@ -59,7 +59,7 @@ def test_a_loaded_model_goes_on_as_the_saved_one_would(tmp_path: Path) -> None:
     again = checkpoint.load(tmp_path / LAST, compiled=True)
     read = checkpoint_state.read(tmp_path / LAST)
     assert read == kept
-    hidden_state.put(again, read.extras, tmp_path / LAST)
+    hidden_state.put(again, read.hidden_state, tmp_path / LAST)
     assert train(again) == after  # with the same dropout
     assert draws() == drawn
 
@@ -144,7 +144,7 @@ def test_checkpoints_within_an_epoch(tmp_path: Path) -> None:
     often = checkpoint.FrequentCheckpoints(Interval(batches=3), tmp_path, "val_loss", describe)
     train(net, trained, often, epochs=2)
     assert taken == [3, 4, 7, 8]  # every three batches since the last, and at each epoch's end
-    assert checkpoint_state.read(tmp_path / LAST).extras == hidden_state.take(net, [])
+    assert checkpoint_state.read(tmp_path / LAST).hidden_state == hidden_state.take(net, [])
 
 
 def test_what_does_not_fit_the_model(tmp_path: Path) -> None:

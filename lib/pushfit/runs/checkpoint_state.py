@@ -39,7 +39,7 @@ class Array(msgspec.Struct, frozen=True):
         return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 
-class Extras(msgspec.Struct, frozen=True):
+class HiddenState(msgspec.Struct, frozen=True):
     """What Keras does not save: random state, and the metrics of an epoch that is not over."""
 
     seeds: list[Array]
@@ -89,7 +89,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     history: dict[str, list[float]]
     best: Best
     waiting: Waiting | None
-    extras: Extras
+    hidden_state: HiddenState = msgspec.field(name="extras")  # its name in the file
     audited: Audited
     given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}

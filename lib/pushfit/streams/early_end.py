@@ -31,7 +31,7 @@ def reported(
     try:
         yield
     except BaseException as error:
-        if stream.begun:
+        if stream.was_opened:
             early = {**report(), **_how(error)}
             for path in filter(None, paths):
                 try:

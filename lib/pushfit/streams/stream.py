@@ -98,7 +98,7 @@ class Stream(ABC):
         self.close(done=done, reason="the run is over" if done else "the run was interrupted")
 
     @property
-    def begun(self) -> bool:
+    def was_opened(self) -> bool:
         """Whether the stream was opened: from then on there is something to report."""
         return self._flow is not None
 
