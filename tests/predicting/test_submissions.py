@@ -119,7 +119,7 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         ({"submissions": (a, b), "out": b, "overwrite": True}, r"would write over .*b\.csv"),
         ({"submissions": (a, b), "grid": 2}, "and --grid is for a prediction"),
         ({"grid": 2, "samples": 3}, "--grid and --samples both say how often"),
-        ({"equal_counts": True, "combine": "majority"}, "--equal-counts goes by probabilities"),
+        ({"equal_counts": True, "combine": "majority"}, "--equal-counts needs probabilities"),
     ]
     for given, says in cases:
         with pytest.raises(ConfigError, match=says):

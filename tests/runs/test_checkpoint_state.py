@@ -163,10 +163,10 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / LAST
     net = model()
     checkpoint.save(net, path)
-    with pytest.raises(ConfigError, match="a model but no checkpoint of a run"):
+    with pytest.raises(ConfigError, match="a model but not the checkpoint of a run"):
         checkpoint_state.read(path)
     (tmp_path / "config.json").touch()
-    with pytest.raises(ConfigError, match=r"no checkpoint of a run: .* give --weights with its"):
+    with pytest.raises(ConfigError, match=r"not the checkpoint of a run, .* give --weights with"):
         resume.find(tmp_path, {}, {})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(checkpoint_state.MEMBER, b"\x81\xa7version\x02")
@@ -216,9 +216,9 @@ def test_when_a_run_is_complete(run: Path) -> None:
     assert not resume.is_complete(inside, 2, run)
     assert resume.is_complete(between, 3, run)
     assert not resume.is_complete(between, 4, run)
-    for begun, epochs in ((inside, 1), (between, 2)):
+    for started, epochs in ((inside, 1), (between, 2)):
         with pytest.raises(ConfigError, match=f"--epochs {epochs}: .* give at least that"):
-            resume.is_complete(begun, epochs, run)
+            resume.is_complete(started, epochs, run)
 
 
 def test_a_folder_is_taken_by_one_and_cleared_of_leftovers(run: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_folder_is_taken_by_one_and_cleared_of_leftovers(run: Path) -> None:
 
 def test_only_the_folder_of_a_run_is_resumed(run: Path) -> None:
     assert outputs.prepare(run, again=True) == run
-    with pytest.raises(OutputError, match="to go on with the run in it, add --resume; or choose"):
+    with pytest.raises(OutputError, match="to continue the run in it, add --resume; or choose"):
         outputs.prepare(run)
     (run / "config.json").unlink()
     with pytest.raises(OutputError, match="not empty: choose another"):

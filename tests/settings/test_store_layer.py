@@ -86,7 +86,7 @@ def test_a_relative_path_is_of_the_folder_it_was_typed_in(
         ("--manipulated 0.1", r"--manipulated 0.1 .* made with 0.5"),
         (
             "--generators 2",
-            r"--generators has nothing to do with --from: .* Leave ",
+            r"--generators has no effect with --from: .* Leave ",
         ),
         ("--bind tcp://0.0.0.0:1", "--bind has nothing to do"),
         ("--links /data", "--links has nothing to do"),

@@ -99,7 +99,7 @@ def test_a_file_that_is_no_list_is_told(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"\xff\xd8\xff")
     for name, says in [
         ("gone", "--only: .*gone: No such file"),
-        ("empty", "--only: .*empty holds no entries"),
+        ("empty", "--only: .*empty has no entries"),
         ("photo", "--only: .*photo is not a text file in UTF-8"),
     ]:
         with pytest.raises(ConfigError, match=says):
