@@ -170,7 +170,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
         resume.find(tmp_path, {}, {})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(checkpoint_state.MEMBER, b"\x81\xa7version\x02")
-    with pytest.raises(ConfigError, match="is of format 2, and this PushFit reads 1"):
+    with pytest.raises(ConfigError, match="has format 2, and this PushFit reads 1"):
         checkpoint_state.read(path)
     checkpoint.save(net, path, a_state(net))
     whole = path.read_bytes()
@@ -270,7 +270,7 @@ def test_the_data_set_must_be_the_runs(tmp_path: Path) -> None:
     assert reopened(3).run == "abc"
     with pytest.raises(ConfigError, match="batch 9 of an epoch of 4"):
         reopened(9)
-    with pytest.raises(ConfigError, match="with --order arrival only the start"):
+    with pytest.raises(ConfigError, match="be resumed only at the start of an epoch"):
         reopened(3, order="arrival")
 
 

@@ -97,7 +97,7 @@ class Setting(About, frozen=True, kw_only=True):
         return "--no-" + self.flag[2:]
 
     def word(self, value: object) -> str:
-        """The word of a command line that sets `value`, such as ``--flag=value`` or ``--no-flag``."""
+        """The word of a command line for `value`, such as ``--flag=value`` or ``--no-flag``."""
         if self.is_bool:
             return self.flag if value else self.negated
         return f"{self.flag}={self.text(value)}"

@@ -116,8 +116,8 @@ def _deadly(path: Path, number: int) -> str:
     if number == signal.SIGKILL:
         died = f"was not done with its index after {SILENCE_SECONDS:g} s"
     return (
-        f"{path}: HDF5 {died}. Its seal is right, so this is not damage by a disk, but on purpose: "
-        "do not use files of the same origin"
+        f"{path}: HDF5 {died}. Its seal is valid, so it was changed on purpose, not damaged by a "
+        "disk: do not use files of the same origin"
     )
 
 
