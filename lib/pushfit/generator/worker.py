@@ -5,9 +5,9 @@
       └──────────── FIN, RESET, the connection ended, another run wants generators ◀─────┘
 
 - A generator with one trainer sends hello until it is answered, and logs each change. A generator
-  with several trainers stands by at those for which it does not work (see `pushfit/plan/sharing.py`).
-- If it cannot work for a run (it was rejected, or lacks the task or the data), it logs why and works
-  for the others. When these are over, the first of the errors is raised.
+  with several trainers stands by at those for which it does not work (`pushfit/plan/sharing.py`).
+- If it cannot work for a run (it was rejected, or lacks the task or the data), it logs why and
+  works for the others. When these are over, the first of the errors is raised.
 - The data set of each run stays in memory, so that a return to the run needs no scan.
 """
 

@@ -294,8 +294,8 @@ def _reading(view: _View) -> str:
     worst = max((hosts[name] for name in slow), key=lambda work: work.reading, default=view.all)
     return (
         f"Reading is the limit on {_names(slow)} (generators there wait for files "
-        f"{worst.share(worst.reading):.0%} of the time): faster storage helps. {_waits(view)} {_count(view.all.generators)} at "
-        f"{view.delivered:,.0f} patches/s; {_more(view)}."
+        f"{worst.share(worst.reading):.0%} of the time): faster storage helps. {_waits(view)} "
+        f"{_count(view.all.generators)} at {view.delivered:,.0f} patches/s; {_more(view)}."
     )
 
 
