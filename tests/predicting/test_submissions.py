@@ -118,7 +118,7 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         ({"submissions": (a, b, a)}, r"a\.csv is given twice"),
         ({"submissions": (a, b), "out": b, "overwrite": True}, r"would write over .*b\.csv"),
         ({"submissions": (a, b), "grid": 2}, "and --grid is for a prediction"),
-        ({"grid": 2, "samples": 3}, "--grid and --samples both say how often"),
+        ({"grid": 2, "samples": 3}, "--grid and --samples both set the number"),
         ({"equal_counts": True, "combine": "majority"}, "--equal-counts needs probabilities"),
     ]
     for given, says in cases:
