@@ -1,8 +1,8 @@
 """Opens shards in another process first, so that a malicious index crashes only that process.
 
 The seal of a shard is a checksum, not a signature. A person who changes the index of a file on
-purpose can make a new seal, and HDF5 trusts what it reads. So a store that came from somebody else is
-first opened in a separate process, and a file that crashes it is named.
+purpose can make a new seal, and HDF5 trusts what it reads. So a store that came from somebody else
+is first opened in a separate process, and a file that crashes it is named.
 
     pushfit _vet DIR …
         stdin   {"whole": …, "shards": [[which DIR, split, epoch, number], …]}
