@@ -139,7 +139,7 @@ def test_a_first_try_that_failed_does_not_keep_its_folder(
     assert "exists already and is not empty" in refused
     (out / "notes.txt").unlink()
     assert "exactly once" in start.trainer(photos, *flags).done()
-    assert "exists already and is not empty: to go on" in start.trainer(photos, *flags).done(2)
+    assert "exists already and is not empty: to continue" in start.trainer(photos, *flags).done(2)
 
 
 def test_resume_where_nothing_is(start: Starter, tmp_path: Path) -> None:

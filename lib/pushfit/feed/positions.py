@@ -1,4 +1,4 @@
-"""Where in the run a feed is: which split the next batch is of."""
+"""The position of a feed in its run, and so the split of its next batch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pushfit.plan.order import Plan
 
 
 class Positions:
-    """The batches of a run, in order. start: the first of them that is pulled."""
+    """Counts the batches of a run, in order. start: the first batch that is pulled."""
 
     def __init__(self, plan: Plan, batch_size: int, start: Start) -> None:
         self._segments = plan.segments
         sizes = [segment.batches(batch_size) for segment in plan.segments.epoch]
         self._ends = np.array(list(accumulate(sizes)), np.int64)  # of each segment, in an epoch
-        self._pulled = start.batch  # batches of the whole run
+        self._pulled = start.batch  # the number of batches, counted over the whole run
         if start.segment:
             epochs, segments = divmod(start.segment, len(sizes))
             self._pulled += epochs * sum(sizes) + sum(sizes[:segments])
 
     @property
     def split(self) -> str | None:
-        """The split of the next batch; None where the run is over."""
+        """The split of the next batch; None: the run is over."""
         epoch, batch = divmod(self._pulled, int(self._ends[-1]))
         kinds = self._segments.epoch
         if epoch * len(kinds) >= len(self._segments):
@@ -32,5 +32,5 @@ class Positions:
         return kinds[int(np.searchsorted(self._ends, batch, side="right"))].split
 
     def pulled(self) -> None:
-        """A batch was pulled."""
+        """Note that a batch was pulled."""
         self._pulled += 1

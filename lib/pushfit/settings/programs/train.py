@@ -12,20 +12,20 @@ from pushfit.settings.declaration import Kept, Placed, about
 from pushfit.settings.fields import refuse_idle, settings_of
 from pushfit.settings.stream import StreamSettings
 
-MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # by default
-LEAST_CROP = 8  # pixels, of a side
+MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # default momentum of each optimizer
+LEAST_CROP = 8  # least side of a crop in pixels
 
 
 class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """train_zmq.py"""
+    """The settings of train_zmq.py."""
 
     from_: Annotated[
         str,
         about(
             "Data",
-            "Folder of a stored stream (what the sink had as --out) to train from.",
+            "Folder of a stored stream, which was --out of the sink, to train from.",
             unit="path",
-            zero="none: generators make the samples",
+            zero="none, since generators make the samples",
             kept=Kept.IF_GIVEN,
             placed=Placed.FOLDER,
             early=True,
@@ -280,20 +280,22 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"{self.model} has no ImageNet weights: use --weights none")
         if self.freeze_body and (self.weights == "none" or not (self.has_file or imagenet)):
             raise ConfigError(
-                f"--freeze-body needs a body that has been trained, and that of {self.model} would "
-                "be random: give --weights FILE, or --weights imagenet with a model of Keras"
+                f"--freeze-body needs a trained body, and that of {self.model} would be random: "
+                "give --weights FILE, or --weights imagenet with a model of Keras"
             )
         if self.crop and not self.from_:
             raise ConfigError(
-                "--crop is for a run that trains from a stored stream: give --from, too, or let "
-                "generators cut smaller samples (--patch)"
+                "--crop works only with a stored stream: give --from, too, or let generators make "
+                "smaller samples (--patch)"
             )
         if 0 < self.crop < LEAST_CROP:
-            raise ConfigError(f"--crop {self.crop}: a sample has {LEAST_CROP} pixels at least")
+            raise ConfigError(
+                f"--crop {self.crop}: the side of a sample must be at least {LEAST_CROP} pixels"
+            )
         if self.interval != interval.Interval() and not self.exact:
             raise ConfigError(
                 "--checkpoint-every needs --order exact: in order of arrival the batches of an "
-                "epoch are others each time, so only its start is a place to go on from"
+                "epoch differ each time, so a run can be resumed only at the start of an epoch"
             )
         refuse_idle(self)
         if self.momentum != "auto" and self.optimizer not in MOMENTUM:
@@ -302,16 +304,16 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
                 f"{self.optimizer}: leave --momentum out, or set it to auto"
             )
         if self.resume and not self.out:
-            raise ConfigError("--resume needs the folder of the run to go on with: give --out")
+            raise ConfigError("--resume needs the folder of the run to continue: give --out")
 
     @property
     def has_file(self) -> bool:
-        """Whether `weights` names a file."""
+        """Return whether `weights` is the path of a file."""
         return self.weights not in models.STARTS
 
     @property
     def momentum_of(self) -> dict[str, float]:
-        """What the optimizer is told of its momentum: nothing where it has none."""
+        """The argument `momentum` of the optimizer; empty if the optimizer has none."""
         if self.optimizer not in MOMENTUM:
             return {}
         given = self.momentum
@@ -319,7 +321,7 @@ class TrainSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def interval(self) -> interval.Interval:
-        """`checkpoint_every`, read. Raises ConfigError."""
+        """`checkpoint_every` as an interval. Raises ConfigError."""
         return interval.parse(self.checkpoint_every)
 
 
