@@ -22,7 +22,8 @@ def write(folder: Path) -> None:
         source=compatibility.source_of(tasks.load("digits")),
         classes=tuple("0123456789"), counts={}, fingerprint="", epoch=0, step=0, taken=0,
         resumed_at=[], history={}, best=checkpoint_state.Best(), waiting=None,
-        extras=hidden_state.take(model, []), audited=checkpoint_state.Audited({}, [], bytes(32)),
+        hidden_state=hidden_state.take(model, []),
+        audited=checkpoint_state.Audited({}, [], bytes(32)),
     )  # fmt: skip
     checkpoint.save(model, folder / checkpoint_state.LAST, kept)
 

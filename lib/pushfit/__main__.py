@@ -1,4 +1,4 @@
-"""``pushfit COMMAND …``, or ``python -m pushfit COMMAND …``: their front door."""
+"""The program ``pushfit COMMAND …``, also as ``python -m pushfit COMMAND …``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if not __package__:  # started by this file's path: see pushfit/installation.py
 from pushfit import requirements
 from pushfit.commands import COMMANDS
 
-# Processes that commands start for themselves; nobody types these.
+# The processes that commands start for themselves. No person types these.
 CHILDREN = {
     "_supervise": "pushfit.fleet.local",
     "_vet": "pushfit.store.vetting",
@@ -20,6 +20,7 @@ CHILDREN = {
 
 
 def usage() -> str:
+    """The help of the program: its commands, a line each."""
     lines = [f"  {name:10} {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
@@ -29,13 +30,14 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "pushfit COMMAND --help shows the flags of a command; pushfit --version, the version.",
+            "pushfit COMMAND --help shows the flags of a command.",
+            "pushfit --version shows the version.",
         ]
     )
 
 
 def run(name: str, words: list[str]) -> None:
-    """Run a command and exit with its code; where a package is missing, say which to install."""
+    """Run a command and exit with its code. If a package is missing, say which to install."""
     requirements.check()
     from pushfit.entry import enter
 
@@ -44,7 +46,7 @@ def run(name: str, words: list[str]) -> None:
         return code
 
     module = CHILDREN.get(name) or f"pushfit.commands.{name}"
-    enter(command, words)  # the import inside, too: what it needs may not be installed
+    enter(command, words)  # the module is imported inside, as a package may not be installed
 
 
 def main() -> None:

@@ -119,6 +119,7 @@ def _os_error(error: BaseException | None) -> OSError | None:
 
 
 def failure(action: str, path: Path, error: OSError) -> OutputError:
+    """The OutputError for an OSError. action: what could not be done with `path`, as a verb."""
     # h5py raises OSError without an errno, but with the number in its text ("errno = 28, …").
     number = error.errno
     if number is None:

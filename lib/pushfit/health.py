@@ -16,8 +16,8 @@ import os
 from pathlib import Path
 
 EVERY_SECONDS = 1.0
-# A note may be that old. One of a generator whose trainer lets it work longer on one record, by a
-# higher --expiry, says so itself.
+# The age at which a note means that its process does not work. A note may name a longer time, as a
+# generator's does if its trainer, by a higher --expiry, lets it work longer on one record.
 STALE_SECONDS = 30.0
 HTTP_SECONDS = 3.0
 

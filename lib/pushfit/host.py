@@ -81,6 +81,7 @@ def temporary_folder(what: str) -> tempfile.TemporaryDirectory[str]:
 
 
 def no_temporary_folder(what: str, error: OSError) -> OutputError:
+    """The error if there is no folder for temporary files. what: the purpose of the files."""
     return OutputError(
         f"there is no folder for temporary files ({what}): {error}. Set TMPDIR to a writable "
         "folder; start a container with --tmpfs /tmp"

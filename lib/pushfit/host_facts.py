@@ -19,7 +19,11 @@ _MARKS = (".dockerenv", "run/.containerenv")  # left by Docker and by Podman
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """container: the reason why this host is taken for a container; ``""``: it is not."""
+    """A host.
+
+    name: its host name.
+    container: the reason why it is taken for a container; ``""``: it is not.
+    """
 
     name: str
     container: str = ""
@@ -42,6 +46,7 @@ def container_reason(
 
 
 def this_machine() -> Machine:
+    """The host of this process."""
     name = socket.gethostname()
     return Machine(name, container_reason(name))
 

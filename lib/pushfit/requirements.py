@@ -21,7 +21,7 @@ OLDEST = (3, 11)
 BASE = ""  # the name here of what every program needs, which belongs to no extra
 # In the order in which they are searched: the first that lists a package is the one to install.
 EXTRAS = (BASE, "hdf5", "train", "serve", "mlflow", "sample", "zoo", "dev", "bench")
-# Distributions whose module is not called like the distribution with _ for -.
+# Distributions whose module has another name than the distribution, apart from _ in place of -.
 MODULES = {
     "pillow": "PIL",
     "pyzmq": "zmq",

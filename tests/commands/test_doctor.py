@@ -46,7 +46,7 @@ def test_every_part_is_told(told: dict[str, str]) -> None:
     assert "12001 is" in told["Ports"] and "12002 is" in told["Ports"]
     assert "may be raised to" in told["Open files"]
     assert "temporary files: " in told["Folders"]
-    assert "cannot be told" not in "".join(told.values())
+    assert "cannot be found out" not in "".join(told.values())
 
 
 def test_nothing_of_it_is_secret(told: dict[str, str], tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_part_that_fails_says_so_and_the_others_are_shown(
     monkeypatch.setattr(doctor, "_ports", broken)
     assert doctor.main(["--no-keras"]) == 0
     told = parts(capsys.readouterr().out)
-    assert told["Ports"] == "cannot be told: OSError: no such luck\n"
+    assert told["Ports"] == "cannot be found out: OSError: no such luck\n"
     assert told["Environment"] and told["Pixels"]
 
 

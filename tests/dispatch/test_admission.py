@@ -116,7 +116,7 @@ def test_a_generator_with_a_key_at_a_trainer_without_says_so(
 ) -> None:
     one = rig()
     worker = one.worker(key=key_of(folder, "a"))
-    until(lambda: said(caplog, "or runs without keys") or said(caplog, "it runs without keys"))
+    until(lambda: said(caplog, "or it has no keys") or said(caplog, "it has no keys, and"))
     worker.stop()
     one.stopped.append(worker)
 
@@ -166,7 +166,7 @@ def test_another_key_can_neither_take_over_a_name_nor_send_results_in_it(
     taker.say(wire.encode(wire.Heartbeat(run="run")))
     until(lambda: exchange.faults["impostors"] == 2)
     assert exchange.roster.peers["victim"].user == "victim"
-    assert said(caplog, "it spoke in the name of far (pid 1), whose key is another")
+    assert said(caplog, "it spoke in the name of far (pid 1), which has another key")
     taker.close()
     victim.close()
     guarded.worker(key=key_of(folder, "honest"))

@@ -78,5 +78,5 @@ def test_a_number_that_is_none_or_has_no_end(dtype: str, value: float) -> None:
 def test_a_bool_that_is_neither() -> None:
     head = msgspec.structs.replace(header(), arrays=(ArraySpec("mask", "bool", ()),))
     claims().check(LEASE, head, [np.array([0, 1, 1, 0, 1, 0], np.uint8).view(bool)])
-    with pytest.raises(ProtocolError, match="'mask' has bytes that are no bool"):
+    with pytest.raises(ProtocolError, match="'mask' has bytes that are not bools"):
         claims().check(LEASE, head, [np.array([0, 1, 2, 0, 1, 0], np.uint8).view(bool)])

@@ -105,7 +105,7 @@ def test_a_key_that_lies_costs_no_record_and_is_refused_for_the_run(
     assert_clean(feed.audit())
     assert liar.rejected and exchange.faults["put_out"] == 1
     assert not one.rows and exchange.leases is not None and not exchange.leases.given_up
-    said = [line for line in caplog.messages if line.startswith("put out the key liar has lost")]
+    said = [line for line in caplog.messages if line.startswith("the key liar has lost")]
     assert len(said) == 1
     again = Stranger(one, "another-name", liars)
     again.say(wire.encode(next(p.hello for p in exchange.roster.peers.values() if p.hello)))

@@ -289,7 +289,8 @@ def test_who_did_not_hear_that_the_run_is_over_is_named(
     one.dispatcher.close(done=True, reason="the run is complete")
     told = [record.getMessage() for record in caplog.records if "is over" in record.getMessage()]
     assert told == [
-        "did not answer that the run is over, and wait for the next if still there: far (pid 1)"
+        "these generators did not confirm that the run is over, and wait for the next one if they "
+        "still work: far (pid 1)"
     ]
 
 

@@ -35,7 +35,7 @@ def test_who_goes_without_a_good_lease_takes_its_data_set_along(
     else:
         stranger.close()
     until(lambda: exchange.roster.reference is None)
-    assert "far (pid 1), whose data set was to be the run's, is gone" in caplog.text
+    assert "far (pid 1), whose data set was to be the run's, left" in caplog.text
     one.worker()
     assert_clean(one.drained())
     assert exchange.roster.reference is not None

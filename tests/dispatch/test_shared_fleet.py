@@ -108,7 +108,7 @@ def test_a_run_without_a_generator_says_that_one_will_come(
         until(lambda: bool(waiting.dispatcher.exchange.connected()))
         assert waiting.dispatcher.exchange.need.working == 0
         said = waiting.dispatcher.exchange.explain()
-        assert "1 of a fleet that serves others as well will come in turn" in said
+        assert "also serve other runs, and will come by turns: 1." in said
         assert_clean(drained([busy])[0])
         assert_clean(drained([waiting])[0])  # it came
     finally:

@@ -64,7 +64,7 @@ def test_a_photo_over_which_code_misbehaves_is_replaced_like_a_bad_one(
     assert faults.get("given_up", 0) == (how != "raise")  # once for the run, not once an epoch
     if how == "hang":
         # Whichever is first: the trainer takes its leases, or its watchdog ends it.
-        wild.wait_for(rf"(moved nothing for 2 s|was lost), last seen at {PATH}: lease")
+        wild.wait_for(rf"(made no progress for 2 s|was lost), last seen at {PATH}: lease")
         wild.wait_for(rf"stuck for \d s at {PATH} of lease \d+: process \d+ ends")
         wild.wait_for(r"sitecustomize.py.* in misbehave")
     assert start.no_orphans()
@@ -109,7 +109,7 @@ def test_a_run_whose_data_is_worse_than_allowed_ends_with_the_list_and_a_report(
         assert report["faults"]["bad_visits"] >= 3
     sink(start, photos, tmp_path / "r.json", "--max-bad", "25%").done()
     said = start.trainer(photos, "--max-bad", "many", "--out", tmp_path / "out").done(2)
-    assert said.startswith("error: --max-bad: 'many' will not do, it must be a number of records")
+    assert said.startswith("error: --max-bad: 'many' cannot be used: give a number of records")
     said = start.trainer(
         photos, *FLAGS, "--max-bad", 0, "--generators", 1, "--out", tmp_path / "out"
     ).done(2)

@@ -80,7 +80,7 @@ def test_a_model_file_that_is_cut_short(start: Starter, photos: Path, program: s
     [
         ("--task kamera", "there is no 'kamera', did you mean 'camera'"),
         ("--bach-size 3", "--bach-size is not a flag of train_zmq.py, did you mean '--batch-size'"),
-        ("--batch-size 0", "--batch-size on the command line: '0' will not do, .* at least 1"),
+        ("--batch-size 0", "--batch-size on the command line: '0' is not valid, .* at least 1"),
         ("--buffer 10KiB --patch 32", r"--buffer .* is too small: .* Give --buffer \d+KiB or more"),
         ("--bind tcp://127.0.0.1", "has no port"),
         ("--out /proc/run", "cannot make the output folder /proc/run"),
@@ -104,7 +104,10 @@ def test_a_port_in_use(start: Starter, photos: Path) -> None:
     for port in (sink.port, sink.port - 1):  # the port itself; the one above, for data
         other = start.sink(photos, "--bind", f"tcp://127.0.0.1:{port}")
         said = other.done(2)
-        assert f"error: tcp://127.0.0.1:{sink.port} is in use: another trainer or sink" in said
+        assert (
+            f"error: tcp://127.0.0.1:{sink.port} is in use, perhaps by another trainer or sink"
+            in said
+        )
         assert "--bind another port" in said
     sink.send(signal.SIGINT)
     sink.done(130)

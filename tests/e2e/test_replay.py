@@ -66,7 +66,7 @@ def test_what_is_trained_on_is_what_was_stored(
     out = tmp_path / "run"
     said = train(start, stores[task], out, "--epochs", STORED + 2).done()
     assert "Every sample was handed to fit and trained on exactly once." in said
-    assert f"{STORED} stored epoch(s)" in said and "come 2 more time(s) in other orders" in said
+    assert f"{STORED} stored epoch(s)" in said and "used 2 more time(s) in other orders" in said
     live = splits(stores[task])
     here = [{**row, "trained": row["seen"]} for row in live["train"]]
     assert rows(out, "train")[:STORED] == here  # to the hash
@@ -123,7 +123,8 @@ def test_killed_within_an_epoch_it_goes_on_to_the_same_weights(
     text = (fewer / "store.json").read_text()
     (fewer / "store.json").write_text(text.replace('"epochs": 2', '"epochs": 1'))
     refused = start(*again[:-1], STORED + 3, "--from", fewer, "--val-from", fewer)
-    assert f"error: {fewer} is not what the run was started on" in refused.done(2)
+    said = refused.done(2)
+    assert f"error: {fewer} is not the stored stream that the run was started with" in said
 
 
 @pytest.mark.slow
@@ -152,7 +153,7 @@ def test_what_a_person_may_get_wrong(
 
     assert "--patch 64 (command line): the samples in" in refusal("--patch", 64)
     assert "made with camera" in refusal("--task", "digits")
-    assert "--generators has nothing to do with --from" in refusal("--generators", 2)
+    assert "--generators has no effect with --from" in refusal("--generators", 2)
     assert "one model cannot take both" in refusal("--val-from", stores["digits"])
     assert "holds no stored stream" in refusal("--val-from", tmp_path)
     first, second = sorted(store.glob("train-*.h5"))[:2]

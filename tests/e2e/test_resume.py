@@ -202,5 +202,5 @@ def test_ctrl_c(
     assert kept.run == report["run"]
     if state_of is validating:
         assert (kept.epoch, kept.step) == (0, 32)
-        assert kept.extras.metrics
+        assert kept.hidden_state.metrics
     assert msgspec.to_builtins(kept.best)["value"] is None

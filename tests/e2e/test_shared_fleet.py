@@ -138,7 +138,7 @@ def test_with_stay_it_serves_the_next_run_at_the_same_address(start: Starter, ph
             "--connect tcp://a:1,tcp://b:1 --key none,nowhere.key",
             "the key file nowhere.key cannot be",
         ),
-        ("--stint 0", "--stint on the command line: '0' will not do"),
+        ("--stint 0", "--stint on the command line: '0' is not valid"),
     ],
 )
 def test_lists_that_do_not_go_together(start: Starter, words: str, says: str) -> None:

@@ -144,7 +144,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_pauses_it(start: Starter, big: Big, whole: Path, small_disk: Path) -> None:
     out = small_disk / "out"
     sink = big.store(start, out)
-    full = r"paused: cannot write .*train-0001-00000\.h5 .*the disk is full: .*goes on by itself"
+    full = r"paused: cannot write .*train-0001-00000\.h5 .*the disk is full: .*continues by itself"
     sink.wait_for(full)
     assert "storing 0.28 GB" in sink.output and "0.16 GB are free" in sink.output
     assert not list(out.glob(".*.tmp*"))

@@ -114,7 +114,7 @@ def test_a_task_whose_code_raises_for_most_records_ends_the_run(
     start: Starter, tmp_path: Path
 ) -> None:
     said = run(start, tmp_path, "raises", code=2)
-    assert "7 bad records of 128, and without --max-bad 5% are allowed, or 5: 6." in said
+    assert "7 bad records of 128, and 6 are allowed without --max-bad (5%, and at least 5)." in said
     assert "IndexError" in said
     assert "(--max-bad 100%: any number)" in said
 

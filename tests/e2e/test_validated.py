@@ -51,7 +51,7 @@ def test_it_trains_live_and_validates_on_what_is_stored_through_a_kill(
     flags = ("--epochs", 2, "--deterministic")
     said = train(start, data, calm, *flags).done(seconds=240.0)
     assert "Every sample was handed to fit and trained on exactly once." in said
-    told = f"stored, in {data / 'store'}; 6 records that the data has for it, not used"
+    told = f"stored, in {data / 'store'}; 6 records of the data for validation, not used"
     assert f"validation: {told}" in said
     stored, live = splits(data / "store"), splits(calm)
     assert [row["stream_sha256"] for row in live["val"]] == [stored["val"][0]["stream_sha256"]] * 2
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_refused_before_keras(
     for words, says in [
         (("--patch", 48), "and those of the task camera are image uint8 (48, 48, 3)"),
         (("--val-from", data / "other"), "only there ['gamma'], only here ['alpha']"),
-        (("--val-from", broken), "is not whole: of the 1 files of its split val 1 are missing"),
+        (("--val-from", broken), "is not complete: 1 of the 1 files of its split val are missing"),
         (("--val-from", data / "links"), "holds no stored stream"),
     ]:
         said = train(start, data, out, *words).done(2)

@@ -60,8 +60,8 @@ def test_a_row_is_given_once(side: int) -> None:
     taking, _ = window(side, [10], [])
     specs = (ArraySpec("image", "uint8", (side,)),)
     taking.take(np.arange(30), specs)
-    with pytest.raises(RuntimeError, match="some were taken before"):
+    with pytest.raises(RuntimeError, match=r"some of the rows .* were taken before"):
         taking.take(np.array([3, 31]), specs)
     taking.take(np.arange(30, 60), specs)
-    with pytest.raises(RuntimeError, match="some were taken before"):
+    with pytest.raises(RuntimeError, match=r"some of the rows .* were taken before"):
         taking.take(np.array([59]), specs)

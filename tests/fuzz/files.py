@@ -21,7 +21,7 @@ import numpy as np
 from pushfit.errors import PushFitError
 from pushfit.feed.audit import Audited
 from pushfit.runs import checkpoint_state
-from pushfit.runs.checkpoint_state import MEMBER, Array, Best, Extras, RunState
+from pushfit.runs.checkpoint_state import MEMBER, Array, Best, HiddenState, RunState
 from pushfit.runs.quarantine import Quarantine
 from pushfit.settings import config_file, resume_layer
 from pushfit.store import layout
@@ -40,7 +40,7 @@ def a_state() -> RunState:
         counts={"train": [3, 4]}, fingerprint="f" * 64, epoch=1, step=2, taken=9,
         resumed_at=[{"epoch": 0, "step": 1}], history={"loss": [0.5]}, best=Best(0.5, False),
         waiting=None, audited=Audited({}, [3], b"x" * 32),
-        extras=Extras([seed], [], None, python, ("MT19937", b"12", 1, 0, 0.0)),
+        hidden_state=HiddenState([seed], [], None, python, ("MT19937", b"12", 1, 0, 0.0)),
         given_up=[("train", 3, "torn")], steps={"train": [9]},
     )  # fmt: skip
 

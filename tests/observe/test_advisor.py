@@ -69,7 +69,9 @@ def test_the_sentences() -> None:
     assert "A faster link helps, more generators" in advise(packed).sentence
     disk = advise(window(6, 100, 5000, reading=0.8))
     assert disk.limit is Limit.READING
-    assert disk.sentence.startswith("Reading is the limit on cpu-a (80% of the time there waits")
+    assert disk.sentence.startswith(
+        "Reading is the limit on cpu-a (generators there wait for files 80%"
+    )
     nobody = advise(msgspec.structs.replace(window(1, 1, 9), hosts={}))
     assert "No generator works for this run now" in nobody.sentence
 

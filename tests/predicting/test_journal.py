@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pushfit.errors import DataError, OutputError
 from pushfit.feed.source import Reference
-from pushfit.predicting.journal import Bad, Partial
+from pushfit.predicting.journal import Bad, Journal
 from pushfit.tasks.base import TEST
 from tests.support.names import UTF8
 
@@ -29,42 +29,42 @@ def reference(records: int = RECORDS) -> Reference:
     return Reference(("unlabelled",), {TEST: [RECORDS]}, "print", listing, "somebody")
 
 
-def opened(path: Path, **different: Any) -> Partial:
-    return Partial(path, **{"origin": ORIGIN, "numbers": NUMBERS} | different)
+def opened(path: Path, **different: Any) -> Journal:
+    return Journal(path, **{"origin": ORIGIN, "numbers": NUMBERS} | different)
 
 
-def go_on(partial: Partial) -> None:
+def go_on(journal: Journal) -> None:
     """All that is still missing, four records at a time."""
-    partial.begin(reference())
+    journal.begin(reference())
     for group, numbers in enumerate(NUMBERS):
-        while not partial.is_complete(group):
-            rows = slice(partial.done(group), partial.done(group) + 4)
+        while not journal.is_complete(group):
+            rows = slice(journal.done(group), journal.done(group) + 4)
             bad = [BROKEN] if rows.start <= BROKEN.record < rows.stop else []
-            partial.add(group, [SAID[run, rows] for run in numbers], TRUTH[rows], bad)
+            journal.add(group, [SAID[run, rows] for run in numbers], TRUTH[rows], bad)
 
 
-def assert_whole(partial: Partial) -> None:
-    assert (partial.said() == SAID).all()
-    assert (partial.truth == TRUTH).all()
-    assert partial.bad == {BROKEN.record: BROKEN}
-    assert partial.head is not None and partial.head.paths[3] == "test/3.jpg"
+def assert_whole(journal: Journal) -> None:
+    assert (journal.said() == SAID).all()
+    assert (journal.truth == TRUTH).all()
+    assert journal.bad == {BROKEN.record: BROKEN}
+    assert journal.head is not None and journal.head.paths[3] == "test/3.jpg"
 
 
 def test_cut_short_anywhere_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
     path = tmp_path / "out.csv.part"
-    with opened(path) as partial:
-        go_on(partial)
-        assert_whole(partial)
+    with opened(path) as journal:
+        go_on(journal)
+        assert_whole(journal)
     whole = path.read_bytes()
     done = -1
     for length in (*range(0, len(whole), 7), len(whole)):
         path.write_bytes(whole[:length])
-        with opened(path) as partial:
-            now = sum(partial.done(group) for group in range(2))
+        with opened(path) as journal:
+            now = sum(journal.done(group) for group in range(2))
             assert now >= done  # never less for a longer file
             done = now
-            go_on(partial)
-            assert_whole(partial)
+            go_on(journal)
+            assert_whole(journal)
         assert path.read_bytes() == whole
     assert done == 2 * RECORDS
 
@@ -78,9 +78,9 @@ def test_whatever_names_hold_they_are_read_back_as_they_were(
     broken = [Bad(0, names[0], names[-1], names[0])]
     known = Reference(tuple(names), {TEST: [len(names)]}, "print", listing, "somebody")
     said = np.zeros((len(names), CLASSES), np.float32)
-    with opened(path, numbers=[[0]]) as partial:
-        partial.begin(known)
-        partial.add(0, [said], np.zeros(len(names)), broken)
+    with opened(path, numbers=[[0]]) as journal:
+        journal.begin(known)
+        journal.add(0, [said], np.zeros(len(names)), broken)
     with opened(path, numbers=[[0]]) as again:
         assert again.head is not None and again.head.paths == names
         assert again.head.classes == tuple(names) and again.bad == {0: broken[0]}
@@ -89,23 +89,23 @@ def test_whatever_names_hold_they_are_read_back_as_they_were(
 @pytest.mark.parametrize("damage", [b"\0" * 30, b"\xff" * 30])
 def test_what_the_disk_lost_counts_as_not_done(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "out.csv.part"
-    with opened(path) as partial:
-        go_on(partial)
+    with opened(path) as journal:
+        go_on(journal)
     whole = path.read_bytes()
     for at in range(22, len(whole) - 30, 7):
         path.write_bytes(whole[:at] + damage + whole[at + 30 :])
-        with opened(path) as partial:
-            go_on(partial)
-            assert_whole(partial)
+        with opened(path) as journal:
+            go_on(journal)
+            assert_whole(journal)
 
 
 def test_the_data_set_is_known_without_the_data(tmp_path: Path) -> None:
-    with opened(tmp_path / "part") as partial:
-        assert partial.head is None and partial.records == 0 and not partial.is_complete(0)
-        partial.begin(reference())
-    with opened(tmp_path / "part") as partial:
-        assert partial.head is not None
-        known = partial.head.reference()
+    with opened(tmp_path / "part") as journal:
+        assert journal.head is None and journal.records == 0 and not journal.is_complete(0)
+        journal.begin(reference())
+    with opened(tmp_path / "part") as journal:
+        assert journal.head is not None
+        known = journal.head.reference()
     assert (known.fingerprint, known.counts, known.listing) == (
         "print", {TEST: [RECORDS]}, reference().listing,
     )  # fmt: skip
@@ -113,19 +113,19 @@ def test_the_data_set_is_known_without_the_data(tmp_path: Path) -> None:
 
 def test_another_prediction_is_refused_by_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "out.csv.part"
-    with opened(path) as partial:
-        go_on(partial)
+    with opened(path) as journal:
+        go_on(journal)
     other = {**ORIGIN, "--samples": "4"}
     with pytest.raises(OutputError, match=r"not the same --samples\. .*--overwrite"):
         opened(path, origin=other)
-    with opened(path) as partial:
-        assert_whole(partial)  # nothing was lost
-    with opened(path, overwrite=True) as partial:
-        assert_whole(partial)  # the same one goes on all the same
-    with opened(path, origin=other, overwrite=True) as partial:
-        assert partial.head is None
-        go_on(partial)
-        assert_whole(partial)
+    with opened(path) as journal:
+        assert_whole(journal)  # nothing was lost
+    with opened(path, overwrite=True) as journal:
+        assert_whole(journal)  # the same one goes on all the same
+    with opened(path, origin=other, overwrite=True) as journal:
+        assert journal.head is None
+        go_on(journal)
+        assert_whole(journal)
 
 
 def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_records_without_names_are_refused(tmp_path: Path) -> None:
-    with opened(tmp_path / "part") as partial, pytest.raises(DataError, match="give --data"):
-        partial.begin(reference(0))
+    with opened(tmp_path / "part") as journal, pytest.raises(DataError, match="give --data"):
+        journal.begin(reference(0))
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

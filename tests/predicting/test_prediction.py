@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from pushfit.errors import ConfigError, DataError
 from pushfit.predicting.ensemble import Group
-from pushfit.predicting.journal import Partial
-from pushfit.predicting.output_files import Forms
+from pushfit.predicting.journal import Journal
+from pushfit.predicting.output_files import OutputFiles
 from pushfit.predicting.prediction import Prediction
 from pushfit.settings.programs.predict import PredictSettings
 from pushfit.tasks import create
@@ -61,18 +61,18 @@ def group(
 def predict(folder: Path, groups: list[Group], models: list[list[Reads]], **named: Any) -> Any:
     """The report of a prediction of the digits in `folder`, after one life of the process."""
     settings = PredictSettings(data=str(folder), generators=0, **named)
-    forms = Forms(folder / "out.csv", overwrite=True)
+    output_files = OutputFiles(folder / "out.csv", overwrite=True)
     runs = [run for one in groups for run in one.runs]
     numbers = [one.numbers for one in groups]
-    with Partial(forms.part, {}, numbers) as partial:
-        prediction = Prediction(settings, groups, partial)
+    with Journal(output_files.part, {}, numbers) as journal:
+        prediction = Prediction(settings, groups, journal)
         for number, each in enumerate(models):
-            if not partial.is_complete(number):
+            if not journal.is_complete(number):
                 stream = prediction.open(number)
                 with at_work(stream, folder):
                     prediction.predict(number, stream, each)
-        report = prediction.write(forms, sorted(runs, key=lambda run: run.path))
-        assert prediction.summary(report, forms)[-1] == f"Submission: {forms.out}"
+        report = prediction.write(output_files, sorted(runs, key=lambda run: run.path))
+        assert prediction.summary(report, output_files)[-1] == f"Submission: {output_files.out}"
     return report
 
 
@@ -176,8 +176,8 @@ def test_a_folder_that_is_no_class_is_refused_before_anything_starts(tmp_path: P
     (tmp_path / "two").rename(tmp_path / "twoo")
     settings = PredictSettings(data=str(tmp_path), generators=0, labelled=True)
     told = pytest.raises(DataError, match=r"in the folder 'twoo', .* did you mean 'two'")
-    with Partial(tmp_path / "part", {}, [group.numbers]) as partial, told:
-        Prediction(settings, [group], partial).open(0)
+    with Journal(tmp_path / "part", {}, [group.numbers]) as journal, told:
+        Prediction(settings, [group], journal).open(0)
 
 
 class Measures(Reads):

@@ -118,19 +118,19 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         ({"submissions": (a, b, a)}, r"a\.csv is given twice"),
         ({"submissions": (a, b), "out": b, "overwrite": True}, r"would write over .*b\.csv"),
         ({"submissions": (a, b), "grid": 2}, "and --grid is for a prediction"),
-        ({"grid": 2, "samples": 3}, "--grid and --samples both say how often"),
-        ({"equal_counts": True, "combine": "majority"}, "--equal-counts goes by probabilities"),
+        ({"grid": 2, "samples": 3}, "--grid and --samples both set the number"),
+        ({"equal_counts": True, "combine": "majority"}, "--equal-counts needs probabilities"),
     ]
     for given, says in cases:
         with pytest.raises(ConfigError, match=says):
-            submissions.forms(PredictSettings(**{"out": out} | given))
+            submissions.output_files(PredictSettings(**{"out": out} | given))
 
 
 def test_one_file_can_be_answered_anew_with_equal_counts(tmp_path: Path) -> None:
     paths = write(tmp_path, "fname,x,y\n1,0.9,0.1\n2,0.6,0.4\n3,0.8,0.2\n4,0.7,0.3\n")
     out = tmp_path / "c.csv"
     settings = PredictSettings(submissions=(str(paths[0]),), out=str(out), equal_counts=True)
-    report = submissions.write(settings, submissions.forms(settings))
+    report = submissions.write(settings, submissions.output_files(settings))
     assert out.read_text().splitlines()[1:] == ["1,x", "2,y", "3,x", "4,y"]
     assert report["predictions"] == {"x": 2, "y": 2}
 
@@ -139,13 +139,13 @@ def test_the_files_and_the_report(tmp_path: Path) -> None:
     paths = tuple(map(str, write(tmp_path, PROBA, OTHER)))
     out = tmp_path / "new" / "c.csv"
     settings = PredictSettings(submissions=paths, out=str(out), combine="geometric", proba=True)
-    forms = submissions.forms(settings)
-    report = submissions.write(settings, forms)
+    output_files = submissions.output_files(settings)
+    report = submissions.write(settings, output_files)
     assert out.read_text().splitlines()[:2] == ["fname,camera", "1.jpg,y"]
-    assert forms.proba.read_text().startswith("fname,x,y,z\n1.jpg,0.3")
+    assert output_files.proba.read_text().startswith("fname,x,y,z\n1.jpg,0.3")
     assert (report["records"], report["submissions"]) == (2, list(paths))
-    again = merge([forms.proba, Path(paths[0])], "mean")  # what it writes it can read
+    again = merge([output_files.proba, Path(paths[0])], "mean")  # what it writes it can read
     assert again.ids == ["1.jpg", "2.jpg"]
-    assert submissions.summary(report, forms)[:2] == [
+    assert submissions.summary(report, output_files)[:2] == [
         "2 records of 2 files, combined by geometric", "Predictions: x 1, y 1, z 0",
     ]  # fmt: skip

@@ -59,7 +59,7 @@ def test_a_loaded_model_goes_on_as_the_saved_one_would(tmp_path: Path) -> None:
     again = checkpoint.load(tmp_path / LAST, compiled=True)
     read = checkpoint_state.read(tmp_path / LAST)
     assert read == kept
-    hidden_state.put(again, read.extras, tmp_path / LAST)
+    hidden_state.put(again, read.hidden_state, tmp_path / LAST)
     assert train(again) == after  # with the same dropout
     assert draws() == drawn
 
@@ -144,7 +144,7 @@ def test_checkpoints_within_an_epoch(tmp_path: Path) -> None:
     often = checkpoint.FrequentCheckpoints(Interval(batches=3), tmp_path, "val_loss", describe)
     train(net, trained, often, epochs=2)
     assert taken == [3, 4, 7, 8]  # every three batches since the last, and at each epoch's end
-    assert checkpoint_state.read(tmp_path / LAST).extras == hidden_state.take(net, [])
+    assert checkpoint_state.read(tmp_path / LAST).hidden_state == hidden_state.take(net, [])
 
 
 def test_what_does_not_fit_the_model(tmp_path: Path) -> None:
@@ -163,14 +163,14 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / LAST
     net = model()
     checkpoint.save(net, path)
-    with pytest.raises(ConfigError, match="a model but no checkpoint of a run"):
+    with pytest.raises(ConfigError, match="a model but not the checkpoint of a run"):
         checkpoint_state.read(path)
     (tmp_path / "config.json").touch()
-    with pytest.raises(ConfigError, match=r"no checkpoint of a run: .* give --weights with its"):
+    with pytest.raises(ConfigError, match=r"not the checkpoint of a run, .* give --weights with"):
         resume.find(tmp_path, {}, {})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(checkpoint_state.MEMBER, b"\x81\xa7version\x02")
-    with pytest.raises(ConfigError, match="is of format 2, and this PushFit reads 1"):
+    with pytest.raises(ConfigError, match="has format 2, and this PushFit reads 1"):
         checkpoint_state.read(path)
     checkpoint.save(net, path, a_state(net))
     whole = path.read_bytes()
@@ -216,9 +216,9 @@ def test_when_a_run_is_complete(run: Path) -> None:
     assert not resume.is_complete(inside, 2, run)
     assert resume.is_complete(between, 3, run)
     assert not resume.is_complete(between, 4, run)
-    for begun, epochs in ((inside, 1), (between, 2)):
+    for started, epochs in ((inside, 1), (between, 2)):
         with pytest.raises(ConfigError, match=f"--epochs {epochs}: .* give at least that"):
-            resume.is_complete(begun, epochs, run)
+            resume.is_complete(started, epochs, run)
 
 
 def test_a_folder_is_taken_by_one_and_cleared_of_leftovers(run: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_folder_is_taken_by_one_and_cleared_of_leftovers(run: Path) -> None:
 
 def test_only_the_folder_of_a_run_is_resumed(run: Path) -> None:
     assert outputs.prepare(run, again=True) == run
-    with pytest.raises(OutputError, match="to go on with the run in it, add --resume; or choose"):
+    with pytest.raises(OutputError, match="to continue the run in it, add --resume; or choose"):
         outputs.prepare(run)
     (run / "config.json").unlink()
     with pytest.raises(OutputError, match="not empty: choose another"):
@@ -270,7 +270,7 @@ def test_the_data_set_must_be_the_runs(tmp_path: Path) -> None:
     assert reopened(3).run == "abc"
     with pytest.raises(ConfigError, match="batch 9 of an epoch of 4"):
         reopened(9)
-    with pytest.raises(ConfigError, match="with --order arrival only the start"):
+    with pytest.raises(ConfigError, match="be resumed only at the start of an epoch"):
         reopened(3, order="arrival")
 
 

@@ -62,7 +62,7 @@ def test_a_list_may_be_given_a_part_at_a_time() -> None:
     assert ask("--manipulations=jpeg70", "--manipulations", "jpeg90").params.manipulations == (
         "jpeg70", "jpeg90",
     )  # fmt: skip
-    with pytest.raises(ConfigError, match="--run on the command line: 'a,' will not do"):
+    with pytest.raises(ConfigError, match="--run on the command line: 'a,' is not valid"):
         ask("--run=a,", command="predict")
 
 
@@ -78,13 +78,13 @@ def test_help_shows_what_holds_on_this_host(capsys: pytest.CaptureFixture[str]) 
         (["--batch", "3"], "did you mean '--batch-size'?"),
         (["--batch_size=3"], "did you mean '--batch-size'?"),
         (["--zzz"], "--zzz is not a flag of train_zmq.py; python train_zmq.py --help lists them"),
-        (["--epochs"], "--epochs on the command line has no value, it must be a whole number"),
+        (["--epochs"], "--epochs on the command line has no value: it must be a whole number"),
         (["--epochs", "--seed"], "--epochs on the command line has no value"),
         (["--task"], "--task on the command line has no value"),
         (["--flips=3"], "write --flips or --no-flips"),
         (["--manipulations", "jpeg70", "jpeg90,"], "commas and no spaces"),
         (["lost"], "'lost' is not expected here: train_zmq.py takes flags only"),
-        (["--epochs", "-1"], "--epochs on the command line: '-1' will not do"),
+        (["--epochs", "-1"], "--epochs on the command line: '-1' is not valid"),
         (["--manipulations=jpeg7"], "did you mean 'jpeg70'?"),
         (["--task=camra"], "did you mean 'camera'?"),
     ],

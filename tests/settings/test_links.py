@@ -85,7 +85,7 @@ def test_a_dangling_link_is_wrong_and_a_missing_one_is_not(
     assert main(["--links", str(folder)]) == 2  # training would refuse the dangling link as well
     text = capsys.readouterr().out
     assert "WRONG  flickr_images" in text and "points to nothing (extra training photos)" in text
-    assert "Or do without: rm " in text
+    assert "Or train without it: rm " in text
     (folder / "flickr_images").unlink()
     assert main(["--links", str(folder)]) == 0
     text = capsys.readouterr().out

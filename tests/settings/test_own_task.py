@@ -40,7 +40,7 @@ def test_its_parameters_are_settings(file: Path, capsys: pytest.CaptureFixture[s
     outcome = run("--task", file, "--gain=0.25", env={"PUSHFIT_SIZE": "32"})
     assert (outcome.params.gain, outcome.params.size) == (0.25, 32)  # type: ignore[union-attr]
     assert str(outcome.sources["size"]) == "environment PUSHFIT_SIZE"
-    with pytest.raises(ConfigError, match="--gain on the command line: '2' will not do"):
+    with pytest.raises(ConfigError, match="--gain on the command line: '2' is not valid"):
         run("--task", file, "--gain=2")
     with pytest.raises(ConfigError, match=r"--gian is not a flag of x.py, did you mean '--gain'"):
         run("--task", file, "--gian=1")

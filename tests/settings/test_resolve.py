@@ -175,9 +175,9 @@ def test_relative_links_start_where_they_were_typed(
         ({"env": {"PUSHFIT_EPOCH": "1"}}, "PUSHFIT_EPOCH in the environment is not a setting, "
          "did you mean 'PUSHFIT_EPOCHS'"),
         ({"env": {"PUSHFIT_epochs": "1"}}, "did you mean 'PUSHFIT_EPOCHS'"),
-        ({"row": {"epochs": 0}}, "epochs in cfg/camera.py: '0' will not do"),
+        ({"row": {"epochs": 0}}, "epochs in cfg/camera.py: '0' is not valid"),
         ({"table": hosts_with(order="fast")}, "order in the row 'desk-*'"),
-        ({"env": {"PUSHFIT_SEED": "x"}}, "PUSHFIT_SEED in the environment: 'x' will not do"),
+        ({"env": {"PUSHFIT_SEED": "x"}}, "PUSHFIT_SEED in the environment: 'x' is not valid"),
         ({"table": (Host("other", {}),)}, "no row of HOSTS"),
     ],
 )  # fmt: skip

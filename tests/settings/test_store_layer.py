@@ -86,13 +86,13 @@ def test_a_relative_path_is_of_the_folder_it_was_typed_in(
         ("--manipulated 0.1", r"--manipulated 0.1 .* made with 0.5"),
         (
             "--generators 2",
-            r"--generators has nothing to do with --from: .* Leave ",
+            r"--generators has no effect with --from: .* Leave ",
         ),
-        ("--bind tcp://0.0.0.0:1", "--bind has nothing to do"),
-        ("--links /data", "--links has nothing to do"),
-        ("--buffer 1GiB", "--buffer has nothing to do"),
-        ("--order arrival", "--order has nothing to do"),
-        ("--max-bad 1%", "--max-bad has nothing to do"),
+        ("--bind tcp://0.0.0.0:1", "--bind has no effect"),
+        ("--links /data", "--links has no effect"),
+        ("--buffer 1GiB", "--buffer has no effect"),
+        ("--order arrival", "--order has no effect"),
+        ("--max-bad 1%", "--max-bad has no effect"),
     ],
 )
 def test_flags_that_do_not_go_with_it(store: Path, flags: str, message: str) -> None:
@@ -108,7 +108,7 @@ def test_what_is_no_store(store: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"settings of the stored stream in .*config\.json"):
         train("--from", store)
     (store / "config.json").unlink()
-    with pytest.raises(ConfigError, match="bring it back, or store the stream again"):
+    with pytest.raises(ConfigError, match="Put back the file that the sink wrote, or store"):
         train("--from", store)
 
 

@@ -10,22 +10,24 @@ import pytest
 
 from pushfit.errors import DataError, OutputError
 from pushfit.runs import outputs
-from pushfit.sinks.hdf5 import resume as begun
+from pushfit.sinks.hdf5 import resume
 from pushfit.streams.early_end import reported
 from pushfit.streams.stream import Stream
 
 
-class Begun:
+class Opened:
     """As much of a stream as is asked for."""
 
-    def __init__(self, begun: bool = True) -> None:
-        self.begun = begun
+    def __init__(self, was_opened: bool = True) -> None:
+        self.was_opened = was_opened
 
 
-def end(path: Path, error: BaseException, *, begun: bool = True) -> None:
+def end(path: Path, error: BaseException, *, was_opened: bool = True) -> None:
     with (
         pytest.raises(type(error)),
-        reported(cast(Stream, Begun(begun)), [None, path], lambda: {"ended": "complete", "n": 1}),
+        reported(
+            cast(Stream, Opened(was_opened)), [None, path], lambda: {"ended": "complete", "n": 1}
+        ),
     ):
         raise error
 
@@ -55,8 +57,8 @@ def test_a_defect_is_reported_with_its_place(tmp_path: Path) -> None:
 def test_there_is_no_report_of_a_stream_that_never_began_nor_a_block_that_ends(
     tmp_path: Path,
 ) -> None:
-    end(tmp_path / "r.json", DataError("no data"), begun=False)
-    with reported(cast(Stream, Begun()), [tmp_path / "r.json"], dict):
+    end(tmp_path / "r.json", DataError("no data"), was_opened=False)
+    with reported(cast(Stream, Opened()), [tmp_path / "r.json"], dict):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -80,10 +82,10 @@ def test_what_is_no_report_of_an_early_end_is_not_written_over(tmp_path: Path, t
     (tmp_path / outputs.REPORT).write_text(text)
     with pytest.raises(OutputError, match="not empty"):
         outputs.prepare(tmp_path)
-    assert begun.is_whole(tmp_path)
+    assert resume.is_whole(tmp_path)
 
 
 def test_a_store_whose_sink_ended_early_is_not_whole(tmp_path: Path) -> None:
-    assert not begun.is_whole(tmp_path)
+    assert not resume.is_whole(tmp_path)
     end(tmp_path / outputs.REPORT, KeyboardInterrupt())
-    assert not begun.is_whole(tmp_path)
+    assert not resume.is_whole(tmp_path)

@@ -152,9 +152,9 @@ def test_what_cannot_be_cut(tmp_path: Path) -> None:
         cropped(folder, params, crop=21)
     with pytest.raises(ConfigError, match=r"task number does not say how its samples are cropped"):
         opened(numbers(tmp_path / "two"), crop=8)
-    with pytest.raises(ConfigError, match=r"--crop is for a run that trains from a stored stream"):
+    with pytest.raises(ConfigError, match=r"--crop works only with a stored stream"):
         TrainSettings(crop=64)
-    with pytest.raises(ConfigError, match=r"--crop 7: a sample has 8 pixels at least"):
+    with pytest.raises(ConfigError, match=r"--crop 7: the side of a sample must be at least 8 pix"):
         TrainSettings(crop=7, from_="x")
 
 
@@ -200,7 +200,7 @@ def without_shard(folder: Path) -> Path:
     [
         (
             lambda folder: without_shard(numbers(folder)),
-            r"is not whole: of the 6 files of its split train 1 are missing, first "
+            r"is not complete: 1 of the 6 files of its split train are missing, the first is "
             r"train-0001-00002\.h5\. .* pushfit sink --resume --out .*one makes them",
         ),
         (
@@ -209,7 +209,7 @@ def without_shard(folder: Path) -> Path:
         ),
         (
             lambda folder: (write_store(folder, replace(a_store(), task="number")), folder)[1],
-            r"config\.json speaks of number with .*, store\.json of number with {'side': 6}",
+            r"config\.json has the task number with .*, but store\.json has number with {'side': 6",
         ),
     ],
 )

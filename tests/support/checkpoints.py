@@ -30,7 +30,7 @@ def a_state(net: keras.Model, metrics: Any = (), **different: Any) -> RunState:
         "classes": ("a", "b"), "counts": {"train": [1, 2]}, "fingerprint": "f", "epoch": 1,
         "step": 2, "taken": 6, "resumed_at": [{"epoch": 0, "step": 3}],
         "history": {"loss": [0.1, math.inf]}, "best": Best(0.5, False),
-        "waiting": Waiting(0.1 + 0.2, 2, 0), "extras": hidden_state.take(net, list(metrics)),
+        "waiting": Waiting(0.1 + 0.2, 2, 0), "hidden_state": hidden_state.take(net, list(metrics)),
         "audited": Audited({"train": [{"epoch": 0, "stream_sha256": None}]}, [3], bytes(32)),
     }  # fmt: skip
     return RunState(**{**fields, **different})

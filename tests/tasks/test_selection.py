@@ -99,7 +99,7 @@ def test_a_file_that_is_no_list_is_told(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"\xff\xd8\xff")
     for name, says in [
         ("gone", "--only: .*gone: No such file"),
-        ("empty", "--only: .*empty holds no entries"),
+        ("empty", "--only: .*empty has no entries"),
         ("photo", "--only: .*photo is not a text file in UTF-8"),
     ]:
         with pytest.raises(ConfigError, match=says):
@@ -107,5 +107,5 @@ def test_a_file_that_is_no_list_is_told(tmp_path: Path) -> None:
 
 
 def test_a_list_that_changed_is_told_by_its_length(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--only was a list of 2 entries in .* be not set: what"):
+    with pytest.raises(ConfigError, match=r"--only was a list of 2 entries in .* be not set, but"):
         resume.compare({"only": "a\nb\n"}, "", {}, {}, tmp_path)

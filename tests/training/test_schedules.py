@@ -63,18 +63,20 @@ def test_a_cyclic_rate_starts_at_the_top_again_and_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "schedule", "way_out"),
+    ("name", "value", "schedule", "default"),
     [
-        ("warmup", 0.1, "cosine", "--warmup 0"),
-        ("decay", 0.5, "exponential", "--decay 0.95"),
-        ("cycle_epochs", 3, "cyclic", "--cycle-epochs 10"),
+        ("warmup", 0.1, "cosine", "0"),
+        ("decay", 0.5, "exponential", "0.95"),
+        ("cycle_epochs", 3, "cyclic", "10"),
     ],
 )
 def test_what_is_for_one_schedule_is_refused_with_another(
-    name: str, value: float, schedule: str, way_out: str
+    name: str, value: float, schedule: str, default: str
 ) -> None:
     settings(**{"schedule": schedule, name: value})
-    with pytest.raises(ConfigError, match=f"is for --schedule {schedule}, .*or {way_out}"):
+    with pytest.raises(
+        ConfigError, match=f"works with --schedule {schedule}, .* its default, {default}"
+    ):
         settings(**{"schedule": "constant", name: value})
 
 

@@ -53,7 +53,7 @@ def test_a_task_from_a_file_is_looked_for_where_it_was(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [({"task": "digit"}, "there is no 'digit', did you mean 'digits'"),
-     ({**DIGITS, "side": "wide"}, "side of the run .*: 'wide' will not do")],
+     ({**DIGITS, "side": "wide"}, "side of the run .*: 'wide' is not valid")],
 )  # fmt: skip
 def test_what_is_not_known_here_is_named(
     tmp_path: Path, settings: dict[str, str], says: str
@@ -68,5 +68,5 @@ def test_what_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no model, neither best"):
         trained_run.find(tmp_path)
     checkpoint.save(model(), tmp_path / LAST)
-    with pytest.raises(ConfigError, match="no checkpoint of a run"):
+    with pytest.raises(ConfigError, match="not the checkpoint of a run"):
         trained_run.find(tmp_path)

@@ -123,9 +123,9 @@ def test_names_are_unique_for_ever_and_cannot_leave_the_folder(folder: keys.KeyF
     with pytest.raises(ConfigError, match="names are not used twice"):
         folder.make("gpu2")
     for name in ("trainer", "../x", "a/b", "", ".hidden", "x" * 65, "é", "a\n"):
-        with pytest.raises(ConfigError, match="will not do as a name"):
+        with pytest.raises(ConfigError, match="cannot be the name of a key"):
             folder.make(name)
-        with pytest.raises(ConfigError, match="will not do as a name"):
+        with pytest.raises(ConfigError, match="cannot be the name of a key"):
             folder.revoke(name)
 
 

@@ -49,7 +49,7 @@ KINDS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "a folder": (b"folder.pub", Path.mkdir),
     "a pipe": (b"pipe.pub", os.mkfifo),
     "a socket": (b"socket.pub", _bound),
-    "a link that leads nowhere": (b"dangling.pub", lambda path: path.symlink_to("nowhere")),
+    "a dangling link": (b"dangling.pub", lambda path: path.symlink_to("nowhere")),
     "a link to itself": (b"loop.pub", lambda path: path.symlink_to(path.name)),
     "a device": (b"zero.pub", lambda path: path.symlink_to("/dev/zero")),
     "the same key": (b"twice.pub", _twice),

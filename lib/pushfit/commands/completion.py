@@ -1,10 +1,10 @@
-"""``pushfit completion bash|zsh``: a script that has a shell complete commands, flags and values.
+"""``pushfit completion bash|zsh``: a script by which a shell completes commands, flags and values.
 
     source <(pushfit completion bash)                       in ~/.bashrc, with bash
     pushfit completion zsh > ~/.zfunc/_pushfit              in a folder of $fpath, with zsh
 
-The script holds all that it offers, so that the Tab key waits for no Python; it is made from the
-declared settings, and has to be made again after an upgrade.
+The script holds all words that it offers, so that the Tab key does not wait for Python. It is made
+from the declared settings; make it again after an upgrade.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ STRUCTS: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """One flag. values: words to offer; path: files as well; more: several, with commas."""
+    """One flag.
+
+    values: the words to offer as its value.
+    path: True offers files as well.
+    more: its value is a list, with commas.
+    """
 
     name: str
     help: str
@@ -41,7 +46,11 @@ class Flag(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What may follow a command. words: in its first place; paths: files in any place."""
+    """What may follow a command.
+
+    words: the words to offer as its first argument.
+    paths: True offers files as arguments.
+    """
 
     flags: tuple[Flag, ...]
     words: tuple[str, ...] = ()
@@ -65,7 +74,7 @@ def main(argv: list[str]) -> int:
 
 
 def commands() -> dict[str, Command]:
-    """All that may be typed after `pushfit`."""
+    """{name: the command}, of all commands of `pushfit`."""
     parsers = {
         "keys": keys.parser(),
         "store": store.parser(),
@@ -144,7 +153,7 @@ _pushfit() {{
         esac
         ;;
     esac
-    # Of a list with commas, the last item is completed.
+    # In a list with commas, the last item is completed.
     COMPREPLY=($(compgen -P "${{cur%"${{cur##*,}}"}}" -W "$words" -- "${{cur##*,}}"))
     if [[ -n $paths && $cur != -* ]]; then
         compopt -o filenames 2>/dev/null
@@ -224,7 +233,7 @@ def zsh(found: Mapping[str, Command]) -> str:
 
 
 def _zsh_flag(flag: Flag) -> str:
-    """As `_arguments` wants it: ``*--flag=[help]:what:action``."""
+    """The flag in the form that `_arguments` takes: ``*--flag=[help]:what:action``."""
     text = flag.help.partition(". ")[0].replace("\\", "\\\\")
     for sign in "[]:":
         text = text.replace(sign, f"\\{sign}")
@@ -232,7 +241,7 @@ def _zsh_flag(flag: Flag) -> str:
         return f"*{flag.name}[{text}]"
     words = " ".join(flag.values)
     if flag.path and words:
-        action = f" _pushfit_or_file {words}"  # a blank before it: it takes no options of compadd
+        action = f" _pushfit_or_file {words}"  # the blank keeps zsh from adding options of compadd
     elif flag.path:
         action = "_files"
     elif flag.more and words:
@@ -243,7 +252,7 @@ def _zsh_flag(flag: Flag) -> str:
 
 
 def _quoted(text: str) -> str:
-    """For a shell, in single quotes."""
+    """`text` for a shell, in single quotes."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

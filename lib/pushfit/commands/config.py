@@ -1,8 +1,8 @@
-"""``pushfit config``: which host row, which links, which settings, and what is wrong with them.
+"""``pushfit config``: this host's row, links and settings, and what is wrong with them.
 
-pushfit config                 what this host gets, and from where
-pushfit config --all           every setting
-pushfit config --init          write cfg/, dockerlinks/ and nvmelinks/ here, for a site to edit
+pushfit config                 shows this host's settings, and where each comes from
+pushfit config --all           shows the settings that have their defaults as well
+pushfit config --init          writes cfg/, dockerlinks/ and nvmelinks/ here, for a site to edit
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str,
         about(
             "Data",
-            "Task to show the parameters and defaults of.",
+            "Task whose parameters and defaults are shown.",
             unit="name or path",
             suggested=tuple(tasks.TASKS),
             placed=Placed.TASK,
@@ -47,26 +47,26 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str,
         about(
             "Data",
-            "Folder of symbolic links to report on.",
+            "Folder of symbolic links that is examined.",
             unit="path",
             placed=Placed.LINKS,
         ),
     ] = "nvmelinks"
     all: Annotated[
-        bool, about("Report", "Show every setting, not only those that are not defaults.")
+        bool, about("Report", "Show every setting, also those that have their defaults.")
     ] = False
     init: Annotated[
         bool,
         about(
             "Report",
-            "Write what a site edits into the current folder and end: cfg with the table of hosts, "
-            "and the two folders of links to the data. Nothing is overwritten.",
+            "Write the files that a site edits into the current folder, and exit: cfg with the "
+            "table of hosts, and the two folders of links to the data. Nothing is overwritten.",
         ),
     ] = False
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the report; returns 0 if the links that training needs are fine, 2 otherwise."""
+    """Print the report. Returns 0 if the links that training needs are fine, otherwise 2."""
     shown = resolve(
         ReportSettings,
         argv,
@@ -118,7 +118,7 @@ def _links(shown: Resolved[ReportSettings], found: Sequence[links.Link]) -> Iter
     wrong = [link for link in found if link.wrong]
     known = [link for link in found if link.name in links.SHOWN | {links.WRITTEN}]
     spare = [link for link in known if not link.wrong and link.state != "fine"]
-    for title, group in (("To mend it", wrong), ("Optional; to have them", spare)):
+    for title, group in (("To correct it", wrong), ("Optional; to have them", spare)):
         if group:
             mounts = any(links.is_mount(link, shown.machine) for link in group)
             yield (
@@ -129,14 +129,13 @@ def _links(shown: Resolved[ReportSettings], found: Sequence[links.Link]) -> Iter
             yield from (f"  {links.mend(link, shown.machine)}" for link in group)
     for link in wrong:
         if link.name not in links.NEEDED:
-            yield f"Or do without: rm {links.near(link.path)}"
+            yield f"Or train without it: rm {links.near(link.path)}"
     if wrong:
-        yield "Or name another folder of links: --links DIR, or PUSHFIT_LINKS=DIR"
+        yield "Or choose another folder of links: --links DIR, or PUSHFIT_LINKS=DIR"
 
 
 def _data(shown: Resolved[ReportSettings]) -> Iterator[str]:
-    """What the task finds behind the links, and what it does not use; or what is wrong."""
-
+    """The data that the task finds behind the links and what it does not use, or what is wrong."""
     settings = shown.settings
     assert shown.params is not None  # --task has a default
     try:
@@ -163,7 +162,7 @@ def _state(link: links.Link) -> str:
 
 
 def _settings(shown: Resolved[ReportSettings]) -> Iterator[str]:
-    """Settings of every program; a line each, unless programs differ in it."""
+    """The settings of all programs: a line for each, or several if the programs differ in it."""
     lines: dict[tuple[str, str, str], list[str]] = {}  # by name, value and source
     total = set()
     for prog, struct in PROGRAMS.items():

@@ -1,7 +1,7 @@
-"""``pushfit doctor``: all that a bug report has to say of this host, as plain text to paste.
+"""``pushfit doctor``: all that a bug report needs to know about this host, as plain text to paste.
 
-Nothing of it is secret: the values of variables and the content of keys are not shown, and the home
-folder is written as ~. A part that fails says so in its line; the others are shown all the same.
+Nothing in it is secret: it shows no values of variables and no content of keys, and it writes the
+home folder as ~. If one part fails, its line says so, and the other parts are shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pushfit.settings.stream import FleetSettings
 from pushfit.text import printable
 
 PROG = "pushfit doctor"
-# Starts Keras where it can take as long as it wants, and crash: in a process of its own.
+# The code that starts Keras, in a process of its own: it may take long, or crash.
 START_KERAS = "import sys; sys.path.insert(0, sys.argv[1]); from pushfit.training import backend; "
 START_KERAS += "backend.check_installed(); print(backend.start())"
 WIDTH = 14
@@ -46,17 +46,17 @@ class DoctorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str,
         about(
             "Report",
-            "Folder of symbolic links to report on.",
+            "Folder of symbolic links that is examined.",
             unit="path",
             placed=Placed.LINKS,
         ),
     ] = "nvmelinks"
     keras: Annotated[
-        bool, about("Report", "Start Keras, where it is installed, to see its devices.")
+        bool, about("Report", "Start Keras, if it is installed, to see its devices.")
     ] = True
     wait: Annotated[
         float,
-        about("Report", "How long Keras may take to start.", unit="seconds", gt=0),
+        about("Report", "Time limit for the start of Keras.", unit="seconds", gt=0),
     ] = 60.0
 
 
@@ -65,14 +65,14 @@ def main(argv: Sequence[str]) -> int:
         DoctorSettings,
         argv,
         prog=PROG,
-        description="Show what a bug report has to say of this host: versions, devices, links, "
-        "ports and limits. Nothing of it is secret.",
+        description="Show what a bug report needs to know about this host: versions, devices, "
+        "links, ports and limits. Nothing in it is secret.",
     )
     for title, part in _parts(found):
         try:
             lines = list(part())
-        except Exception as error:  # whatever is wrong with this host is what is asked for
-            lines = [f"cannot be told: {type(error).__name__}: {error}"]
+        except Exception as error:  # an error is a finding, too: the report has to show it
+            lines = [f"cannot be found out: {type(error).__name__}: {error}"]
         for number, line in enumerate(lines):
             print(
                 printable(_without_home(f"{title if not number else '':{WIDTH}} {line}".rstrip()))
@@ -152,7 +152,7 @@ def _simd() -> Iterator[str]:
 
 
 def _packages() -> Iterator[str]:
-    """Whatever PushFit may import, by the extra that brings it."""
+    """The packages that PushFit may import, a line for each extra that lists them."""
     from pushfit.tasks import compatibility
 
     seen = set(compatibility.LIBRARIES)
@@ -166,7 +166,7 @@ def _packages() -> Iterator[str]:
             absent = f"; not installed: {', '.join(missing)}" if missing else ""
             yield f"{_row(known)}{absent}"
         elif missing and extra not in ("dev", "bench"):
-            yield f"nothing of pushfit[{extra}]: {', '.join(missing)}"
+            yield f"not installed, of pushfit[{extra}]: {', '.join(missing)}"
     others = [(name, _version(name)) for name in ("jax", "torch")]
     if any(number for _, number in others):
         yield _row((name, number) for name, number in others if number)
@@ -207,7 +207,7 @@ def _back_end(settings: DoctorSettings) -> Iterator[str]:
         return
     said = (done.stderr if done.returncode else done.stdout).strip().splitlines()
     ended = f" (exit code {done.returncode})" if done.returncode else ""
-    yield f"{said[-1] if said else 'it says nothing'}{ended}"
+    yield f"{said[-1] if said else 'it printed nothing'}{ended}"
 
 
 def _site(found: Resolved[DoctorSettings]) -> Iterator[str]:
@@ -225,7 +225,7 @@ def _links(folder: Path, machine: host_facts.Machine) -> Iterator[str]:
 
 
 def _ports() -> Iterator[str]:
-    """The usual ones of a trainer: --bind, and the next."""
+    """The default ports of a trainer (--bind, and the next), and whether each is free."""
     bind = next(each for each in settings_of(FleetSettings) if each.name == "bind")
     first = endpoint.parse(bind.default, bind=True).port
     yield ", ".join(f"{port} {_port(port)}" for port in (first, first + 1))
@@ -253,15 +253,15 @@ def _folders() -> Iterator[str]:
     places: dict[str, Callable[[], Path]] = {
         "temporary files": lambda: Path(tempfile.gettempdir()),
         "home": Path.home,
-        "kept of data": host.cache,
-        "remembered": host.state_home,
-        "current": Path.cwd,
+        "derived from data": host.cache,
+        "this user's state": host.state_home,
+        "current folder": Path.cwd,
     }
     for what, where in places.items():
         try:
             path = where()
             yield f"{what}: {path}, {_space(path)}"
-        except Exception as error:  # there is none, and the message says what to set
+        except Exception as error:  # there is no such folder, and the message says what to set
             yield f"{what}: {error}"
 
 
@@ -273,11 +273,11 @@ def _space(path: Path) -> str:
 
 
 def _environment() -> Iterator[str]:
-    """Names alone: a value may hold a password."""
+    """The names of the variables that are set, without values: those may hold passwords."""
     names = [name for name in sorted(os.environ) if name.startswith(PREFIX)]
     yield f"set: {', '.join(names)}" if names else f"no variable {PREFIX}…"
 
 
 def _without_home(text: str) -> str:
-    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  # pathlib raises where there is none
+    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  # pathlib raises if there is none
     return text.replace(home, "~") if home.startswith("/") else text

@@ -1,4 +1,4 @@
-"""Make samples from the data on this host and push them to a trainer.
+"""Make samples from the data on this host, and push them to a trainer.
 
     pushfit generate --connect tcp://gpu-host:12001 --key node-1.key --processes auto
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pushfit.generator")
 
-FRAMEWORKS = ("tensorflow", "keras", "jax", "torch")  # which no generator needs
+FRAMEWORKS = ("tensorflow", "keras", "jax", "torch")  # modules that a generator does not need
 LEVELS = {"warnings": logging.WARNING, "info": logging.INFO, "leases": logging.DEBUG}
 
 
@@ -51,9 +51,9 @@ def main(argv: list[str]) -> int:
     from pushfit import endpoint
     from pushfit.wire import keys
 
-    if own is None:  # a task of one's own may need no data
+    if own is None:  # a user's task may need no data
         check_links(Path(settings.links))
-    # Before a supervisor starts processes that would each say the same.
+    # The keys are read before a supervisor starts processes, which would all report the same error.
     trainers = {
         endpoint.parse(address): keys.read_secret(Path(key), keys.GeneratorKey) if key else None
         for address, key in zip(settings.connect, settings.keys, strict=True)
@@ -83,13 +83,13 @@ def main(argv: list[str]) -> int:
 
 
 def _load(settings: GeneratorSettings) -> type[Task]:
-    """The task of a file; a framework that it imports is told once a fleet."""
+    """The task in the user's file. If it imports a framework, one process of a fleet warns."""
     before, started = resident_bytes(), time.monotonic()
     own = tasks.load(settings.task)
     heavy = [name for name in FRAMEWORKS if name in sys.modules]
     if heavy and settings.process_count == 1 and place() == 0:
         log.warning(
-            "%s imports %s at its top, which took this process %.1f s and %.0f MB, and takes every "
+            "%s imports %s at its top, which cost this process %.1f s and %.0f MB, and costs every "
             "generator process as much: import it inside the methods that run in the trainer "
             "(build_model, loss, metrics)",
             *(settings.task, ", ".join(heavy), time.monotonic() - started),

@@ -1,4 +1,4 @@
-"""`pushfit health`: whether the processes of a container work, or whether a server says so."""
+"""`pushfit health`: a check of the processes of a container, or of a server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pushfit.text import one_line
 USAGE = """\
 usage: pushfit health FOLDER|URL
 
-FOLDER is what --health names for generators and trainers, URL the /healthz of a server. The exit
-code is 0 if they work and 1 if they do not."""
+FOLDER is the folder that --health names for generators and trainers. URL is the /healthz of a
+server. The exit code is 0 if they work, and 1 if they do not."""
 
 
 def main(argv: list[str]) -> int:

@@ -12,10 +12,18 @@ from pushfit.wire.keys import KeyFolder
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="pushfit keys", description="Keys of the trainer and of its generators.")
-    parser.add_argument("command", choices=("make", "list", "revoke"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help="usually a generator's host")
-    parser.add_argument("--keys", default="keys", metavar="DIR", help="the trainer's folder (keys)")
+    parser = Parser(
+        prog="pushfit keys", description="Make, list and revoke the keys of generators."
+    )
+    parser.add_argument(
+        "command", choices=("make", "list", "revoke"), help="what to do with the keys"
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="name of a key, usually the generators' host"
+    )
+    parser.add_argument(
+        "--keys", default="keys", metavar="DIR", help="the trainer's folder of keys (keys)"
+    )
     return parser
 
 
@@ -26,10 +34,11 @@ def main(argv: list[str]) -> int:
     folder = KeyFolder(typed_path(options.keys), make=options.command == "make")
     for name in options.names if options.command == "make" else ():
         path = folder.make(name)
-        print(f"made {path}: copy it to that host, there: {typed('generate')} … --key {path.name}")
+        generate = f"{typed('generate')} … --key {path.name}"
+        print(f"made {path}: copy it to the generators' host, and start {generate} there")
     for name in options.names if options.command == "revoke" else ():
         folder.revoke(name)
-        print(f"revoked {name}: it is disconnected from runs that use {folder.path}, at once")
+        print(f"revoked {name}: runs that use {folder.path} disconnect it at once")
     if options.command == "list":
         for name in folder.names(folder.admitted):
             print(f"admitted  {name}")

@@ -1,4 +1,4 @@
-"""The parser of the commands whose words are not settings: `keys`, `store`, …"""
+"""The parser of the commands whose arguments are not settings: `keys`, `store` and others."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     pushfit predict --run runs/a --run runs/b --data DIR --combine majority --samples 8
     pushfit predict --submissions a.proba.csv,b.proba.csv --combine geometric --out c.csv
 
-Records come through the same stream as in training, each once and in order; --bind lets generators
-on other hosts make them. After an interruption the same command continues.
+The records come through the same stream as in training, each once and in order. With --bind,
+generators on other hosts can make them. After an interruption the same command continues.
 
     test records ─▶ LiveStream ─▶ the runs' models ─▶ OUT.part ─▶ OUT
     files of answers ─▶ submissions.merge ─▶ OUT
@@ -34,8 +34,8 @@ def main(argv: list[str]) -> int:
 
     backend.check_installed()
     from pushfit.predicting import ensemble
-    from pushfit.predicting.journal import Partial
-    from pushfit.predicting.output_files import Forms
+    from pushfit.predicting.journal import Journal
+    from pushfit.predicting.output_files import OutputFiles
     from pushfit.predicting.prediction import GO_ON, Prediction, origin
     from pushfit.runs.outputs import prepare_file, write_json
 
@@ -47,20 +47,20 @@ def main(argv: list[str]) -> int:
         grid=settings.grid,
         manipulations=settings.each_manipulation,
     )
-    forms = Forms(Path(settings.out), overwrite=settings.overwrite)
+    output_files = OutputFiles(Path(settings.out), overwrite=settings.overwrite)
     report_file = prepare_file(Path(settings.report)) if settings.report else None
-    with Partial(
-        forms.part,
+    with Journal(
+        output_files.part,
         origin(settings, runs, groups),
         [group.numbers for group in groups],
         overwrite=settings.overwrite,
-    ) as partial:
-        prediction = Prediction(settings, groups, partial)
+    ) as journal:
+        prediction = Prediction(settings, groups, journal)
         try:
             for number, group in enumerate(groups):
-                if partial.is_complete(number):
+                if journal.is_complete(number):
                     continue
-                stream = prediction.open(number)  # its errors come before Keras takes its seconds
+                stream = prediction.open(number)  # its errors come before Keras is started
                 print(backend.start())
                 models = [run.model() for run in group.runs]
                 with stream:
@@ -69,23 +69,23 @@ def main(argv: list[str]) -> int:
             if interrupted.is_set():
                 print(f"Interrupted{GO_ON}")
             raise
-        report = prediction.write(forms, runs)
-        partial.remove()
+        report = prediction.write(output_files, runs)
+        journal.remove()
     if report_file is not None:
         write_json(report_file, report)
-    print(as_lines(prediction.summary(report, forms)))
+    print(as_lines(prediction.summary(report, output_files)))
     return 1 if report["bad"] else 0
 
 
 def combine_files(settings: PredictSettings) -> int:
-    """Write what files of answers say together: no run, no data and no Keras is needed."""
+    """Combine files of answers. This needs no run, no data and no Keras."""
     from pushfit.predicting import submissions
     from pushfit.runs.outputs import prepare_file, write_json
 
-    forms = submissions.forms(settings)
+    output_files = submissions.output_files(settings)
     report_file = prepare_file(Path(settings.report)) if settings.report else None
-    report = submissions.write(settings, forms)
+    report = submissions.write(settings, output_files)
     if report_file is not None:
         write_json(report_file, report)
-    print(as_lines(submissions.summary(report, forms)))
+    print(as_lines(submissions.summary(report, output_files)))
     return 0

@@ -1,8 +1,8 @@
-"""`pushfit samples`: small data sets to try PushFit with.
+"""`pushfit samples`: makes small data sets to try PushFit with.
 
-pushfit samples                             simulated photos, in data/sample
-pushfit samples --large                     few photos of 12 megapixels, in data/sample-large
-pushfit samples digits                      scikit-learn's handwritten digits, in data/digits
+pushfit samples                makes simulated photos in data/sample
+pushfit samples --large        makes a few photos of 12 megapixels in data/sample-large
+pushfit samples digits         makes scikit-learn's handwritten digits in data/digits
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "what", nargs="?", choices=("photos", "digits"), default="photos",
-        help="which data set to make (photos)",
+        help="the data set to make (photos)",
     )  # fmt: skip
     parser.add_argument(
         "--out",
         type=typed_path,
         metavar="DIR",
-        help="folder to make (data/sample; with --large data/sample-large; data/digits)",
+        help="the folder to make (data/sample; with --large data/sample-large; for digits "
+        "data/digits)",
     )
     parser.add_argument(
         "--large",
         action="store_true",
-        help=f"make photos of {LARGE.megapixels:.0f} megapixels, and fewer: for measurements",
+        help=f"make fewer photos, of {LARGE.megapixels:.0f} megapixels, for measurements",
     )
     for field in fields(Plan):
         both = f"{WHAT[field.name]} ({field.default}; with --large {getattr(LARGE, field.name)})"
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
         return _photos(out or usual, replace(LARGE if large else Plan(), **numbers))
     if large or numbers:
         flag = "--large" if large else f"--{next(iter(numbers))}"
-        raise ConfigError(f"{flag} is for photos: of digits there are as many as there are")
+        raise ConfigError(f"{flag} is for photos: leave it out, since digits are a fixed data set")
     return _digits(out or Path("data/digits"))
 
 
@@ -66,7 +67,7 @@ def _photos(out: Path, plan: Plan) -> int:
     if made:
         print(f"{out}: made {what} in {time.monotonic() - start:.0f} s")
     else:
-        print(f"{out}: {what} are already there")
+        print(f"{out}: the {what} are already there")
     return 0
 
 
@@ -74,5 +75,6 @@ def _digits(out: Path) -> int:
     from pushfit.samples import digits
 
     made = digits.make(out)
-    print(f"{out}: {'made' if made else 'already there:'} 1,797 handwritten digits, 297 held out")
+    found = "made" if made else "already there:"
+    print(f"{out}: {found} 1,797 handwritten digits, 297 held out")
     return 0

@@ -1,12 +1,12 @@
-"""Answer HTTP requests: which class is in a picture, by the model of a run.
+"""Answer HTTP requests with the class of a picture, as the model of a run predicts it.
 
     pushfit serve --run runs/digits1
     curl -F "image=@7.png" http://127.0.0.1:8000/recognize.json
 
     upload ─▶ decode ─▶ the task's from_picture ─▶ batch ─▶ model ─▶ {"class": "7", …}
 
-It listens at once and answers 503 until the model is loaded. It has neither users nor encryption:
-put a reverse proxy in front of it where other hosts may ask.
+It listens at once, and answers 503 until the model is loaded. It has neither users nor encryption:
+put a reverse proxy in front of it if other hosts may ask.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(settings: ServeSettings, argv: list[str]) -> NoReturn:
-    # First of all, since what they need may not be installed.
+    # These come first, as the packages that they need may not be installed.
     from pushfit.host import allow_many_files
     from pushfit.interrupts import end_now
     from pushfit.serving import hosts, logs, prefix, reports, server, workers
@@ -83,7 +83,10 @@ def _answer(
     role: Role | None,
     connections: Connections,
 ) -> int:
-    """Answer at `opened` until told to end; returns the exit code. Raises what kept the model."""
+    """Answer at `opened` until a signal; returns the exit code.
+
+    Raises the error with which the model could not be loaded.
+    """
     from pushfit.serving import app, logs, pictures, server
     from pushfit.serving.service import Forward, Service
     from pushfit.training import backend

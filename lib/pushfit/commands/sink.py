@@ -1,11 +1,11 @@
-"""Take the stream that a trainer would take, and measure it, or store it.
+"""Take the stream that a trainer would take, and measure or store it.
 
     pushfit sink --null --task camera --links DIR --epochs 2 --generators 2 --report r.json
     pushfit sink --out hdf5/cam --task camera --links DIR --epochs 1 --generators 2
 
-It binds as a trainer does, so the same generators serve it. Two sinks with the same settings and
-data print the same SHA-256, whatever generators fed them. `pushfit train --from hdf5/cam` trains on
-what was stored. This command resumes a sink that was interrupted:
+It listens as a trainer does, so the same generators serve it. Two sinks with the same settings and
+data print the same SHA-256, whichever generators made the samples. `pushfit train --from hdf5/cam`
+trains on the stored stream. This command resumes a sink that was interrupted:
 
     pushfit sink --resume --out hdf5/cam
 """
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     settings = resolved.settings
     if settings.null == bool(settings.out):
         raise ConfigError(
-            "say what to do with the stream: --null counts and hashes it, or --out DIR stores it"
+            "say what to do with the stream: --null counts and hashes it, --out DIR stores it"
         )
     end_on_signals()
     return measure(resolved) if settings.null else store(resolved)
@@ -82,7 +82,7 @@ def store(resolved: Resolved[SinkSettings]) -> int:
     if settings.resume:
         before = resume_store.find(out, fixed, resolved.defaults(), settings.epochs)
     if before is not None and before.complete:
-        print(f"{out} is complete: {settings.epochs} epoch(s). --epochs N stores more.")
+        print(f"{out} is complete: {settings.epochs} epoch(s). To store more, give --epochs N.")
         return 0
     task = task_of(settings, resolved.params)
     storage = Storage(settings, task, out, fixed, before)
@@ -101,7 +101,7 @@ def store(resolved: Resolved[SinkSettings]) -> int:
             for path in filter(None, files):
                 storage.patience(partial(outputs.write_json, path, report))
     except KeyboardInterrupt:
-        print(f"Interrupted: {storage.nbytes() / 1e9:.2f} GB are stored. To go on:")
+        print(f"Interrupted: {storage.nbytes() / 1e9:.2f} GB are stored. To resume it:")
         print(f"  {typed('sink')} --resume --out {shlex.quote(str(out))}")
         return INTERRUPTED
     print(console.audit_table(report, became="stored"))

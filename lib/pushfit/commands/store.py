@@ -1,8 +1,8 @@
-"""Look at a stored stream: `info` lists it, `verify` checks every file, `sheet` draws samples.
+"""Inspect a stored stream.
 
-pushfit store info hdf5/cam
-pushfit store verify hdf5/cam
-pushfit store sheet hdf5/cam        # draws hdf5/cam/samples.png
+pushfit store info hdf5/cam         shows what it holds
+pushfit store verify hdf5/cam       checks every file
+pushfit store sheet hdf5/cam        draws samples into hdf5/cam/samples.png
 """
 
 from __future__ import annotations
@@ -21,9 +21,18 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=("info", "verify", "sheet"))
-    parser.add_argument("folder", type=typed_path, metavar="DIR", help="what the sink had as --out")
-    parser.add_argument("--to", type=typed_path, metavar="FILE", help="of sheet (DIR/samples.png)")
+    parser.add_argument(
+        "command", choices=("info", "verify", "sheet"), help="what to do with the stored stream"
+    )
+    parser.add_argument(
+        "folder", type=typed_path, metavar="DIR", help="the folder that the sink had as --out"
+    )
+    parser.add_argument(
+        "--to",
+        type=typed_path,
+        metavar="FILE",
+        help="the picture that `sheet` writes (DIR/samples.png)",
+    )
     return parser
 
 
@@ -45,7 +54,7 @@ def main(argv: list[str]) -> int:
         for each in wrong:
             print(one_line(each))
         files = len(contents.places())
-        verdict = f"{len(wrong):,} of them are not" if wrong else "all are"
+        verdict = f"{len(wrong):,} are not" if wrong else "all are"
         print(f"{files:,} files: {verdict} as they were stored")
         return 1 if wrong else 0
     return 0

@@ -1,8 +1,8 @@
 """Train a model on the samples of a fleet of generators. The run's files are written to --out.
 
-    pushfit keys make node-1       once; then copy keys/node-1.key to that host
+    pushfit keys make node-1       once; then copy keys/node-1.key to node-1
     pushfit train --task camera --links DIR --bind tcp://0.0.0.0:12001 --keys keys
-    pushfit generate --connect tcp://gpu-host:12001 --key node-1.key          there
+    pushfit generate --connect tcp://gpu-host:12001 --key node-1.key          on node-1
 
 --generators N starts N generators on this machine. This command resumes a run that ended early, or
 trains it for more epochs:
@@ -65,7 +65,9 @@ def main(argv: list[str]) -> int:
         before = resume.find(out, fixed, resolved.defaults())
     if before is not None and resume.is_complete(before, settings.epochs, out):
         run = one_line(before.run)
-        print(f"Run {run} is complete: {before.epoch} epoch(s). --epochs N trains it on.")
+        print(
+            f"Run {run} is complete: {before.epoch} epoch(s). To train it further, give --epochs N."
+        )
         return 0
     if before is None:
         model_file.check_weights(settings.weights)
@@ -75,7 +77,7 @@ def main(argv: list[str]) -> int:
         outputs.take(outputs.prepare(out))
         outputs.clear(out)
 
-    # Keras takes seconds to import: not before flags, data and folder are known to be right.
+    # Keras takes seconds to import, so flags, data and folder are checked before.
     print(backend.start(deterministic=settings.deterministic))
     from pushfit.training import telling
     from pushfit.training.fit import Fit
@@ -111,10 +113,11 @@ def stream_of(
     quarantine: Quarantine,
     announce: Path,
 ) -> Stream:
-    """What is trained on, not opened yet.
+    """The stream to train on, which is not open yet.
 
-    before: the run that is resumed. quarantine: hears of bad records.
-    announce: a file that holds the address for generators for as long as the stream listens.
+    before: the run that is resumed; None: this run is new.
+    quarantine: the list to which bad records are added.
+    announce: the file that holds the address for generators while the stream listens.
     """
     from pushfit.streams.purpose import for_training, task_of
     from pushfit.streams.stored import StoredStream

@@ -1,11 +1,12 @@
-"""The bad records of a run: each told once an epoch, all counted against `--max-bad`.
+"""The bad records of a run: each is reported once an epoch, and all count against `--max-bad`.
 
-A record counts once, however often it is visited. Rows of a run that is resumed count as well, and
-are not told again. Where nobody says how many may be bad, a twentieth of the data may, or a handful
-of a small one: a run whose code or disk is broken must not train on substitutes unnoticed.
+A record counts once, however often it is visited. The rows of a run that is resumed count as well,
+and are not reported again. Without `--max-bad` a twentieth of the records may be bad, and of a
+small data set a few: a run whose code or disk is broken must not train on substitutes unnoticed.
 
-Samples that had to be drawn anew, as the task raised over their first try, charge no record. They
-are told once an epoch for each record, and count, by epochs, against the same share of the samples.
+A sample that had to be drawn anew, since the task raised an exception at the first try, does not
+make its record bad. It is reported once an epoch for each record. In each epoch such samples count
+against the same share, of the samples.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ import msgspec
 from pushfit.errors import ConfigError, DataError
 from pushfit.text import one_line
 
-SHOWN = 5  # records named in the message that ends a run
+SHOWN = 5  # most records that the message that ends a run names
 _NUMBER = re.compile(r"(\d{1,12})|(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
 
 
-SHARE, LEAST = 0.05, 5  # of the records that may be bad unless somebody says otherwise
+SHARE, LEAST = 0.05, 5  # without --max-bad, this share may be bad, or this number if it is more
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """How many records may be bad: a number, or a share (0 to 1) of the data set.
+    """How many records may be bad: a number, or a share of the data set.
 
-    Neither: SHARE of it, or LEAST where that is more.
+    text: what was typed as `--max-bad`.
+    number: the number; None: it is not limited by a number.
+    share: the share, from 0 to 1; None: it is not limited by a share.
+
+    Without both, SHARE of the data set may be bad, or LEAST records if that is more.
     """
 
     text: str = ""
@@ -45,15 +50,15 @@ class Limit(msgspec.Struct, frozen=True):
         match = _NUMBER.fullmatch(text.strip())
         if match is None or float(match[2] or 0) > 100:
             raise ConfigError(
-                f"--max-bad: {text!r} will not do, it must be a number of records, such as 20, or "
-                "a share of the data set from 0% to 100%, such as 1%"
+                f"--max-bad: {text!r} cannot be used: give a number of records, such as 20, or a "
+                "share of the data set from 0% to 100%, such as 1%"
             )
         if match[1]:
             return Limit(text, number=int(match[1]))
         return Limit(text, share=float(match[2]) / 100)
 
     def of(self, records: int) -> int:
-        """The most bad ones among so many records."""
+        """The number of bad records that are allowed among so many `records`."""
         if self.number is not None:
             return self.number
         if self.share is None:
@@ -62,9 +67,14 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class BadRecords:
-    """`write(row)` gets {"host", "path", "reason", "split", "epoch"} and, for code, "traceback".
+    """Reports bad records, and ends a run that has too many.
 
-    earlier: rows of the same run before it was resumed; listed: where to find them all, in words.
+    write: called with each new row {"host", "path", "reason", "split", "epoch"}; it also has
+        "traceback" if code raised, and "redrawn" if samples were drawn anew. None: nothing is
+        written.
+    limit: how many records may be bad; None: the default.
+    earlier: the rows of this run before it was resumed.
+    listed: where all rows can be found, in words; ``""``: nowhere.
     """
 
     def __init__(
@@ -77,14 +87,14 @@ class BadRecords:
     ) -> None:
         self._write, self._limit, self._listed = write, limit or Limit(), listed
         self._told: set[tuple[str, str, int]] = set()
-        self._records: dict[tuple[str, str], str] = {}  # (split, path) → host and reason
-        self._redrawn: Counter[tuple[str, int]] = Counter()  # (split, epoch) → samples
+        self._records: dict[tuple[str, str], str] = {}  # {(split, path): host and reason}
+        self._redrawn: Counter[tuple[str, int]] = Counter()  # {(split, epoch): samples}
         for row in earlier:
             if "redrawn" not in row:
                 self._add(row)
 
     def _add(self, row: Mapping[str, Any]) -> bool:
-        """Whether the row is new."""
+        """Add a row. Returns whether it is new."""
         key = row["split"], row["path"], row["epoch"]
         if key in self._told:
             return False
@@ -93,11 +103,11 @@ class BadRecords:
         return True
 
     def has(self, split: str, path: str) -> bool:
-        """Whether that record is known to be bad."""
+        """Return whether the record at `path` is known to be bad."""
         return (split, path) in self._records
 
     def note(self, row: Mapping[str, Any], records: int) -> None:
-        """A record of a data set of `records` is bad. Raises DataError when it is one too many."""
+        """Note a bad record of a data set of `records`. Raises DataError if it is one too many."""
         if not self._add(row):
             return
         if self._write is not None:
@@ -106,14 +116,14 @@ class BadRecords:
             first = [one_line(f"{path}: {why}") for (_, path), why in self._records.items()][:SHOWN]
             raise DataError(
                 f"{len(self._records):,} bad records of {records:,}, and {self._given(allowed)}. "
-                "Mend or remove them, or allow more (--max-bad 100%: any number). The "
+                "Correct or remove them, or allow more (--max-bad 100%: any number). These are the "
                 f"first{self._all_of_them}\n  " + "\n  ".join(first)
             )
 
     def note_redrawn(self, row: Mapping[str, Any], samples: int) -> None:
-        """row["redrawn"] samples of a visit were drawn anew, in an epoch of `samples`.
+        """Note that row["redrawn"] samples of a visit were drawn anew, in an epoch of `samples`.
 
-        Raises DataError when they are too many.
+        Raises DataError if they are too many.
         """
         split, epoch, redrawn = row["split"], row["epoch"], row["redrawn"]
         key = split, f"drawn anew: {row['path']}", epoch
@@ -126,16 +136,17 @@ class BadRecords:
         if (count := self._redrawn[split, epoch]) > (allowed := self._limit.of(samples)):
             raise DataError(
                 f"{count:,} of the {samples:,} samples of {split} epoch {epoch} had to be drawn "
-                f"anew, as the task raised over their first try, and {self._given(allowed)}. Mend "
-                "the task's code or the records that it looks up, or allow more (--max-bad 100%: "
-                f"any number). The last{self._all_of_them}\n  {last}"
+                "anew, since the task raised an exception at the first try, and "
+                f"{self._given(allowed)}. Correct the task's code or the records that it looks up, "
+                "or allow more (--max-bad 100%: any number). This is the "
+                f"last{self._all_of_them}\n  {last}"
             )
 
     def _given(self, allowed: int) -> str:
-        """How many are allowed, by whose word."""
+        """How many are allowed, and by which setting."""
         if self._limit.text:
             return f"--max-bad {self._limit.text} allows {allowed:,}"
-        return f"without --max-bad {SHARE:.0%} are allowed, or {LEAST}: {allowed:,}"
+        return f"{allowed:,} are allowed without --max-bad ({SHARE:.0%}, and at least {LEAST})"
 
     @property
     def _all_of_them(self) -> str:

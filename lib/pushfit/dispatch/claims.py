@@ -1,7 +1,7 @@
-"""What a generator says of a lease, held to the lease, the data set and the task.
+"""Checks of a generator's result against its lease, the data set and the task.
 
-A generator that lies, or whose memory does, must neither end the run nor have records replaced that
-are good. What does not fit is a `ProtocolError`, which is charged to the peer.
+A generator that lies, or whose memory is defective, must not end the run or have good records
+substituted. A result that fails a check raises a `ProtocolError`, which counts against the peer.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ Limits = Mapping[str, tuple[float, float]]
 
 
 class _Files(NamedTuple):
-    """Of a split, in the listing of the data set: where they begin, and how many there are."""
+    """The part of the data set's listing that belongs to a split."""
 
     first: int
     size: int
 
 
 class Claims:
-    """Of one run. listing: as `identity.listing` gives it; empty where it is not known.
+    """The checks of one run.
 
-    limits: {array: (least, most)} of the values of samples to train or validate on.
+    counts: {split: number of records of each class}.
+    listing: the files of the data set, as `compatibility.listing` returns them; empty: not known.
+    limits: {array: (least, most)}: the values that samples to train or validate on may have.
     """
 
     def __init__(
@@ -49,14 +51,14 @@ class Claims:
             first += sum(counts[split])
 
     def check(self, lease: Lease, header: wire.Data, arrays: Sequence[np.ndarray]) -> None:
-        """Raises ProtocolError."""
+        """Raise ProtocolError if the result does not fit the lease, the data set or the task."""
         if header.bad:
             self._check_bad(lease, header.bad)
         for spec, array in zip(header.arrays, arrays, strict=True):
             if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
-                raise ProtocolError(f"lease {lease.id}: {spec.name!r} has bytes that are no bool")
+                raise ProtocolError(f"lease {lease.id}: {spec.name!r} has bytes that are not bools")
             if lease.segment.split == TEST or not array.size:
-                continue  # labels may be unknown there
+                continue  # the labels of test records may be unknown
             limits = self._limits.get(spec.name)
             if limits and not _within(array, *limits):
                 raise ProtocolError(
@@ -83,7 +85,7 @@ class Claims:
                 raise ProtocolError(f"lease {lease.id}: a visit has {segment.patches} samples")
 
     def _path(self, split: str, record: int) -> str:
-        """``""`` where it is not known."""
+        """The path of `record`; ``""``: it is not known."""
         files = self._files[split]
         if record >= files.size or files.first + record >= len(self._listing):
             return ""
@@ -91,9 +93,9 @@ class Claims:
 
 
 def _within(array: np.ndarray, least: float, most: float) -> bool:
-    """Whether all values lie between the two, as far as the array's precision tells; nan does not.
+    """Return whether all values lie between the two, at the precision of the array; nan does not.
 
-    In a small float a large limit is infinite, which no value may be for that.
+    In a small float a large limit rounds to infinity; an infinite value is not within it.
     """
     low, high = array.min(), array.max()
     with np.errstate(over="ignore"):

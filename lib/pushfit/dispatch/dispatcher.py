@@ -1,8 +1,8 @@
-"""A stream of deliveries, for one consumer: who runs the exchange with the fleet, and when.
+"""A stream of deliveries for one consumer: which thread runs the exchange with the fleet, and when.
 
-**Who waits, works**: while the consumer waits for a delivery, it takes the turns of the `Exchange`
-itself; a thread of our own takes them while the consumer is busy. Whoever holds the baton may use
-the sockets. At full load no thread wakes another, which a lease of 0.8 MB would feel.
+While the consumer waits for a delivery, it takes the turns of the `Exchange` itself. While it is
+busy, a thread of the dispatcher takes them. The thread that holds the baton may use the sockets. So
+at full load no thread has to wake another, which is noticeable with leases of 0.8 MB.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ from pushfit.plan.order import Plan
 from pushfit.wire import protocol as wire
 from pushfit.wire.transports import TrainerTransport
 
-LEND_SECONDS = 0.005  # how long our thread leaves the sockets to the consumer
-FAREWELL_SECONDS = 5.0  # for the fleet's answers to FIN, …
-BACK_SECONDS = 1.5  # for the hello of one that has just been lost, …
-HASTY_SECONDS = 0.5  # … when a person waits for the end of an interrupted run
-PATIENCE_SECONDS = 10.0  # a wait is explained after this long, …
-REMIND_SECONDS = 30.0  # … and again so often
+LEND_SECONDS = 0.005  # time for which the thread leaves the sockets to the consumer
+FAREWELL_SECONDS = 5.0  # time for the fleet's answers to FIN
+HASTY_SECONDS = 0.5  # the same after an interruption, since a person waits for the end
+BACK_SECONDS = 1.5  # time for the hello of a generator that has just lost its connection
+PATIENCE_SECONDS = 10.0  # time after which a wait is explained
+REMIND_SECONDS = 30.0  # time after which it is explained again
 
 log = logging.getLogger("pushfit.trainer")
 
 
 class Dispatcher:
-    """Start it, iterate over `deliveries()`, give every lease back with `handed`, close it.
+    """The deliveries of a run. Start it, iterate over `deliveries()`, and close it.
+
+    Call `handed` for each lease whose samples are all in batches, so that its bytes leave the
+    budget.
 
     timeout: seconds without a delivery after which a wait for one raises StreamTimeout.
     """
@@ -44,11 +47,11 @@ class Dispatcher:
     ) -> None:
         self.exchange = exchange
         self._timeout = timeout
-        self.failure: PushFitError | None = None  # what ended the stream before its time
+        self.failure: PushFitError | None = None  # what ended the stream early
         self._sockets = sockets
         self._baton = threading.Lock()
-        self._wanted = False  # the consumer waits for the baton, or has it
-        self._pumped = 0.0  # when the consumer last gave it back
+        self._wanted = False  # the consumer waits for the baton or holds it
+        self._pumped = 0.0  # monotonic seconds at which the consumer last gave the baton back
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
@@ -58,9 +61,10 @@ class Dispatcher:
         self._thread.start()
 
     def reference(self, say: Callable[[str], None]) -> Reference:
-        """The run's data set. Where the trainer has none, it waits for a generator's.
+        """The run's data set. If the trainer has none, this waits for that of a generator.
 
-        And for a lease of it: nothing is built on a data set that may not last.
+        It also waits for the first lease, since the data set may change before that.
+        say: called with a sentence if there is something to wait for.
         """
         if not self.exchange.settled:
             how = self.exchange.how()
@@ -76,7 +80,7 @@ class Dispatcher:
 
     @property
     def address(self) -> str:
-        """The address of this host that samples came in by last, or ``""``."""
+        """The address of this host at which the last samples arrived; ``""``: none have."""
         return self._sockets.arrival
 
     @property
@@ -87,11 +91,11 @@ class Dispatcher:
 
     @property
     def generators(self) -> int:
-        """Generators at work now."""
+        """The number of generators that work for the run now."""
         return self.exchange.generators
 
     def deliveries(self) -> Iterator[Delivery]:
-        """Every lease of the run, in order. Ends with the run; raises what ended it early."""
+        """Every lease of the run, in order. Raises the error that ended the stream early."""
         assert self.exchange.leases is not None
         left = self.exchange.leases.visits
         while left:
@@ -104,7 +108,7 @@ class Dispatcher:
         return self.exchange.ready.popleft()
 
     def _wait(self, over: Callable[[], bool]) -> None:
-        """Take turns until it is `over`, and say what for."""
+        """Take turns until `over` is true. A long wait is explained in the log."""
         patience = PATIENCE_SECONDS
         started = time.monotonic()
         while not over():
@@ -129,18 +133,22 @@ class Dispatcher:
             raise self.failure
 
     def handed(self, lease: Lease) -> None:
-        """Every sample of `lease` has gone into a batch. Any thread may call this."""
+        """Note that every sample of `lease` is in a batch. Any thread may call this."""
         self.exchange.handed.append(lease)
         if self.exchange.starved:
             self.exchange.starved = False
             self._sockets.wake()
 
     def abort(self, error: PushFitError) -> None:
-        """End the stream: whoever waits for a delivery gets `error`. Any thread may call this."""
+        """End the stream: the consumer's wait raises `error`. Any thread may call this."""
         self.failure = error
 
     def close(self, *, done: bool, reason: str) -> None:
-        """Tell the fleet that the run is over (or interrupted), and stop. Safe to call twice."""
+        """Tell the fleet that the run has ended, and stop. A second call does nothing.
+
+        done: the run is over; False: it was interrupted, and may be resumed.
+        reason: a sentence for the generators' logs.
+        """
         if self._closing:
             return
         self._closing = True
@@ -154,18 +162,19 @@ class Dispatcher:
         if done and deaf:
             peers = self.exchange.roster.peers
             log.warning(
-                "did not answer that the run is over, and wait for the next if still there: %s",
+                "these generators did not confirm that the run is over, and wait for the next one "
+                "if they still work: %s",
                 ", ".join(sorted(peers[name].label for name in deaf)),
             )
 
     def _farewell(self, fin: bytes, seconds: float) -> set[str]:
-        """Say FIN to all, and stay until each has said BYE. Returns who did not.
+        """Send FIN to all generators, and wait until each has said BYE. Returns those that did not.
 
-        One that was sent back to hello, or lost its connection, a moment ago is on its way here: it
-        would find nobody, and wait for the next run.
+        A generator that was reset, or lost its connection, a moment ago will say hello again. If
+        the trainer were closed by then, it would wait for the next run.
 
-        A generator's DEALER (with IMMEDIATE) drops what it has not read when its peer closes: FIN
-        would be lost to whoever is drawing a patch at that moment.
+        A generator's DEALER (with IMMEDIATE) drops the messages that it has not read when its peer
+        closes. So without the wait, a generator that draws a sample at that moment would lose FIN.
         """
         fleet, now = self.exchange.connected(), time.monotonic()
         waiting = {name for name in fleet if self._sockets.send_control(name, fin)}
@@ -175,12 +184,12 @@ class Dispatcher:
                 coming = set()
             self._sockets.poll(TICK_SECONDS)
             while self._sockets.receive_data() is not None:
-                pass  # nobody wants it any more, but a full pipe would keep its sender waiting
+                pass  # the lease is not needed, but its sender would wait if the pipe were full
             while (received := self._sockets.receive_control()) is not None:
                 name, frame, _ = received
                 with suppress(ProtocolError):
                     message = wire.from_generator(frame)
-                    if isinstance(message, wire.Hello):  # came too late: no need to wait for more
+                    if isinstance(message, wire.Hello):  # it comes too late to work
                         self._sockets.send_control(name, fin)
                         coming.discard(name)
                         waiting.add(name)
@@ -217,6 +226,6 @@ class Dispatcher:
             self.exchange.turn()
         except PushFitError as error:
             self.abort(error)
-        except Exception as error:  # a defect of ours must end the run, not hang it
+        except Exception as error:  # a defect of PushFit must end the run, and not block it
             log.exception("the exchange failed")
             self.abort(PushFitError(f"internal error in the exchange: {error!r}"))

@@ -1,10 +1,10 @@
-"""Tells the fleet that its trainer is alive, and finds out who cannot be told.
+"""Tells the fleet that its trainer is alive, and finds the generators that cannot be reached.
 
-- ALIVE goes to a few at each tick, so that no tick is long, however large the fleet.
-- In a large fleet each hears it, and says where it is, less often: `BEATS_PER_SECOND` in all.
-- It brings what those that stand by, or may go elsewhere, want to know (`wire.Need`).
-- Nobody waits for that to find one that was killed: who closed a connection is asked at once, and
-  cannot be reached unless it has another.
+- Each tick sends ALIVE to a few generators, so that a tick stays short in a large fleet.
+- In a large fleet, the trainer and each generator send fewer heartbeats: BEATS_PER_SECOND in all.
+- ALIVE carries what a generator that may work for another run wants to know (`wire.Need`).
+- A generator of which a connection has closed is sent ALIVE at once. It cannot be reached unless it
+  has another connection, so a generator that was killed is found without delay.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ BEATS_PER_SECOND = 200
 
 
 class Heartbeats:
-    """heartbeat: seconds from one to the next, in a small fleet; tick: between calls of `beat`.
+    """The trainer's heartbeats.
 
-    expiry: a generator that moves nothing for so long is stuck, so it must be heard several times.
+    heartbeat: seconds between two heartbeats in a small fleet.
+    expiry: seconds without progress after which a generator is stuck; several heartbeats must come
+        within this time.
+    tick: seconds between two calls of `beat`.
+    need: returns what ALIVE says of the run's need of generators.
     """
 
     def __init__(
@@ -35,16 +39,20 @@ class Heartbeats:
     ) -> None:
         self._sockets, self._run, self._need = sockets, run, need
         self._heartbeat, self._expiry, self._tick = heartbeat, expiry, tick
-        self._waiting: list[str] = []  # still to be told in this round
-        self._share = 0  # of them, at a tick
+        self._waiting: list[str] = []  # generators to reach in this round
+        self._share = 0  # how many of them each tick reaches
         self._next_round = 0.0
 
     def interval(self, generators: int) -> float:
-        """Seconds between two heartbeats of one of so many."""
+        """Seconds between two heartbeats of each generator in a fleet of so many `generators`."""
         return max(self._heartbeat, min(generators / BEATS_PER_SECOND, self._expiry / 4))
 
     def beat(self, fleet: Callable[[], list[str]], now: float) -> list[str]:
-        """Tell those whose turn it is; returns those that cannot be reached. `fleet`: all names."""
+        """Send ALIVE to those whose turn it is. Returns those that cannot be reached.
+
+        fleet: returns the names of all generators.
+        now: monotonic seconds.
+        """
         if not self._waiting and now >= self._next_round:
             self._waiting = fleet()
             interval = self.interval(len(self._waiting))

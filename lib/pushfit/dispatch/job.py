@@ -1,4 +1,4 @@
-"""What the fleet is told of a run."""
+"""What a trainer tells its fleet about a run: the content of WELCOME."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pushfit.wire import protocol as wire
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What the fleet is told of a run."""
+    """What the fleet is told about a run; `protocol.Welcome` describes the fields.
+
+    heartbeat, silence, expiry: seconds.
+    """
 
     run: str
     task: str
@@ -21,15 +24,15 @@ class Job(msgspec.Struct, frozen=True):
     silence: float = 5.0
     expiry: float = 30.0
     compress: Literal["none", "auto", "zstd"] = "none"
-    source: str = ""  # of the code that draws samples, `tasks.compatibility.source_of`
+    source: str = ""  # the hash that `tasks.compatibility.source_of` returns
 
     def welcome(
         self, *, data_port: int, heartbeat: float, fingerprint: str, need: wire.Need
     ) -> wire.Welcome:
-        """The message to a generator.
+        """The answer to a generator's HELLO.
 
-        heartbeat: seconds between two, in a fleet of this size.
-        fingerprint: of the run's data set, where it is known.
+        heartbeat: seconds between two heartbeats, in a fleet of this size.
+        fingerprint: that of the run's data set; ``""``: it is not known yet.
         """
         return wire.Welcome(
             run=self.run,

@@ -1,6 +1,6 @@
-"""What went wrong with leases and records, as `Leases` sees it: told to people, counted, listed.
+"""Failures of leases and records: each is logged, counted, and listed if the record is bad.
 
-Every line names the generator (host and pid), the lease, and the file as far as it is known.
+Every line names the generator (host and pid), the lease, and the file if it is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger("pushfit.trainer")
 
 
 class LostLeases:
-    """Of one run. `faults`: the run's counters by name."""
+    """The failures of one run. faults: its counts by name."""
 
     def __init__(
         self,
@@ -35,10 +35,11 @@ class LostLeases:
     ) -> None:
         self._leases, self._roster, self._faults, self._bad = leases, roster, faults, bad
         self._lines = lines
-        self._hosts: dict[tuple[str, int], str] = {}  # record given up → where it failed
+        # {(split, record) that was given up: the hosts on which it failed}
+        self._hosts: dict[tuple[str, int], str] = {}
 
     def bad(self, peer: Peer, lease: Lease, bad: Iterable[wire.Bad]) -> None:
-        """`peer` could not draw these as planned. Raises DataError when there are too many."""
+        """Note visits not drawn as planned by `peer`. Raises DataError if they are too many."""
         assert self._roster.reference is not None
         segment = lease.segment
         for one in bad:
@@ -61,17 +62,17 @@ class LostLeases:
                 self._bad.note(row, self._roster.reference.records)
 
     def untold(self, lease: Lease | None, bad: Iterable[wire.Bad]) -> set[int]:
-        """Records of `bad`, which a result of `lease` brings, that are not known to be so."""
+        """The records of `bad`, in a result of `lease`, that were not known to be bad."""
         if lease is None:
             return set()
         split = lease.segment.split
         return {one.record for one in bad if one.redrawn or not self._bad.has(split, one.path)}
 
     def failed(self, peer: Peer, fail: wire.Fail, now: float) -> None:
-        """`peer` could not make a lease. Raises DataError when nobody can."""
+        """Note that `peer` could not make a lease. Raises DataError if no generator can."""
         leases, lease = self._leases, self._leases.find(fail.lease)
         if lease is None:
-            return  # made by another meanwhile
+            return  # another generator has made it
         where = f"{peer.label}, lease {lease.id}: {fail.reason}"
         if not fail.retry:
             self._faults["refused"] += 1
@@ -92,7 +93,7 @@ class LostLeases:
             self._give_up(lease, fail.record, why, tries)
 
     def lost(self, lost: Iterable[Lost]) -> None:
-        """These leases go to others; a record that had its third strike is given up."""
+        """Note that leases were lost and go to others. Gives up a record after its third loss."""
         for (name, why), group in groupby(lost, key=lambda one: (one.generator, one.why)):
             peer, taken = self._roster.peers[name], list(group)
             self._faults[f"lease_{why}"] += len(taken)
@@ -107,10 +108,10 @@ class LostLeases:
                     self._give_up(one.lease, one.record, reason, victims)
 
     def _how(self, why: str) -> str:
-        return f"moved nothing for {self._leases.expiry:g} s" if why == "slow" else "was lost"
+        return f"made no progress for {self._leases.expiry:g} s" if why == "slow" else "was lost"
 
     def _give_up(self, lease: Lease, record: int, why: str, tries: Iterable[Try]) -> None:
-        # Two leases with the record may have their third strike in the same turn.
+        # Two leases with the record may be lost for the third time in the same turn.
         self._faults["given_up"] += (lease.segment.split, record) not in self._leases.given_up
         self._hosts[lease.segment.split, record] = ", ".join(sorted({one.host for one in tries}))
         self._leases.give_up(lease, record, why)

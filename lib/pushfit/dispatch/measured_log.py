@@ -1,7 +1,7 @@
-"""Lines of the log about peers, with a measure: whatever peers do, it does not fill the log.
+"""A limit for log lines about peers, so that peers cannot fill the log.
 
-Each kind of line has a measure a minute of its own, for each key, so that the noise of one hides
-none of another. What is left out is summed up in one line when the minute is over.
+For each key, each kind of line has its own limit per minute, so that many lines of one kind do not
+hide those of another. When the minute is over, one line says how many were left out.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import msgspec
 
-LINES, WINDOW_SECONDS = 10, 60.0  # log lines of a kind in such a time
+LINES, WINDOW_SECONDS = 10, 60.0  # most log lines of a kind in a window of this time
 
 log = logging.getLogger("pushfit.trainer")
 
 
 class _Measure(msgspec.Struct):
-    """Lines of a kind in this window."""
+    """The lines of a kind in its present window."""
 
     level: int
     since: float
@@ -27,7 +27,7 @@ class _Measure(msgspec.Struct):
 
 
 class MeasuredLog:
-    """`say` lines, and `look` from time to time."""
+    """The log with these limits. Call `look` from time to time. clock: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,11 +35,15 @@ class MeasuredLog:
         self._most: dict[str, int] = {}
 
     def here(self, user: str, count: int) -> None:
-        """So many generators with the key `user` are at work: each of them may have its lines."""
+        """Note that `count` generators with the key `user` work: their limit rises by `count`."""
         self._most[user] = max(count, self._most.get(user, 0))
 
     def say(self, kind: str, text: str, *, user: str = "", level: int = logging.WARNING) -> None:
-        """user: the key of whom it is about. Without keys, all share one measure."""
+        """Log `text`, unless lines of its kind have reached their limit.
+
+        user: the name of the key of the peer that it is about; ``""``: without keys, all peers
+            share one limit.
+        """
         self._close((kind, user))
         measure = self._kinds.setdefault((kind, user), _Measure(level, self._clock()))
         measure.said += 1
@@ -49,7 +53,7 @@ class MeasuredLog:
             measure.left_out += 1
 
     def look(self) -> None:
-        """Sum up what was left out in windows that are over."""
+        """Log how many lines were left out in the windows that are over."""
         for key in list(self._kinds):
             self._close(key)
 

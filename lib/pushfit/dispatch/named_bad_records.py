@@ -10,7 +10,10 @@ log = logging.getLogger("pushfit.trainer")
 
 
 def note_bad(row: Mapping[str, Any]) -> None:
-    """Log the bad record of `row`, which is as `BadRecords` takes it."""
+    """Log a bad record, where no list of them is kept.
+
+    row: as `BadRecords` writes it.
+    """
     if redrawn := row.get("redrawn"):
         samples = "1 sample" if redrawn == 1 else f"{redrawn} samples"
         told = f"{samples} of {row['path']} on {row['host']} had to be drawn anew"

@@ -1,8 +1,8 @@
-"""The generators that a trainer knows: their protocol state, and who may join. No sockets.
+"""The generators that a trainer knows: their states, and which may join. It has no sockets.
 
-`Roster.hear` checks a control message against `protocol.LEGAL` and moves the sender's state;
-`greet` and `admit` decide about HELLO and READY. Rejections are sentences for people, shown on
-both sides.
+`Roster.hear` checks a control message against `protocol.LEGAL` and changes the sender's state.
+`greet` and `admit` decide about HELLO and READY. The reason of a rejection is a sentence for
+people, which both sides show.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from pushfit.wire.protocol import State
 
 
 class Peer(msgspec.Struct, eq=False):
-    """One generator, from its first HELLO on; kept for the report once it has worked."""
+    """One generator, from its first HELLO on. It is kept for the report if it has worked."""
 
     name: str
     host: str
     pid: int
     joined: float
-    user: str = ""  # name of the key that it came with
-    who: str = ""  # that key or, where there are none, its address
-    worked_here: bool = False  # it was admitted to the run's work
+    user: str = ""  # the name of its key; "": the trainer has no keys
+    who: str = ""  # its identity: that key or, without keys, its address
+    worked_here: bool = False  # it was ready for leases of this run
     state: State = State.UNKNOWN
     hello: wire.Hello | None = None
     doing: str = ""
     leases: int = 0
     patches: int = 0
     nbytes: int = 0
-    sent: int = 0  # bytes on the wire: fewer where they came compressed
+    sent: int = 0  # bytes on the wire: fewer than `nbytes` if they were compressed
     stages: wire.Stages = wire.Stages()
     left: float | None = None
-    said_bye: bool = False  # it went of its own accord
-    contradicted: int = 0  # leases that it said nothing could make, and others made
+    said_bye: bool = False  # it left by itself
+    contradicted: int = 0  # leases that it called impossible and that others made
 
     @property
     def label(self) -> str:
         return f"{one_line(self.host)} (pid {self.pid})"
 
     def worked(self, header: wire.Data, patches: int, nbytes: int, sent: int) -> None:
-        """Count one accepted lease."""
+        """Add one accepted lease of `patches` samples; `sent`: its bytes on the wire."""
         self.sent += sent
         self.leases += 1
         self.patches += patches
@@ -56,7 +56,7 @@ class Peer(msgspec.Struct, eq=False):
         self._add_stages(header.stages)
 
     def add(self, other: Peer) -> None:
-        """Count all that `other` did as this one's."""
+        """Add the figures of `other` to those of this one."""
         self.leases += other.leases
         self.patches += other.patches
         self.nbytes += other.nbytes
@@ -69,18 +69,19 @@ class Peer(msgspec.Struct, eq=False):
         self.stages = wire.Stages(*map(sum, pairs))
 
     def seconds(self, now: float) -> float:
-        """How long it has been here."""
+        """Seconds for which it is, or was, connected."""
         return (now if self.left is None else self.left) - self.joined
 
 
-BACK_SECONDS = 2.0  # in which one that lost its connection says hello again
-KEPT = 1_000  # generators that have gone, each with a row in the report; older ones share one
+BACK_SECONDS = 2.0  # time in which a generator that lost its connection says hello again
+KEPT = 1_000  # generators that have left and have a row each in the report; older ones share one
 
 
 class Roster:
-    """Peers by name, and the run's data set once it is known.
+    """The peers by name, and the run's data set once it is known.
 
-    Bounded: who never worked is forgotten when it goes, and of those that did the last `KEPT` stay.
+    Its size is limited: a peer that never worked is forgotten when it leaves, and of those that
+    worked the last KEPT are kept.
     """
 
     def __init__(
@@ -90,13 +91,19 @@ class Roster:
         own: DataSet | None,
         reference: Reference | None = None,
     ) -> None:
-        """own: the trainer's data; reference: where it has none, that of the run it resumes."""
+        """Make a roster without generators.
+
+        libraries: {library that decides pixels: its version}, as the trainer has them.
+        source: the hash of the code that draws samples.
+        own: the trainer's data set; None: it has none.
+        reference: the data set of the run that is resumed, if the trainer has none.
+        """
         self.libraries, self.source = libraries, source
         self.peers: dict[str, Peer] = {}
-        self._gone: dict[str, None] = {}  # those of the peers that have gone, in turn
-        self._earlier = Peer("", "", 0, 0.0)  # the sum of those that are no longer kept
+        self._gone: dict[str, None] = {}  # names of the peers that have left, in that order
+        self._earlier = Peer("", "", 0, 0.0)  # the sum of those that are not kept
         self._earlier_count = 0
-        self.turned_away = ""  # who came last and could not take part, and why
+        self.turned_away = ""  # a sentence about the last one that could not take part
         self.reference = reference
         if own is not None:
             self.reference = Reference(
@@ -111,9 +118,10 @@ class Roster:
             )
 
     def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
-        """The sender of `message`, its state moved on. Raises ProtocolError out of turn.
+        """The sender of `message`, with the state that follows from it.
 
-        user: the name of the key that it came with.
+        user: the name of its key.
+        Raises ProtocolError if its state does not allow the message.
         """
         peer = self.peers.get(name)
         state = peer.state if peer else State.UNKNOWN
@@ -131,7 +139,7 @@ class Roster:
         return peer
 
     def gone(self, peer: Peer, now: float) -> None:
-        """`peer` will not be heard again, unless it says hello."""
+        """Note that `peer` has left."""
         if not peer.worked_here:
             self.peers.pop(peer.name, None)
             return
@@ -144,7 +152,7 @@ class Roster:
             self._earlier_count += 1
 
     def greet(self, peer: Peer) -> str:
-        """Why the sender of a HELLO cannot work for this run, or ``""``."""
+        """Why the sender of a HELLO cannot work for this run; ``""``: it can."""
         hello = peer.hello
         assert hello is not None
         for wrong in (
@@ -156,7 +164,10 @@ class Roster:
         return ""
 
     def admit(self, peer: Peer, ready: wire.Ready) -> str:
-        """Why the data of `peer` is not the run's, or ``""``. The first one's becomes the run's."""
+        """Why `peer` cannot work on the run's data set; ``""``: it can.
+
+        If the run has no data set yet, that of `peer` becomes the run's.
+        """
         if wrong := compatibility.compare_sources(one_line(ready.source), self.source):
             return f"{peer.label}: {wrong}"
         counts = ready.counts.values()
@@ -193,7 +204,7 @@ class Roster:
             )
         elif not self.reference.listing:
             here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
-            detail = f"{here:,} records in this run, {there:,} there, or others of them"
+            detail = f"{here:,} records in this run, {there:,} there, or other records"
         else:
             detail = compatibility.compare_listings(
                 listing.unpack(ready.listing), self.reference.listing
@@ -201,7 +212,7 @@ class Roster:
         return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
 
     def coming_back(self, now: float) -> set[str]:
-        """Names of those that worked here and were lost a moment ago: they say hello again."""
+        """The names of those that worked and were lost a moment ago: they may say hello again."""
         return {
             name
             for name, peer in self.peers.items()
@@ -212,13 +223,16 @@ class Roster:
         }
 
     def waiting(self) -> tuple[list[Peer], list[Peer]]:
-        """Who was welcomed and does not work: (those on their way to it, those that stand by)."""
+        """(those about to work, those that stand by) of the peers that were welcomed."""
         welcomed = [peer for peer in self.peers.values() if peer.state is State.WELCOMED]
         coming = [peer for peer in welcomed if peer.doing]
         return coming, [peer for peer in welcomed if not peer.doing]
 
     def report(self, now: float) -> list[dict[str, Any]]:
-        """One row a generator, for report.json; the oldest in one row. Times in seconds."""
+        """The rows for report.json: one for each generator, and one for the oldest together.
+
+        Times are in seconds.
+        """
         rows = []
         peers = [peer for peer in self.peers.values() if peer.worked_here]
         if self._earlier_count:

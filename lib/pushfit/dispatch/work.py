@@ -1,4 +1,4 @@
-"""What an exchange works with once the data set of the run is known."""
+"""The parts of an exchange that need the data set of the run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pushfit.plan.leases import Leases
 
 
 class Work:
-    """The run's leases, who gets the next, which are lost, and what is claimed of them.
+    """The run's leases, the queue for them, their failures, and the checks of their results.
 
-    results: leases that were received and cannot be delivered yet, by their numbers.
+    results: {id of a lease: its samples}, of those that cannot be delivered yet.
     """
 
     def __init__(

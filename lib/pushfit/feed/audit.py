@@ -1,8 +1,8 @@
-"""The audit of a stream: what came of each sample, by its place in the epoch, and a hash.
+"""The audit of a stream: how often each sample came, by its place in the epoch, and a hash.
 
-It counts samples, not leases: what it says does not rest on the bookkeeping that it checks. Back
-ends read ahead, so what was fed is not yet what was trained: `Audit.at` tells the audit as it was
-at an earlier position.
+The audit counts samples, not leases, so it does not rest on the bookkeeping that it checks. Back
+ends read ahead, so not every sample that was fed has been trained on: `Audit.at` gives the audit
+as it was at an earlier position.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pushfit.feed.window import Arrays
 from pushfit.plan.batches import Start, batches, place
 from pushfit.plan.order import TRAIN, Plan, Segment
 
-ONE = np.uint8(1)  # of the counts' own type: `np.add.at` with a Python int is forty times slower
+ONE = np.uint8(1)  # the counts have this type: `np.add.at` with an int is forty times slower
 
 Rows = dict[str, list[dict[str, Any]]]  # {split: a row for each of its epochs}
 
@@ -27,7 +27,9 @@ Rows = dict[str, list[dict[str, Any]]]  # {split: a row for each of its epochs}
 class Audited(msgspec.Struct, frozen=True):
     """The audit at a position, for the checkpoint.
 
-    rows: {split: the rows of its epochs before}; bad, chain: of the segment that it stands in.
+    rows: {split: the rows of its completed epochs}.
+    bad: visits of the current segment whose record was substituted.
+    chain: the hash of the current segment so far, 32 bytes; empty if nothing is hashed.
     """
 
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -36,13 +38,15 @@ class Audited(msgspec.Struct, frozen=True):
 
 
 class EpochAudit:
-    """What came of one segment: every sample's count, and a hash of its batches.
+    """The audit of one segment: the count of every sample, and a hash of its batches.
 
-    The hash is a chain, so that a resumed run can go on with it: h₀ is 32 zero bytes and, for the
+    The hash is a chain, so that a resumed run can continue it: h₀ is 32 zero bytes and, for the
     batches n = 1, 2, …, hₙ = SHA-256(hₙ₋₁ ‖ SHA-256(the bytes of batch n's arrays, in the task's
     order)). `stream_sha256` is the last hₙ, in hexadecimal.
 
-    before: places of the batches that an earlier process trained on; bad, chain: as it left them.
+    hashed: compute the hash.
+    before: places of each batch that an earlier process trained on.
+    bad, chain: as in `Audited`, from that process.
     """
 
     def __init__(
@@ -64,7 +68,11 @@ class EpochAudit:
         self._row: dict[str, Any] | None = None
 
     def count(self, places: np.ndarray, arrays: Arrays) -> None:
-        """A batch was made of the samples at `places` (visit · K + patch) of this segment."""
+        """Count a batch.
+
+        places: (B,) int64, the place of each of its samples, which is visit · K + patch.
+        arrays: {name: (B, *shape)}.
+        """
         np.add.at(self._seen, places, ONE)
         if self._chain:
             batch = hashlib.sha256()
@@ -99,21 +107,22 @@ class EpochAudit:
         }
 
     def close(self) -> None:
-        """Nothing more will come: keep the row, let the counts go (a byte a sample)."""
+        """End the segment: keep the row, and free the counts (one byte for each sample)."""
         self._row = self.row()
         self._seen = np.empty(0, np.uint8)
 
     def pass_by(self) -> None:
-        """Training has passed this segment: let go what a checkpoint within it would need."""
+        """Free what a checkpoint within this segment would need, as training is beyond it."""
         self.close()
         self.bad, self._chain = [], self._chain[-1:]
 
 
 class Audit:
-    """That of a whole stream.
+    """The audit of a whole stream.
 
-    start: where the stream begins. before: the audit there, of a run that is resumed.
-    hashed: the batches are hashed, too.
+    start: where the stream begins.
+    before: the audit at that position, if a run is resumed; None: the stream is new.
+    hashed: compute the hash of the batches, too.
     """
 
     def __init__(
@@ -124,7 +133,7 @@ class Audit:
         self._epochs: list[EpochAudit] = []
 
     def begin(self, segment: Segment) -> EpochAudit:
-        """The audit of `segment`, whose batches come next."""
+        """Return a new audit for `segment`, whose batches come next."""
         epoch = EpochAudit(segment, self._hashed)
         if segment.index == self._start.segment and self._start.batch:
             known, plan = self._before, self._plan
@@ -135,13 +144,13 @@ class Audit:
         return epoch
 
     def rows(self) -> Rows:
-        """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
+        """{split: [a row for each epoch that was started]}, see `EpochAudit.row`."""
         return self._rows(list(self._epochs))
 
     def at(self, epoch: int, step: int, split: str = TRAIN) -> Audited:
         """The audit when `step` batches of `split` in `epoch` were used, and nothing beyond.
 
-        No earlier position may be asked for afterwards.
+        Earlier positions cannot be asked for afterwards.
         """
         index, batch = place(self._plan, epoch, step, self._batch_size, split)
         rows = self._rows([each for each in self._epochs if each.segment.index < index])
@@ -151,11 +160,11 @@ class Audit:
         for each in self._epochs:
             if each.segment.index == index:
                 return Audited(rows, sorted(set(each.bad)), each.chain(batch))
-        # Nothing was fed since the position that this process began at.
+        # Nothing was fed since the position at which this process started.
         return msgspec.structs.replace(self._before, rows=rows)
 
     def pass_by(self, index: int) -> None:
-        """No position before segment `index` will be asked for: what one would need is let go."""
+        """Free what positions before segment `index` need, since nobody will ask for them."""
         for each in self._epochs:
             if each.segment.index < index:
                 each.pass_by()

@@ -1,13 +1,13 @@
-"""Memory for batches: aligned, and used again.
+"""Memory for batches, which is aligned and used again.
 
-- **Aligned** to ALIGNMENT bytes: TensorFlow and JAX use such memory in place on a CPU, where they
-  would copy a batch that malloc put on a multiple of 16.
-- **Used again** when nobody holds any of it: fresh memory is mapped and zeroed by the kernel, page
-  by page, which costs more than the copy into it. numpy makes every view, whoever made it from
-  what, a reference to the array that owns the memory; a tensor made in place holds such a view.
-  So the owner's reference count says whether anybody can still look.
+- The memory is aligned to ALIGNMENT bytes. TensorFlow and JAX use such memory in place on a CPU.
+  A batch that malloc put on a multiple of 16 bytes would be copied.
+- The memory is used again when nobody holds any of it, since the kernel maps and zeroes fresh
+  memory page by page, which costs more than the copy into it. In numpy every view refers to the
+  array that owns the memory, also a view of a view, and a tensor made in place holds such a view.
+  So the owner's reference count says whether anybody can still read the memory.
 
-There are as many buffers as batches were alive at once: bounded by what Keras reads ahead.
+There are as many buffers as batches were alive at once. What Keras reads ahead is a bound for that.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ ALIGNMENT = 64  # bytes
 
 
 def _first(owners: list[np.ndarray], nbytes: int, references: int) -> np.ndarray | None:
-    """The first owner of a suitable size to which there are only so many references."""
+    """The first owner of a suitable size to which there are exactly `references` references."""
     for owner in owners:
-        # Not much larger either: an epoch's last, small batch must not hold a large buffer.
+        # A much larger one does not suit: the small last batch of an epoch must not hold it.
         if nbytes <= len(owner) <= 2 * nbytes and sys.getrefcount(owner) == references:
             return owner
     return None
 
 
 def _unheld() -> int:
-    """References that the list above and the search itself make: Python's versions differ in it."""
+    """The references that the list and the search themselves make, which depends on Python."""
     owners = [np.empty(1, np.uint8)]
     return next(count for count in range(1, 9) if _first(owners, 1, count) is not None)
 
@@ -39,15 +39,17 @@ _UNHELD = _unheld()
 
 
 class Buffers:
-    """Gives arrays to write to. One thread at a time may ask."""
+    """Gives arrays to write to. Only one thread at a time may call it."""
 
     def __init__(self) -> None:
         self._owners: list[np.ndarray] = []
-        self._starts: dict[int, int] = {}  # by id of the owner: asking numpy each time takes 8 µs
+        self._starts: dict[int, int] = {}  # {id of the owner: offset}; numpy takes 8 µs to tell it
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        """As `np.empty`: what is in it is anything. It is the caller's for as long as it is held,
-        or anything made from it without a copy."""
+        """An array with undefined content, as `np.empty` gives it.
+
+        It belongs to the caller as long as somebody holds it, or a view of it.
+        """
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         owner = self._free(nbytes + ALIGNMENT)
         start = self._starts[id(owner)]

@@ -1,10 +1,10 @@
-"""Samples that are stored larger than they are trained on: cut on their way into `fit`.
+"""Cuts stored samples to the size that they are trained on, on their way into `fit`.
 
     Window ─▶ batch of stored samples ─▶ Crop ─▶ batch for `fit`: audit, hash
 
-In training each sample is cut at a place of its own, anew each epoch, that follows from the plan
-(`ReplayPlan.cuts`); so it does not depend on batches, and a run that is resumed cuts alike.
-Otherwise it is cut in the middle.
+In training each sample is cut at its own position, which is another one in each epoch. The plan
+gives it (`ReplayPlan.cuts`), so it does not depend on batches, and a resumed run cuts the same
+positions. In validation each sample is cut in the middle.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ from pushfit.tasks.base import TRAIN, ArraySpec, Task
 
 
 class Crop:
-    """stored, task: the task as its samples are stored, and as they are trained on.
+    """Cuts the arrays of a batch.
 
-    specs: what comes in. Raises ConfigError where the second is not a part of the first.
+    stored: the task with its samples as they are stored.
+    task: the task with its samples as they are trained on.
+    side: what `--crop` says, for the message.
+    `specs` are the arrays of a stored sample.
+    Raises ConfigError if a sample of `task` is larger than a stored one.
     """
 
     def __init__(self, plan: ReplayPlan, stored: Task, task: Task, side: int) -> None:
@@ -39,7 +43,12 @@ class Crop:
     def __call__(
         self, segment: Segment, places: np.ndarray, arrays: Arrays, buffers: Buffers
     ) -> Arrays:
-        """arrays: of the samples at `places` (visit · K + patch) of `segment`."""
+        """The arrays of a batch, cut.
+
+        places: (B,) int64, the place of each sample in `segment`, which is visit · K + patch.
+        arrays: {name: (B, *shape of a stored sample)}.
+        Returns {name: (B, *shape of the task)}.
+        """
         return {
             spec.name: self._cut(segment, places, arrays[spec.name], spec, buffers)
             for spec in self.specs
@@ -64,7 +73,7 @@ class Crop:
         return cut
 
     def _starts(self, segment: Segment, places: np.ndarray, down: int, across: int) -> np.ndarray:
-        """(n, 2) int64: the upper left corner of each sample's part, on multiples of the step."""
+        """(n, 2) int64: the upper left corner of each sample's part, as multiples of the step."""
         step, rooms = self._step, np.array((down, across))
         if segment.split == TRAIN:
             drawn = self._plan.cuts(segment, places) * (rooms // step + 1)

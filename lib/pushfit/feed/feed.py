@@ -1,10 +1,10 @@
-"""From leases to what `fit` takes: mixed, batched, accounted for.
+"""Turns leases into the batches that `fit` takes: mixes, batches and counts the samples.
 
     Source.deliveries ─▶ Window ─▶ batches of B ─▶ Crop ─▶ EpochAudit ─▶ `fit`, by `Turns`
 
 - The stream is one sequence over all segments (train 0, val 0, train 1, …).
-- `Window` makes the one copy there is: from ZeroMQ's receive buffer into the batch.
-- A stream may begin anywhere (`plan.batches.Start`).
+- `Window` makes the only copy, from ZeroMQ's receive buffer into the batch.
+- A stream may begin at any position (`plan.batches.Start`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ from pushfit.tasks.base import ArraySpec
 
 
 class Batch(msgspec.Struct, frozen=True, eq=False):
-    """Samples of one segment. arrays: {name: (B, *shape)}; the last of a segment may be smaller."""
+    """Samples of one segment.
+
+    number: the number of the batch in its segment.
+    arrays: {name: (B, *shape)}; in the last batch of a segment B may be smaller.
+    """
 
     segment: Segment
     number: int
@@ -39,12 +43,16 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
 
 
 class Feed:
-    """Batches of a run. `batches(split)` may be used by one thread for each split.
+    """The batches of a run. One thread for each split may use `batches(split)`.
 
-    before: the audit at the stream's start, of a run that is resumed.
-    at_once: bytes; as many batches are made in one go. More than one would wait for samples that
-        the first does not need: it is for a source that never waits.
-    crop: makes samples as `specs` has them of larger ones, which the source delivers.
+    source: where deliveries come from.
+    specs: the arrays of a sample, as `fit` takes them.
+    batch_size: samples of a batch.
+    hashed: compute the hash of the batches.
+    before: the audit at the start of the stream, if a run is resumed.
+    at_once: bytes of batches that are made in one step; 0: one batch. More than one batch waits
+        for samples that the first one does not need, so it suits only a source that never waits.
+    crop: cuts the samples of the source to those of `specs`; None: they are the same.
     """
 
     def __init__(
@@ -63,7 +71,7 @@ class Feed:
         self._source, self._crop, self._start = source, crop, source.start_at
         self._delivered = crop.specs if crop else specs
         batch_bytes = batch_size * sum(spec.nbytes for spec in self._delivered)
-        self._together = max(1, at_once // batch_bytes)  # batches that are made at once
+        self._together = max(1, at_once // batch_bytes)  # batches that are made in one step
         self._buffers = Buffers()
         self._audit = Audit(self.plan, batch_size, self._start, before, hashed=hashed)
         self._positions = Positions(self.plan, batch_size, self._start)
@@ -73,13 +81,13 @@ class Feed:
         self._skipping = False  # the batch that is being made is not wanted
         self.step_times = Steps()
         self.mixing = 0.0  # seconds in which batches were made
-        self.waited = 0.0  # seconds in which no delivery was there when one was wanted
+        self.waited = 0.0  # seconds spent waiting for a delivery
         self.samples = self.nbytes = 0  # handed on so far
         self.busy_since: float | None = None  # when the first batch was asked for
         self.until = 0.0  # when the last batch was handed on
 
     def steps(self, split: str) -> int:
-        """Batches in an epoch of `split`; 0 where there is no such split."""
+        """The number of batches in an epoch of `split`; 0 if there is no such split."""
         same = (s for s in self.plan.segments.epoch if s.split == split)
         return next((segment.batches(self.batch_size) for segment in same), 0)
 
@@ -99,7 +107,7 @@ class Feed:
             yield batch
 
     def all(self) -> Iterator[Batch]:
-        """Every batch of the run, in order: for a sink, which takes all splits alike."""
+        """Every batch of the run, in order, for a sink, which takes all splits."""
         while self._positions.split is not None:
             yield self._pull()
 
@@ -124,18 +132,18 @@ class Feed:
             self._skipping = False
 
     def first(self) -> Batch:
-        """The run's first batch, to look at; it is handed on all the same."""
+        """The run's first batch, to look at. It still comes as the first one of its split."""
         with self._turns.alone():
             if self._first is None:
                 self._first = next(self._stream)
             return self._first
 
     def close(self) -> None:
-        """Let whoever still waits for a batch go. The source must be closed first."""
+        """End every wait for a batch. The source must be closed first."""
         self._turns.close()
 
     def audit(self) -> Rows:
-        """{split: [a row for each epoch begun]}, see `EpochAudit.row`."""
+        """{split: [a row for each epoch that was started]}, see `EpochAudit.row`."""
         return self._audit.rows()
 
     def audited(self, epoch: int, step: int, split: str = TRAIN) -> Audited:
@@ -143,11 +151,11 @@ class Feed:
         return self._audit.at(epoch, step, split)
 
     def pass_by(self, index: int) -> None:
-        """No position before segment `index` will be asked for."""
+        """Note that nobody will ask for a position before segment `index`."""
         self._audit.pass_by(index)
 
     def figures(self) -> dict[str, float]:
-        """Over the run so far: patches and bytes a second, and the share of time spent waiting."""
+        """Patches and bytes per second, and the share of time spent waiting, of the run so far."""
         elapsed = self.until - self.busy_since if self.busy_since is not None else 0.0
         per = 1 / elapsed if elapsed > 0 else 0.0
         return {
@@ -177,7 +185,7 @@ class Feed:
     def _batches_of(
         self, segment: Segment, first: int, window: Window, audit: EpochAudit
     ) -> Iterator[Batch]:
-        """Those of `segment` from number `first` on; so many as are made at once in each turn."""
+        """The batches of `segment` from number `first` on; `_together` are made in one step."""
         last = segment.batches(self.batch_size) - 1
         numbered = islice(enumerate(batches(self.plan, segment, self.batch_size)), first, None)
         while several := list(islice(numbered, self._together)):
@@ -193,7 +201,7 @@ class Feed:
     def _take(
         self, window: Window, rows: np.ndarray, *, to_its_end: bool
     ) -> tuple[Arrays, np.ndarray]:
-        """Copies of `rows`, and their places; the time for it counts as mixing."""
+        """The copies of `rows`, and their places. The time for this counts as mixing."""
         began, waited = time.monotonic(), self.waited
         taken = window.take(rows, self._delivered, ahead=self._together > 1)
         if to_its_end:
@@ -204,7 +212,7 @@ class Feed:
     def _finish(
         self, segment: Segment, places: np.ndarray, arrays: Arrays, audit: EpochAudit
     ) -> Arrays:
-        """The arrays of a batch as they are handed on, once they are accounted for."""
+        """Cut the arrays of a batch and count them in the audit. Returns the cut arrays."""
         if self._skipping:
             audit.skip(places)
             return arrays
@@ -224,7 +232,7 @@ class Feed:
             if self.busy_since is None:
                 self.busy_since = asked
             delivery = next(deliveries, None)
-            if self.nbytes:  # the first lease's way is start-up, not stall
+            if self.nbytes:  # waiting for the first lease is start-up, not a stall
                 self.waited += time.monotonic() - asked
             if delivery is None:
                 return

@@ -1,4 +1,4 @@
-"""Where in the run a feed is: which split the next batch is of."""
+"""The position of a feed in its run, and so the split of its next batch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pushfit.plan.order import Plan, Segment
 
 
 class Positions:
-    """The batches of a run, in order. start: the first of them that is pulled."""
+    """Counts the batches of a run, in order. start: the first batch that is pulled."""
 
     def __init__(self, plan: Plan, batch_size: int, start: Start) -> None:
         self._segments = plan.segments
         sizes = [segment.batches(batch_size) for segment in plan.segments.epoch]
         self._ends = np.array(list(accumulate(sizes)), np.int64)  # of each segment, in an epoch
-        self._pulled = start.batch  # batches of the whole run
+        self._pulled = start.batch  # the number of batches, counted over the whole run
         if start.segment:
             epochs, segments = divmod(start.segment, len(sizes))
             self._pulled += epochs * sum(sizes) + sum(sizes[:segments])
@@ -40,5 +40,5 @@ class Positions:
         return self._segments[epoch * len(kinds) + within], batch - first
 
     def pulled(self) -> None:
-        """A batch was pulled."""
+        """Note that a batch was pulled."""
         self._pulled += 1

@@ -1,7 +1,7 @@
-"""What a feed takes, and from where: deliveries, of a data set, from a source.
+"""The interface of a source, which gives a feed the deliveries of a data set.
 
-A source is a fleet (`dispatch.dispatcher`) or a store (`streams.replay`). Whoever takes deliveries
-need not know which: this is all that the rest of the trainer sees of it.
+A source is a fleet (`dispatch.dispatcher`) or a store (`streams.replay`). The rest of the trainer
+knows only this interface, so it does not matter which of the two it is.
 """
 
 from __future__ import annotations
@@ -21,13 +21,22 @@ from pushfit.wire.protocol import Bad
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """The data set that every generator of this run must hold."""
+    """The data set that every generator of this run must have.
+
+    counts: {split: records of each class}.
+    fingerprint: the hash of the paths and sizes of all records.
+    listing: "path<TAB>size" of each record; empty: not known.
+    origin: whose data set it is, for messages.
+    unused: files that are not used.
+    validation: where the records of validation come from.
+    version: the version of the data, as the task gives it.
+    """
 
     classes: tuple[str, ...]
     counts: dict[str, list[int]]
     fingerprint: str
     listing: list[str]
-    origin: str  # whose it is, for messages
+    origin: str
     unused: tuple[Unused, ...] = ()
     validation: str = ""
     version: str = ""
@@ -38,7 +47,11 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
-    """A received lease: arrays of (count·K, *shape) each, read-only; visits that are bad."""
+    """A received lease.
+
+    arrays: (count · K, *shape) each, read-only, in the order of the task's arrays.
+    bad: the visits whose record is bad.
+    """
 
     lease: Lease
     arrays: tuple[np.ndarray, ...]
@@ -48,7 +61,7 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
 class Source(Protocol):
     @property
     def failure(self) -> PushFitError | None:
-        """What ended the stream before its time."""
+        """The error that ended the stream early; None: there was none."""
 
     @property
     def plan(self) -> Plan: ...
@@ -59,13 +72,13 @@ class Source(Protocol):
 
     @property
     def generators(self) -> int | None:
-        """Generators at work now; None: there is no fleet."""
+        """The number of generators at work now; None: the source has no fleet."""
 
     def deliveries(self) -> Iterator[Delivery]:
-        """Every lease of the run, in order. Ends with the run; raises what ended it early."""
+        """Every lease of the run, in order. Raises the error that ended the stream early."""
 
     def handed(self, lease: Lease) -> None:
-        """Every sample of `lease` has gone into a batch. Any thread may call this."""
+        """Note that every sample of `lease` is in a batch. Any thread may call this."""
 
     def abort(self, error: PushFitError) -> None:
-        """End the stream: whoever waits for a delivery gets `error`. Any thread may call this."""
+        """End the stream: `deliveries` then raises `error`. Any thread may call this."""

@@ -1,7 +1,7 @@
-"""Whose turn it is: training and validation are pulled by two iterators, from one sequence.
+"""Gives turns to the iterators of training and validation, which pull from one sequence.
 
-Back ends read ahead in threads of their own. Each thread waits here until the sequence has come to
-its split, so nothing is read ahead over the end of an epoch, nor lost.
+Back ends read ahead in their own threads. Each thread waits here until the sequence has come to
+its split. So no thread reads beyond the end of an epoch, and no batch is lost.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from contextlib import contextmanager
 
 from pushfit.feed.positions import Positions
 
-PATIENCE_SECONDS = 60.0  # without a batch pulled, before a likely deadlock is named
+PATIENCE_SECONDS = 60.0  # time without a pulled batch after which a likely deadlock is logged
 
 log = logging.getLogger("pushfit.trainer")
 
 
 class Turns:
-    """positions: the batches of the run, of which `at` is pulled next."""
+    """Turns over the batches of a run. positions: which batch is pulled next."""
 
     def __init__(self, positions: Positions) -> None:
         self._positions = positions
@@ -31,9 +31,9 @@ class Turns:
 
     @contextmanager
     def turn(self, split: str) -> Iterator[bool]:
-        """Wait for the turn of `split`, and have it: nobody else pulls meanwhile.
+        """Wait for the turn of `split`, and take it: no other thread pulls meanwhile.
 
-        False: there is no further turn, as the run is over or the feed closed.
+        Yields False if no further turn comes, since the run is over or the feed was closed.
         """
         with self._condition:
             current = self._positions.split
@@ -49,25 +49,25 @@ class Turns:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody pulls meanwhile."""
+        """Keep all threads from pulling."""
         with self._condition:
             yield
 
     def close(self) -> None:
-        """Let whoever still waits go."""
+        """End every wait for a turn."""
         self._closed = True
         with self._condition:
             self._condition.notify_all()
 
     def _complain(self, split: str, current: str | None) -> None:
-        """Say so when `split` is wanted, it is another's turn, and nobody takes any of that."""
+        """Log a warning if `split` waits while nobody takes the batches of `current`."""
         now = time.monotonic()
         if current in (None, split) or not self._until:
             return
         if now - max(self._until, self._complained) > PATIENCE_SECONDS:
             self._complained = now
             log.warning(
-                "%s wants its next batch, but the run stands at %s, of which nothing was taken for "
-                "%.0f s: does the training loop validate after every epoch?",
+                "%s waits for its next batch, but the next batch of the run is one of %s, and none "
+                "was taken for %.0f s: does the training loop validate after every epoch?",
                 *(split, current, now - self._until),
             )

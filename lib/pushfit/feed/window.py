@@ -1,13 +1,13 @@
-"""The leases of one segment that still have samples to give, and the copy of these into batches.
+"""Holds the leases of one segment whose samples are not all used, and copies these into batches.
 
-- Rows are numbered visit · K + patch, visits in the order of delivery. In exact order that is the
-  order of the epoch; in order of arrival, and where a stored epoch comes again, it is not, so
-  `take` also tells each row's true place.
-- One copy is made: from ZeroMQ's receive buffer, or a file in memory, into the batch. Large samples
-  go one by one, in one call for all; small ones lease by lease: rows that lie side by side as one,
-  others with two vectorised copies a lease, which at a kilobyte is ten times faster than a step of
-  Python a row.
-- A lease's buffer is let go with its last sample, and nothing is kept of it then.
+- The number of a row is visit · K + patch, with visits in the order of delivery. In exact order
+  this is the order of the epoch. In order of arrival, and if a stored epoch is used again, it is
+  not, so `take` also returns each row's place in the epoch.
+- Each sample is copied once, from ZeroMQ's receive buffer or a file in memory into the batch. Large
+  samples are copied one by one, in one call for all. Small samples are copied lease by lease:
+  adjacent rows in one copy, other rows in two vectorised copies for each lease. For samples of a
+  kilobyte that is ten times faster than a step of Python for each row.
+- The buffer of a lease is freed with its last sample.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ from pushfit.plan.leases import Lease
 from pushfit.plan.order import Segment
 from pushfit.tasks.base import ArraySpec
 
-SMALL_ROW = 1024  # bytes of a sample's array: below it, copying twice beats a step of Python a row
-SMALL_SAMPLE = 4096  # bytes: above it, sorting rows by lease costs more than it saves
+SMALL_ROW = 1024  # bytes: two copies of a smaller row are faster than a step of Python for it
+SMALL_SAMPLE = 4096  # bytes: sorting rows of larger samples by lease costs more than it saves
 
 Arrays = dict[str, np.ndarray]
 
 
 class _Held(msgspec.Struct, eq=False):
-    """left: samples still to take, and the delivery until there are none; place: of its first.
+    """A delivery whose samples are not all used.
 
-    rows: of large samples, each array: as a list of rows; where these are small, as it is.
+    delivery: None when all of its samples are used.
+    left: the number of samples that are not used.
+    place: the place of its first sample.
+    rows: for large samples, each of the arrays, as a list of rows unless its rows are small.
     """
 
     delivery: Delivery | None
@@ -44,8 +47,13 @@ class _Held(msgspec.Struct, eq=False):
 
 
 class Window:
-    """deliveries: of the whole stream, this segment's next; handed: told of each lease used up;
-    bad: gets the visits whose record was substituted; start: where the stream begins in it."""
+    """The window over one segment.
+
+    deliveries: those of the whole stream; the next one is the first of this segment.
+    handed: called with each lease whose samples are all used.
+    bad: a list, to which the visits with a substituted record are added.
+    start: where the stream begins in this segment.
+    """
 
     def __init__(
         self,
@@ -66,10 +74,15 @@ class Window:
     def take(
         self, rows: np.ndarray, specs: Sequence[ArraySpec], *, ahead: bool = False
     ) -> tuple[Arrays, np.ndarray]:
-        """Copies of `rows`, in that order: {name: (len(rows), *shape)}, and their places.
+        """Copy `rows`, in that order.
 
-        A lease is waited for when its first row is due, not before: a batch may be larger than the
-        budget, and what was copied from makes room. ahead: there is no budget; fewer steps.
+        rows: (n,) int64, numbers of rows.
+        specs: the arrays of a sample.
+        ahead: wait for all leases first, which takes fewer steps; for a source without a budget.
+        Returns {name: (n, *shape)} and their places, (n,) int64.
+
+        Without `ahead` a lease is waited for when its first row is copied, not before. A batch may
+        be larger than the budget, and leases that were copied make room.
         """
         if ahead:
             self._await(int(rows.max()))
@@ -86,20 +99,22 @@ class Window:
         return {spec.name: array for spec, array in zip(specs, batch, strict=True)}, places
 
     def drain(self) -> None:
-        """Take in what is left of the segment. After a restart near its end there may be leases all
-        of whose samples were trained before: no batch waits for them, but the next segment must not
-        find them."""
+        """Take the remaining deliveries of the segment.
+
+        After a restart near the end of a segment there may be leases whose samples were all trained
+        on before. No batch waits for them, but the next segment must not get them.
+        """
         self._await(self._segment.samples - 1)
 
     def _copy(self, rows: np.ndarray, batch: list[np.ndarray], places: np.ndarray) -> None:
-        """Fill `batch` and `places` from deliveries that are all here."""
+        """Fill `batch` and `places`. All deliveries that they need have arrived."""
         firsts = np.array(self._firsts)
         numbers = firsts.searchsorted(rows, side="right") - 1
         low, high = int(numbers.min()), int(numbers.max()) + 1
         held = self._held[max(low, 0) : high]
         counts = np.bincount(numbers - low, minlength=len(held)).tolist()
         if low < 0 or any(n > one.left for n, one in zip(counts, held, strict=True)):
-            raise RuntimeError(f"of the rows {rows.tolist()} some were taken before")
+            raise RuntimeError(f"some of the rows {rows.tolist()} were taken before")
         within = rows - firsts[numbers]
         places[:] = np.array([one.place for one in held])[numbers - low] + within
         if self._segment.sample_bytes > SMALL_SAMPLE and len(held) > 1:
@@ -121,7 +136,12 @@ class Window:
         held: list[_Held],
         batch: list[np.ndarray],
     ) -> None:
-        """Row by row: number `within` of the lease with its number in `held`; of all, `rows`."""
+        """Copy row by row.
+
+        rows: numbers of the rows, counted from the first one in `held`.
+        within: numbers of the rows within their leases.
+        numbers: the position of each row's lease in `held`.
+        """
         pairs = list(zip(numbers.tolist(), within.tolist(), strict=True))
         for position, into in enumerate(batch):
             parts = [one.rows[position] for one in held]
@@ -134,7 +154,11 @@ class Window:
     def _copy_by_lease(
         self, rows: np.ndarray, numbers: np.ndarray, batch: list[np.ndarray]
     ) -> None:
-        """The same, sorted by delivery: a few vectorised steps for each."""
+        """Copy with a few vectorised steps for each lease.
+
+        rows: numbers of the rows within their leases.
+        numbers: the position of each row's lease in the window.
+        """
         order = np.argsort(numbers, kind="stable")
         ordered = numbers[order]
         cuts = (np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist()
@@ -149,7 +173,7 @@ class Window:
             delivery = next(self._deliveries)
             samples = delivery.lease.count * self._segment.patches
             left = samples
-            if len(self._taken):  # in order of arrival a stream begins with an epoch
+            if len(self._taken):  # never in order of arrival: such a stream starts with an epoch
                 low = self._rows // self._segment.patches - self._first
                 left -= int(self._taken[low : low + delivery.lease.count].sum())
             self._firsts.append(self._rows)
@@ -164,7 +188,7 @@ class Window:
                 self._used_up(held)
 
     def _used_up(self, held: _Held) -> None:
-        """Let its buffer go; what is small stays for as long as `_copy_alone` may step over it."""
+        """Free the buffer. Copies of small rows stay, since `_copy_alone` may still index them."""
         assert held.delivery is not None
         self._handed(held.delivery.lease)
         held.delivery = None
@@ -177,7 +201,7 @@ def _copy_rows(array: np.ndarray, low: np.ndarray, into: np.ndarray, where: np.n
     side_by_side = where[-1] - start == count - 1
     if side_by_side and low[-1] - first == count - 1 and (low[1:] - low[:-1] == 1).all():
         into[start : start + count] = array[first : first + count]
-    elif side_by_side:  # straight into place; "raise" would go by a buffer
+    elif side_by_side:  # written in place; with "raise" numpy would use a buffer
         np.take(array, low, axis=0, out=into[start : start + count], mode="clip")
     else:
         into[where] = array[low]

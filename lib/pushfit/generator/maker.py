@@ -133,10 +133,10 @@ class Maker:
         rows = len(grant.records) * patches
         try:
             arrays = [np.empty((rows, *spec.shape), spec.dtype) for spec in self.specs]
-        except (MemoryError, ValueError) as error:  # ValueError: more than there are addresses
+        except (MemoryError, ValueError) as error:  # ValueError: larger than the address space
             raise Unmakeable(
-                f"{rows:,} samples of {sum(spec.nbytes for spec in self.specs):,} bytes are too "
-                f"many for this host: {line(str(error))}"
+                f"{rows:,} samples of {sum(spec.nbytes for spec in self.specs):,} bytes each do "
+                f"not fit into the memory of this host: {line(str(error))}"
             ) from error
         bad: list[Bad] = []
         spent = _Spent()
@@ -157,13 +157,13 @@ class Maker:
         return Made(self.specs, arrays, bad, stages)
 
     def check(self, grant: Grant) -> None:
-        """Raises ProtocolError where `grant` is none of this data set."""
+        """Raise ProtocolError if `grant` does not fit this data set."""
         split, last = grant.split, max(grant.records)
         count = len(self.data.splits.get(split, ()))
         if split not in self.patches or last >= count:
             raise ProtocolError(
-                f"lease {grant.lease} has record {last} of the split {one_line(split[:40])}, and "
-                f"the data set here has {count:,} there"
+                f"lease {grant.lease} has record {last} of the split {one_line(split[:40])}, but "
+                f"that split has {count:,} records in the data set here"
             )
 
     def look(self, control: Control, *splits: str) -> None:

@@ -139,10 +139,8 @@ class TrainerLink:
             self._need = alive.need
 
     def misunderstood(self, error: ProtocolError) -> None:
-        """It says what no trainer may: nothing that it says can be relied on."""
-        self.error = ProtocolError(
-            f"{self.trainer} is not a trainer that can be worked for: {error}"
-        )
+        """Note that it sent an invalid message, so that none of its messages can be trusted."""
+        self.error = ProtocolError(f"{self.trainer} does not keep to the protocol: {error}")
 
     def reject(self, message: wire.Reject) -> None:
         self.error = Rejected(f"{self.trainer} rejected this generator: {message.reason}")
@@ -153,7 +151,7 @@ class TrainerLink:
         self.gone(now, HELLO_SECONDS)
 
     def reset(self, now: float) -> None:
-        """Begin anew, as the trainer asked. Many resets in a row mean that it rejects us."""
+        """Start again, as the trainer asked. Many resets in a row mean that it rejects us."""
         self._resets += 1
         if self._resets >= MOST_RESETS:
             self.error = ProtocolError(

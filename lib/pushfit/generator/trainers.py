@@ -101,7 +101,7 @@ class Trainers:
         self.tell()
 
     def tell(self) -> None:
-        """Log which trainers cannot be worked for, while others can."""
+        """Log for which trainers this generator cannot work, while it can work for others."""
         for link in self.links:
             if link.error is not None and link not in self._told and not self.over:
                 self._told.append(link)

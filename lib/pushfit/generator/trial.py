@@ -86,7 +86,7 @@ def _of_block(
         made = task.block(links, split, records, patches, draws)
         return [value[0] for value in samples.check(made, "block", "", (1,))]
     except _RAISED:
-        return None  # a lease over which block() raises is made sample by sample
+        return None  # if block() raises, a lease is made sample by sample
 
 
 def _compare(task: Task, one: list[Any], other: list[Any], what: str) -> None:

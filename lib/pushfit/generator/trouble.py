@@ -1,4 +1,4 @@
-"""What goes wrong with a record or a lease here, and the words for it that a trainer is sent."""
+"""Errors of records and leases on this host, and the texts about them for the trainer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 class Away(Exception):
-    """No record can be read here, as a share, a disk or a mount is missing. No record is to blame.
+    """No record can be read here, since a share, a disk or a mount is missing. Records are not bad.
 
     path: one of the records that were tried.
     """
@@ -60,6 +60,7 @@ def judge(error: BaseException, number: int, record: Record) -> Reason:
 
 
 def line(text: str) -> str:
+    """`text` on one line of at most REASON_CHARS characters that UTF-8 can encode."""
     return " ".join(sendable(text).split())[:REASON_CHARS]
 
 
@@ -69,6 +70,7 @@ def sendable(text: str) -> str:
 
 
 def trouble(error: BaseException) -> str:
+    """The error in one line, as a person reads it."""
     if isinstance(error, MemoryError):
         return line(f"not enough memory here: {error}").removesuffix(":")
     if isinstance(error, OSError):

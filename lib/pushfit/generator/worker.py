@@ -4,11 +4,11 @@
       ▲                                                                                  │
       └──────────── FIN, RESET, the connection ended, another run wants generators ◀─────┘
 
-- A generator with one trainer says hello for ever, with a line in the log for each change. One with
-  several stands by at those that it does not work for (`pushfit/plan/sharing.py` has the rule).
-- A run that it cannot work for (it was rejected, or has not the task or the data) is left out with
-  a message, and the others continue. When they are over, the first of these errors is raised.
-- The data sets stay in memory, one for each run of the list, so that a return needs no scan.
+- A generator with one trainer sends hello until it is answered, and logs each change. A generator
+  with several trainers stands by at those for which it does not work (`pushfit/plan/sharing.py`).
+- If it cannot work for a run (it was rejected, or lacks the task or the data), it logs why and
+  works for the others. When these are over, the first of the errors is raised.
+- The data set of each run stays in memory, so that a return to the run needs no scan.
 """
 
 from __future__ import annotations

@@ -61,14 +61,16 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._stream.counts_use()
         if (before := self._before) is not None:
-            hidden_state.put(self.model, before.extras, self._stream.resumed_from)
+            hidden_state.put(self.model, before.hidden_state, self._stream.resumed_from)
             self._resumed_at.append({"epoch": before.epoch, "step": before.step})
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         before, self._before = self._before, None
         self._epoch, self._step = self._stream.next_training
         if before is not None and before.step and before.step == self._step:
-            hidden_state.put_metrics(self.model, before.extras.metrics, self._stream.resumed_from)
+            hidden_state.put_metrics(
+                self.model, before.hidden_state.metrics, self._stream.resumed_from
+            )
         self._first, self._validated = self._step, 0
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -117,7 +119,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             history=self._history,
             best=Best(),
             waiting=None,
-            extras=hidden_state.take(self.model, metrics),
+            hidden_state=hidden_state.take(self.model, metrics),
             audited=at.audited,
             given_up=at.given_up,
             splits=at.splits,

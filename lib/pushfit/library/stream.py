@@ -382,6 +382,6 @@ class BatchStream:
 
     @property
     def _begun(self) -> Stream:
-        if not self._inner.begun:
+        if not self._inner.was_opened:
             raise StreamError("the stream was never open: there is nothing to report")
         return self._inner

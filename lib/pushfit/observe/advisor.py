@@ -186,7 +186,7 @@ def advise(load: Load) -> Advice:
     if work.generators and load.absent > ABSENT * load.starved:
         return Advice(Limit.GENERATORS, _absent(view), figures)
     if not work.generators:
-        sentence = "No generator works for this run now: start some, see the address above."
+        sentence = "No generator works for this run now: start some with the address above."
         return Advice(Limit.GENERATORS, f"{_waits(view)} {sentence}", figures)
     if work.share(work.sending) > BLOCKED and work.sending >= work.idle:
         return Advice(Limit.NETWORK, _network(view), figures)
@@ -293,9 +293,9 @@ def _reading(view: _View) -> str:
     slow = [name for name, work in hosts.items() if work.reading > work.making]
     worst = max((hosts[name] for name in slow), key=lambda work: work.reading, default=view.all)
     return (
-        f"Reading is the limit on {_names(slow)} ({worst.share(worst.reading):.0%} of the time "
-        f"there waits for files): faster storage. {_waits(view)} {_count(view.all.generators)} at "
-        f"{view.delivered:,.0f} patches/s; {_more(view)}."
+        f"Reading is the limit on {_names(slow)} (generators there wait for files "
+        f"{worst.share(worst.reading):.0%} of the time): faster storage helps. {_waits(view)} "
+        f"{_count(view.all.generators)} at {view.delivered:,.0f} patches/s; {_more(view)}."
     )
 
 

@@ -21,11 +21,13 @@ from pushfit.plan.order import TRAIN, Plan, Segment
 
 
 class Start(msgspec.Struct, frozen=True, eq=False):
-    """Where a stream begins: at batch `batch` of segment number `segment` (past the last: its end).
+    """Where a stream begins.
 
-    visit: the lowest visit with a sample that no batch before has.
-    taken: (n,) how many samples of `visit`, `visit` + 1, … the batches before have; none of later
-        visits.
+    segment: the index of the segment; the number of segments stands for the end of the run.
+    batch: the number of the batch in that segment.
+    visit: the lowest visit with a sample that is in no earlier batch.
+    taken: (n,) int64: how many samples of the visits `visit`, `visit` + 1, … earlier batches have.
+        They have none of later visits.
     """
 
     segment: int = 0

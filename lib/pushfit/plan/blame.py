@@ -103,11 +103,13 @@ class Blame:
         return lease.case
 
     def give_up(self, lease: Lease, record: int, why: str) -> None:
+        """Let `record` of the split of `lease` count as bad from now on."""
         self._given_up[lease.segment.split, record] = why
         if lease.case:
             lease.case.give_up(record)
 
     def avoid(self, lease: Lease) -> list[int]:
+        """The bad records that the maker of `lease` must not touch, sorted."""
         met = lease.case.given_up if lease.case else set()
         if not self._given_up:
             return sorted(met)

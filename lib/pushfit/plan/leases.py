@@ -48,7 +48,6 @@ class Leases:
     budget: bytes of all leases that are cut and not yet handed to `fit`.
     lease_bytes: approximate size of a lease.
     expiry: seconds without progress after which a generator is stuck.
-    exact: deliver in the exact order; False: in order of arrival.
     start: where the stream begins; None: at its start.
     given_up: {(split, record): why it is bad}; None: no record is known to be bad.
     """

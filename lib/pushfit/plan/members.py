@@ -24,6 +24,7 @@ class Member(msgspec.Struct, eq=False):
 
     @property
     def able(self) -> bool:
+        """Return whether it can make leases: it is neither leaving nor stuck."""
         return not (self.draining or self.stuck)
 
     @property

@@ -58,6 +58,7 @@ class Pace:
             _learn(self._each.setdefault(name, {}), segment.split, seconds / visits)
 
     def forget(self, name: str) -> None:
+        """Forget the speed of `name`, which has left."""
         self._each.pop(name, None)
 
     def visit(self, name: str, split: str) -> float | None:

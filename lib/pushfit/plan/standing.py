@@ -41,6 +41,7 @@ class Standings:
         self.out: list[str] = []
 
     def of(self, who: str) -> Standing:
+        """The standing of the identity `who`."""
         return self.each.setdefault(who, Standing())
 
     def tried(self, who: str, granted: float, now: float) -> bool:

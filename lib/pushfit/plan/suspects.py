@@ -73,6 +73,7 @@ class Case(msgspec.Struct, eq=False):
         return self.about(one.kind, one.record)
 
     def about(self, kind: Kind, record: int = NO_RECORD) -> list[Try]:
+        """The failed tries of this kind at `record`."""
         return [each for each in self.tries if each.kind == kind and each.record == record]
 
     def victims(self, record: int) -> list[Try]:

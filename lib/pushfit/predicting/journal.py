@@ -80,7 +80,7 @@ class Chunk(msgspec.Struct, frozen=True):
     bad: list[Bad]
 
 
-class Partial:
+class Journal:
     """The journal, a context manager. Raises OutputError.
 
     numbers: for each group, the indices of its runs among all runs.
@@ -122,7 +122,7 @@ class Partial:
                 "--out"
             )
 
-    def __enter__(self) -> Partial:
+    def __enter__(self) -> Journal:
         return self
 
     def __exit__(

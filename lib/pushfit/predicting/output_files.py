@@ -22,7 +22,7 @@ from pushfit.runs.outputs import prepare_file
 from pushfit.tasks.base import TEST, Task
 
 
-class Forms:
+class OutputFiles:
     """The files of one submission. Raises OutputError if OUT exists or cannot be written."""
 
     def __init__(self, out: Path, *, overwrite: bool) -> None:

@@ -1,6 +1,6 @@
 """A prediction: every group of runs sees the test records, then answers and figures are written.
 
-records ─▶ LiveStream ─▶ each run's model ─▶ Partial ─▶ combine ─▶ Forms
+records ─▶ LiveStream ─▶ each run's model ─▶ Journal ─▶ combine ─▶ OutputFiles
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from pushfit.predicting.figures import (
     distribution,
     ranges,
 )
-from pushfit.predicting.journal import Bad, Partial
-from pushfit.predicting.output_files import Forms, ids
+from pushfit.predicting.journal import Bad, Journal
+from pushfit.predicting.output_files import OutputFiles, ids
 from pushfit.predicting.stream import Unanswered, paths, stream_of
 from pushfit.settings.programs.predict import PredictSettings
 from pushfit.streams.live import LiveStream
@@ -58,12 +58,12 @@ def origin(
 
 
 class Prediction:
-    """The prediction of all groups. partial: the journal, with the answers so far."""
+    """The prediction of all groups. journal: it keeps the answers so far."""
 
     def __init__(
-        self, settings: PredictSettings, groups: Sequence[Group], partial: Partial
+        self, settings: PredictSettings, groups: Sequence[Group], journal: Journal
     ) -> None:
-        self.settings, self.groups, self.partial = settings, groups, partial
+        self.settings, self.groups, self.journal = settings, groups, journal
         self.seconds = 0.0  # time of this process for predicting, with waits for records
         self.records = 0  # records that this process predicted, summed over the groups
         self._spent: dict[int, float] = {}  # {number of a run: seconds in its model}
@@ -73,13 +73,13 @@ class Prediction:
 
     def open(self, number: int) -> LiveStream:
         """The rest of the stream for group `number`. Raises ConfigError and DataError."""
-        group, partial = self.groups[number], self.partial
+        group, journal = self.groups[number], self.journal
         first = group.first
         if not are_classes(first.task, first.classes, len(first.classes)):
             check_numbers(self.settings, first)
-        known = partial.head.reference() if partial.head else None
-        batch = partial.done(number) // group.records
-        last = all(partial.is_complete(later) for later in range(number + 1, len(self.groups)))
+        known = journal.head.reference() if journal.head else None
+        batch = journal.done(number) // group.records
+        last = all(journal.is_complete(later) for later in range(number + 1, len(self.groups)))
         self._unanswered = Unanswered()
         stream = stream_of(self.settings, group, self._unanswered, known, batch, last=last)
         self._true_labels(paths(stream))
@@ -94,16 +94,16 @@ class Prediction:
 
     def predict(self, number: int, stream: LiveStream, models: Sequence[Any]) -> None:
         """Predict all batches of an entered stream. models: those of the group's runs."""
-        group, partial, live, feed = self.groups[number], self.partial, self._live, stream.feed
-        partial.begin(stream.reference)
-        assert partial.head is not None
-        self._paths = partial.head.paths
+        group, journal, live, feed = self.groups[number], self.journal, self._live, stream.feed
+        journal.begin(stream.reference)
+        assert journal.head is not None
+        self._paths = journal.head.paths
         self._true_labels(self._paths)  # the paths may have come with the first generator
         recent = Recent(feed, lambda: stream.source.generators)
         label = "predict" if len(self.groups) == 1 else f"predict {number + 1}/{len(self.groups)}"
-        if before := partial.done(number):
-            live.say(f"Resuming after {before:,} of {partial.records:,} records")
-        live.begin(label, -(-partial.records // group.records))
+        if before := journal.done(number):
+            live.say(f"Resuming after {before:,} of {journal.records:,} records")
+        live.begin(label, -(-journal.records // group.records))
         started = time.monotonic()
         try:
             for batch in feed.batches(TEST):
@@ -116,12 +116,12 @@ class Prediction:
         finally:
             live.close()
             self.seconds += time.monotonic() - started
-            self.records += partial.done(number) - before
-        if not partial.is_complete(number):
+            self.records += journal.done(number) - before
+        if not journal.is_complete(number):
             raise StreamClosed("the stream of test records ended too early")
 
     def _take(self, number: int, models: Sequence[Any], batch: Batch) -> None:
-        group, first = self.groups[number], self.partial.done(number)
+        group, first = self.groups[number], self.journal.done(number)
         x = group.first.task.to_fit(batch.arrays)[0]
         said = []
         for place, run, model in zip(group.numbers, group.runs, models, strict=True):
@@ -138,7 +138,7 @@ class Prediction:
         truth = np.full(count, UNKNOWN)
         if not are_classes(group.first.task, group.first.classes, said[0].shape[1]):
             check_numbers(self.settings, group.first)
-            self.partial.add(number, said, truth, bad)
+            self.journal.add(number, said, truth, bad)
             return
         labels = batch.arrays.get("label")
         if labels is not None and labels.ndim == 1:
@@ -151,7 +151,7 @@ class Prediction:
                 f"{self._paths[first + one]} has the label {truth[one]}, but the runs know "
                 f"{classes} classes, 0 to {classes - 1}: give --data that belongs to these runs"
             )
-        self.partial.add(number, said, truth, bad)
+        self.journal.add(number, said, truth, bad)
 
     def _check_labelled(self, truth: np.ndarray) -> None:
         """Raise DataError if --labelled is given and the first true labels are not known."""
@@ -163,31 +163,31 @@ class Prediction:
                 "labels: put them beside the records, or predict without --labelled"
             )
 
-    def write(self, forms: Forms, runs: Sequence[Run]) -> dict[str, Any]:
+    def write(self, output_files: OutputFiles, runs: Sequence[Run]) -> dict[str, Any]:
         """Write the files of a complete prediction, and return the report."""
-        settings, partial, head = self.settings, self.partial, self.partial.head
+        settings, journal, head = self.settings, self.journal, self.journal.head
         assert head is not None
-        said, bad = partial.said(), sorted(partial.bad.values(), key=lambda b: b.record)
+        said, bad = journal.said(), sorted(journal.bad.values(), key=lambda b: b.record)
         task, classes, names = runs[0].task, runs[0].classes, ids(runs[0].task, head.paths)
         report = self._report(runs, bad)
         if not are_classes(task, classes, said.shape[2]):
             mean = said.mean(axis=0, dtype=np.float64)
             report["values"] = columns(task, said.shape[2])
-            forms.write_confusion(classes, None)
-            forms.write_numbers((task.submission[0], *report["values"]), names, mean, bad)
+            output_files.write_confusion(classes, None)
+            output_files.write_numbers((task.submission[0], *report["values"]), names, mean, bad)
             seen = np.delete(mean, [one.record for one in bad], axis=0)
             self._told = ranges(seen, report["values"])
             return report
-        labels, mean = combine(said, settings.combine, partial.bad)
+        labels, mean = combine(said, settings.combine, journal.bad)
         if settings.equal_counts:
             labels = equal_counts(mean)
         named = self._true_labels(head.paths)
-        truth = np.where(named == UNKNOWN, partial.truth, named)
+        truth = np.where(named == UNKNOWN, journal.truth, named)
         truth[[one.record for one in bad]] = UNKNOWN
         confused = confusion(labels, truth, len(classes))
-        forms.write_confusion(classes, confused if settings.labelled else None)
+        output_files.write_confusion(classes, confused if settings.labelled else None)
         proba = mean if settings.proba else None
-        forms.write(task.submission, classes, names, labels, proba, bad)
+        output_files.write(task.submission, classes, names, labels, proba, bad)
         report |= {
             "accuracy": accuracy(labels, truth),
             "labelled": int((truth >= 0).sum()),
@@ -195,7 +195,7 @@ class Prediction:
             "predictions": counts(labels, classes),
         }
         for run, one in zip(report["runs"], said, strict=True):
-            alone, _ = combine(one[np.newaxis], "mean", partial.bad)
+            alone, _ = combine(one[np.newaxis], "mean", journal.bad)
             run["accuracy"] = accuracy(alone, truth)
         self._told = distribution(report["predictions"])
         return report
@@ -204,7 +204,7 @@ class Prediction:
         """The part of the report that is the same for classes and for numbers."""
         settings = self.settings
         return {
-            "records": self.partial.records,
+            "records": self.journal.records,
             "accuracy": None,
             "labelled": 0,
             "confusion": None,
@@ -228,7 +228,7 @@ class Prediction:
             ],
         }
 
-    def summary(self, report: dict[str, Any], forms: Forms) -> list[str]:
+    def summary(self, report: dict[str, Any], output_files: OutputFiles) -> list[str]:
         """The lines that are shown at the end."""
         count = len(report["runs"])
         lines = [f"{report['records']:,} records by {counted(count, 'run')}"]
@@ -243,7 +243,7 @@ class Prediction:
         lines.append(self._told)
         if self.settings.labelled and report["confusion"]:
             lines.extend(class_table(report["confusion"], report["classes"]))
-            lines.append(f"Confusion: {forms.confusion}")
+            lines.append(f"Confusion: {output_files.confusion}")
         if bad := len(report["bad"]):
             how = "answered blindly"
             if "values" in report:
@@ -252,6 +252,6 @@ class Prediction:
                 how += f", with {report['classes'][0]!r}"
             lines.append(
                 f"{counted(bad, 'record')} could not be used and {'is' if bad == 1 else 'are'} "
-                f"{how}: {forms.bad}"
+                f"{how}: {output_files.bad}"
             )
-        return [*lines, f"Submission: {forms.out}"]
+        return [*lines, f"Submission: {output_files.out}"]

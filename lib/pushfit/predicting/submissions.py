@@ -21,7 +21,7 @@ from pushfit.predicting import table
 from pushfit.predicting.combine import How, combine
 from pushfit.predicting.equal_counts import equal_counts
 from pushfit.predicting.figures import counts, distribution
-from pushfit.predicting.output_files import Forms
+from pushfit.predicting.output_files import OutputFiles
 from pushfit.settings.programs.predict import PredictSettings
 from pushfit.text import counted
 
@@ -109,7 +109,7 @@ def merge(paths: Sequence[Path], how: How) -> Combined:
     return Combined(_columns(files), first.ids, classes, labels, probabilities)
 
 
-def forms(settings: PredictSettings) -> Forms:
+def output_files(settings: PredictSettings) -> OutputFiles:
     """The files to write. Raises ConfigError and OutputError for invalid settings."""
     paths = [Path(path) for path in settings.submissions]
     if len(paths) < 2 and not settings.equal_counts:
@@ -118,14 +118,14 @@ def forms(settings: PredictSettings) -> Forms:
         if path.resolve() in [other.resolve() for other in paths[:number]]:
             raise ConfigError(f"--submissions {path} is given twice: name each file once")
     out = Path(settings.out)
-    made = Forms(out, overwrite=settings.overwrite)
+    made = OutputFiles(out, overwrite=settings.overwrite)
     for path in paths:
         if path.resolve() in {file.resolve() for file in (made.out, made.proba, made.bad)}:
             raise ConfigError(f"--out {out} would write over {path}: choose another --out")
     return made
 
 
-def write(settings: PredictSettings, made: Forms) -> dict[str, Any]:
+def write(settings: PredictSettings, made: OutputFiles) -> dict[str, Any]:
     """Read, combine and write the answers, and return the report."""
     paths = [Path(path) for path in settings.submissions]
     said = merge(paths, settings.combine)
@@ -142,7 +142,7 @@ def write(settings: PredictSettings, made: Forms) -> dict[str, Any]:
     }
 
 
-def summary(report: Mapping[str, Any], made: Forms) -> list[str]:
+def summary(report: Mapping[str, Any], made: OutputFiles) -> list[str]:
     """The lines that are shown at the end."""
     files = counted(len(report["submissions"]), "file")
     lines = [f"{counted(report['records'], 'record')} of {files}, combined by {report['combine']}"]

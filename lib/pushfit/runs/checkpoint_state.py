@@ -1,8 +1,9 @@
-"""What a checkpoint holds beside the model: all that a run needs to go on as if never stopped.
+"""The state of a run in its checkpoint: all that it needs, besides the model, to resume exactly.
 
-It is a member of the `.keras` file (a zip): one rename replaces both, and Keras, which only looks
-at members that it knows, still loads the file. msgpack, because it is exact for every float and
-holds bytes. Knows no Keras: which run there is to resume must be known before Keras is imported.
+The state is a member of the `.keras` file, which is a zip archive. So one rename replaces model and
+state together, and Keras still loads the file, since it only looks at members that it knows. The
+format is msgpack, which is exact for every float and holds bytes. This module does not import
+Keras, since the run to resume must be known before Keras is imported.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pushfit.runs.stream_state import StreamState
 VERSION = 1
 LAST, BEST = "last.keras", "best.keras"
 MEMBER = "pushfit.msgpack"
-MOST_BYTES = 512 * 2**20  # of a state: places of a million bad records weigh less
+MOST_BYTES = 512 * 2**20  # of a state; the places of a million bad records take less
 
 
 class Array(msgspec.Struct, frozen=True):
-    """A small array, exactly."""
+    """A small array, with its exact values."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -36,12 +37,17 @@ class Array(msgspec.Struct, frozen=True):
         return cls(array.dtype.name, array.shape, array.tobytes())
 
     def value(self) -> np.ndarray:
-        """Raises ValueError and TypeError."""
+        """The array. Raises ValueError or TypeError if the fields do not fit together."""
         return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 
-class Extras(msgspec.Struct, frozen=True):
-    """What Keras does not save: random state, and the metrics of an epoch that is not over."""
+class HiddenState(msgspec.Struct, frozen=True):
+    """What Keras does not save: random states, and the metrics of an unfinished epoch.
+
+    seeds: the states of the layers' seed generators.
+    metrics: the variables of the metrics; empty between epochs.
+    global_seed: the state of Keras's global seed generator; None: it was not used.
+    """
 
     seeds: list[Array]
     metrics: list[Array]
@@ -51,14 +57,23 @@ class Extras(msgspec.Struct, frozen=True):
 
 
 class Best(msgspec.Struct, frozen=True):
-    """Of `Checkpoints`: the best monitored value; whether a training metric stands in for it."""
+    """The state of `Checkpoints`.
+
+    value: the best monitored value; None: there was none.
+    stand_in: the value is one of a training metric, as there was none of validation.
+    """
 
     value: float | None = None
     stand_in: bool = True
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Of `Plateau`: the best value it saw, and for how many epochs it has seen none better."""
+    """The state of `Plateau`.
+
+    best: the best value; None: there was none.
+    wait: epochs since that value.
+    cooldown: epochs for which it still does not count.
+    """
 
     best: float | None = None
     wait: int = 0
@@ -68,13 +83,19 @@ class Waiting(msgspec.Struct, frozen=True):
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """A run at a position.
 
-    settings: those that may not change, as written on a command line; source: of the tasks.
-    epoch, step: `step` batches of `epoch` are trained on; all of them: not validated yet.
-    taken: steps of the whole run; history: the logs of the epochs that are over; steps: {split:
-    steps of each of these}.
-    resumed_at: the positions that the run was resumed at.
-    given_up: (split, record, why) of those that no generator could read or survive.
-    splits: those that the stream makes; empty: every split that there is.
+    settings: {name: text} of the settings that may not change, as written on a command line.
+    source: the hash of the task's code (`compatibility.source_of`).
+    classes, counts, fingerprint: those of the data set.
+    epoch, step: `step` batches of `epoch` were trained on. If these are all, the epoch was not
+        validated.
+    taken: steps of the whole run.
+    resumed_at: the positions at which the run was resumed.
+    history: {name of a metric: its value in each finished epoch}.
+    steps: {split: steps of each finished epoch}.
+    hidden_state: what Keras does not save. Its name in the file is "extras".
+    audited: the audit at this position.
+    given_up: (split, record, why) of the records that no generator could read or survive.
+    splits: the splits that the stream makes; empty: every split that there is.
     """
 
     version: int = VERSION
@@ -91,7 +112,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     history: dict[str, list[float]]
     best: Best
     waiting: Waiting | None
-    extras: Extras
+    hidden_state: HiddenState = msgspec.field(name="extras")
     audited: Audited
     given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}
@@ -126,27 +147,27 @@ def write(path: Path, state: RunState) -> None:
 
 
 def read(path: Path) -> RunState:
-    """The state in the `.keras` file `path`. Raises ConfigError."""
+    """The state in the `.keras` file `path`. Raises ConfigError if there is no valid one."""
     model_file.check(path)
     try:
         with zipfile.ZipFile(path) as file:
             size = file.getinfo(MEMBER).file_size
             if size > MOST_BYTES:
                 raise ConfigError(
-                    f"cannot read the checkpoint {path}: what it has of the run is {size:,} bytes, "
-                    f"and no run has more than {MOST_BYTES:,}: was it changed?"
+                    f"cannot read the checkpoint {path}: the state of its run has {size:,} bytes, "
+                    f"and no run has more than {MOST_BYTES:,}. Was the file changed?"
                 )
             packed = file.read(MEMBER)
         version = msgspec.msgpack.decode(packed, type=_Version).version
         if version != VERSION:
             raise ConfigError(
-                f"the checkpoint {path} is of format {version}, and this PushFit reads {VERSION}: "
-                "use the version that wrote it"
+                f"the checkpoint {path} has format {version}, and this PushFit reads {VERSION}: "
+                "use the version of PushFit that wrote it"
             )
         return msgspec.msgpack.decode(packed, type=RunState)
     except KeyError:
         raise ConfigError(
-            f"{path} is a model but no checkpoint of a run: it has no {MEMBER}"
+            f"{path} is a model but not the checkpoint of a run, as there is no {MEMBER} in it"
         ) from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise ConfigError(f"cannot read the checkpoint {path}: {error}") from error

@@ -1,7 +1,7 @@
-"""Whether a file holds a model that can be loaded: told by its name, before Keras is imported.
+"""Checks, before Keras is imported, that a file holds a model that can be loaded.
 
-A `.keras` file is a zip archive with the members below, a `.weights.h5` file is HDF5. What is
-cut short, or is something else under that name, is told in one sentence that says what to do.
+A `.keras` file is a zip archive with the members below. A `.weights.h5` file is an HDF5 file. If a
+file is cut short, damaged or of another kind, one sentence says so, and what to do.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from pushfit.archives import ZIP
 from pushfit.errors import ConfigError, trouble
 from pushfit.settings import models
 
-KERAS, WEIGHTS = ".keras", ".weights.h5"  # what the names of the two end in
+KERAS, WEIGHTS = ".keras", ".weights.h5"  # the endings of their names
 _MEMBERS = ("config.json", "model.weights.h5")
-MOST_PACKED = 8  # times its size that what is in a model file may have, in all
+MOST_PACKED = 8  # largest size of the unpacked members, as a multiple of the file's size
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# What zipfile raises, besides its own error, over entries that no program has written.
+# Exceptions of zipfile, besides its own, for invalid entries.
 _ODD = (NotImplementedError, RuntimeError, ValueError, EOFError, struct.error, OverflowError)
 _POINTER = b"version https://git-lfs"
 _LFS = "is a pointer of Git LFS, not the model: fetch that with `git lfs pull`"
 _PAGE = "is a web page, which a download left: download the model again"
-_AGAIN = "copy it again from where it is whole"
+_AGAIN = "copy it again from where it is complete"
 
 
 def check(path: Path) -> None:
-    """Raises ConfigError where `path` is not a whole `.keras` file."""
+    """Raise ConfigError if `path` is not a complete `.keras` file."""
     start = _start(path)
     if start.startswith(_HDF5):
         raise ConfigError(
-            f"{path} is an HDF5 file, as Keras saved models before version 3: save it anew where "
-            f"it can be loaded, with keras.models.load_model(…).save('model{KERAS}')"
+            f"{path} is an HDF5 file, as Keras saved models before version 3: where it can be "
+            f"loaded, save it again with keras.models.load_model(…).save('model{KERAS}')"
         )
     _check_kind(path, start, ZIP, f"a {KERAS} file")
     try:
         with zipfile.ZipFile(path) as file:
             if _swollen(file, path.stat().st_size):
                 raise ConfigError(
-                    f"{path} would take many times its size when it is unpacked, as no model does "
-                    "that Keras has written: get it from where it was trained"
+                    f"{path} would take many times its size when it is unpacked, so Keras has not "
+                    "written it: get it from where it was trained"
                 )
             missing = next((name for name in _MEMBERS if name not in file.namelist()), "")
             damaged = "" if missing else _damaged(file)
     except zipfile.BadZipFile:
         raise ConfigError(f"{path} is cut short: its end is missing; {_AGAIN}") from None
     except _ODD:
-        raise ConfigError(f"{path} is damaged: its directory is not whole; {_AGAIN}") from None
+        raise ConfigError(f"{path} is damaged: its directory is invalid; {_AGAIN}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {trouble(error)}") from error
     if missing:
@@ -57,11 +57,11 @@ def check(path: Path) -> None:
             f"a {KERAS} file"
         )
     if damaged:
-        raise ConfigError(f"{path} is damaged: {damaged} in it is not whole; {_AGAIN}")
+        raise ConfigError(f"{path} is damaged: {damaged} in it is invalid; {_AGAIN}")
 
 
 def check_weights(name: str) -> None:
-    """Raises ConfigError where `name` is not what --weights takes, or no such file is whole."""
+    """Raise ConfigError if `name` is not valid for --weights, or names a file that is not valid."""
     models.check_weights(name)
     path = Path(name)
     if name.endswith(KERAS):
@@ -72,7 +72,7 @@ def check_weights(name: str) -> None:
 
 
 def _start(path: Path) -> bytes:
-    """What the file begins with. Raises ConfigError."""
+    """The first 64 bytes of the file. Raises ConfigError if it cannot be read."""
     if path.is_dir():
         raise ConfigError(f"{path} is a folder: give the {KERAS} file")
     if not path.exists():
@@ -85,7 +85,11 @@ def _start(path: Path) -> bytes:
 
 
 def _check_kind(path: Path, start: bytes, wanted: bytes, kind: str) -> None:
-    """Raises ConfigError where the file does not begin with `wanted`, as `kind` does."""
+    """Raise ConfigError if a file does not begin with `wanted`.
+
+    start: the first bytes of the file.
+    kind: the name of the kind of file that begins with `wanted`.
+    """
     if start.startswith(wanted):
         return
     if not start:
@@ -98,12 +102,15 @@ def _check_kind(path: Path, start: bytes, wanted: bytes, kind: str) -> None:
 
 
 def _swollen(file: zipfile.ZipFile, size: int) -> bool:
-    """Whether it is a bomb: Keras packs nothing, and weights hardly pack."""
+    """Return whether the archive would unpack to far more than `size`, as no model does.
+
+    Keras does not compress its files, and weights hardly compress.
+    """
     return sum(member.file_size for member in file.infolist()) > MOST_PACKED * size + 2**24
 
 
 def _damaged(file: zipfile.ZipFile) -> str:
-    """The name of a member that is not as it was written, or ``""``."""
+    """The name of the first damaged member; ``""``: there is none."""
     for name in file.namelist():
         try:
             with file.open(name) as member:
@@ -115,7 +122,7 @@ def _damaged(file: zipfile.ZipFile) -> str:
 
 
 def _check_hdf5(path: Path) -> None:
-    import h5py  # takes a tenth of a second
+    import h5py  # this takes a tenth of a second
 
     try:
         with h5py.File(path, "r"):

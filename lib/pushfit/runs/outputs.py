@@ -1,4 +1,4 @@
-"""The run's folder: made once, never over another run's; its small files in text and JSON."""
+"""The folder of a run, which never replaces that of another run, and its text and JSON files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pushfit.errors import OutputError
 from pushfit.files import failure, remove_leftovers, replacing
 from pushfit.settings.config_file import CONFIG
 
-LOCK = ".lock"  # open and locked by the program at work
+LOCK = ".lock"  # open and locked by the program that uses the folder
 REPORT = "report.json"
-INTERRUPTED, FAILED = "interrupted", "failed"  # what a report says of a run that ended early
-REPORT_BYTES = 2**26  # of the largest that is read: no run writes one of a tenth of that
-LOG = "log.txt"  # every line that people were shown
-# What a run, or a sink, has in its folder before it has kept anything.
+INTERRUPTED, FAILED = "interrupted", "failed"  # `ended` in the report of a run that ended early
+REPORT_BYTES = 2**26  # a larger report is not read; no run writes one of a tenth of this size
+LOG = "log.txt"  # every line that was shown to people
+# The files that a run or a sink may have written before its first result.
 UNFINISHED = frozenset(
     {LOCK, LOG, CONFIG, "address", "samples.png", "tensorboard", "quarantine.jsonl"}
     | {"store.json", "progress.json", "records.tsv"}
@@ -33,11 +33,14 @@ log = logging.getLogger("pushfit.trainer")
 
 
 def prepare(out: Path, *, again: bool = False) -> Path:
-    """Make the run's folder, and its parents. Returns `out`.
+    """Make the run's folder and its parents.
 
-    An existing empty folder works, and one in which a run ended before it had kept anything (a
-    first try that failed); `again`: so does one that a run was begun in. Raises OutputError when it
-    holds other files (a run never overwrites another), or when it cannot be made or written to.
+    The folder may exist if it is empty, or if a run in it ended before its first result.
+
+    out: the folder.
+    again: a run may also have results in the folder already, since it is resumed.
+    Returns `out`.
+    Raises OutputError if the folder holds other files, or cannot be made or written to.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,7 @@ def prepare(out: Path, *, again: bool = False) -> Path:
         if ended_early(out / REPORT):
             held.discard(REPORT)
         if held - UNFINISHED and not (again and held & {LOCK, CONFIG}):
-            advice = "to go on with the run in it, add --resume; or " if CONFIG in held else ""
+            advice = "to continue the run in it, add --resume; or " if CONFIG in held else ""
             raise OutputError(
                 f"{out} exists already and is not empty: {advice}choose another --out, or delete it"
             )
@@ -60,7 +63,7 @@ def prepare(out: Path, *, again: bool = False) -> Path:
 
 
 def clear(out: Path) -> None:
-    """Remove what a first try that failed has left in `out`, which is held. Raises OutputError."""
+    """Remove the files of a failed first try in `out`. Call `take` first. Raises OutputError."""
     for name in (UNFINISHED | {REPORT}) - {LOCK, LOG}:
         path = out / name
         try:
@@ -73,9 +76,9 @@ def clear(out: Path) -> None:
 
 
 def ended_early(path: Path) -> bool:
-    """Whether the report at `path` says that its run was ended by a person or by an error.
+    """Return whether the report at `path` is of a run that a person or an error ended.
 
-    What is no report of ours counts as one of a run that came to its end: it is not written over.
+    False if the file is not a report of PushFit, so that it is not overwritten.
     """
     try:
         if path.stat().st_size > REPORT_BYTES:
@@ -87,11 +90,12 @@ def ended_early(path: Path) -> bool:
 
 
 def take(out: Path) -> int:
-    """Hold the folder `out` until this process ends, however it does: the kernel lets go of it.
+    """Lock the folder `out` until this process ends. The kernel then releases the lock.
 
-    Removes what a process that was killed while writing has left there; what people are shown goes
-    into its log, too. Raises OutputError where another program is at work. Returns the descriptor
-    that holds it.
+    This also removes temporary files of a killed process, and lets the log keep what is shown.
+
+    Returns the file descriptor that holds the lock.
+    Raises OutputError if another program uses the folder.
     """
     file = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     held = host.lock(file, out / LOCK)
@@ -99,7 +103,7 @@ def take(out: Path) -> int:
     if held is False or (held is None and _is_at_work(who)):
         os.close(file)
         raise OutputError(
-            f"another program is at work in {out} ({who or 'it has only just started'}): "
+            f"another program is at work in {out} ({who or 'it has just started'}): "
             "end it first, or choose another --out"
         )
     os.ftruncate(file, 0)
@@ -110,20 +114,21 @@ def take(out: Path) -> int:
 
 
 def _is_at_work(who: str) -> bool:
-    """Whether `who`, as it stands in a lock file, is a process of this host that lives."""
+    """Return whether `who`, the text of a lock file, is a living process of this host."""
     words = who.split()
     if len(words) != 4 or not words[1].isdecimal() or words[3] != socket.gethostname():
-        return False  # on another host, nobody can tell
+        return False  # for another host this cannot be known
     return int(words[1]) != os.getpid() and Path("/proc", words[1]).exists()
 
 
 def prepare_file(path: Path) -> Path:
-    """Make the folder that `path` is to be written to at the end of a run. Returns `path`.
+    """Make the folder of `path`, a file that is written at the end of a run. Returns `path`.
 
-    Raises OutputError now, rather than after hours, when it cannot be made or written to.
+    Raises OutputError at the start of the run, not after hours, if the folder cannot be made or
+    written to.
     """
     if path.is_dir():
-        raise OutputError(f"{path} is a folder: name a file in it")
+        raise OutputError(f"{path} is a folder: give the path of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _try_writing(path.parent)
@@ -133,7 +138,11 @@ def prepare_file(path: Path) -> Path:
 
 
 def _try_writing(folder: Path) -> None:
-    """Permission bits do not tell about root, read-only mounts, full disks or NFS: writing does."""
+    """Raise OSError if nothing can be written to `folder`.
+
+    Only a try shows it: permission bits say nothing about root, read-only mounts, full disks and
+    NFS.
+    """
     probe = folder / f".pushfit.{os.getpid()}.tmp"
     try:
         probe.write_bytes(bytes(PROBE_BYTES))
@@ -148,9 +157,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, obj: Mapping[str, Any]) -> None:
-    """Write `obj` as indented JSON, atomically; NaN and infinity as null. Raises OutputError.
+    """Write `obj` as indented JSON, atomically. Raises OutputError.
 
-    They are no JSON: many parsers refuse the whole file for one NaN loss in it.
+    NaN and infinity are written as null. They are not valid JSON, so many parsers would refuse the
+    whole file.
     """
     write_text(path, json.dumps(_finite(obj), indent=2, allow_nan=False) + "\n")
 

@@ -1,4 +1,4 @@
-"""`OUT/quarantine.jsonl`: one line for each bad record of an epoch, as it is found."""
+"""`OUT/quarantine.jsonl`: a line for each bad record, written when it is found in an epoch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ FIELDS = ("host", "path", "reason", "split", "epoch")
 
 
 class Quarantine:
-    """Appends rows {"host", "path", "reason", "split", "epoch"}; the first makes the file.
+    """Appends rows {"host", "path", "reason", "split", "epoch"} to the file `path`.
 
-    Code that raised has its "traceback" in the row, too.
+    The first row creates the file. If code raised, the row also has its "traceback".
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
 
     def earlier(self) -> list[dict[str, Any]]:
-        """Rows that stand there already: those of a run that is resumed. Raises OutputError.
+        """The rows that the file has already, if a run is resumed. Raises OutputError.
 
-        A line that a kill cut short is passed over, and ended so that the next one starts afresh.
+        A line that a kill cut short is ignored, and gets a line end so that the next row is valid.
         """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
@@ -39,7 +39,7 @@ class Quarantine:
         for line in text.split("\n"):
             try:
                 row = json.loads(line)
-            except (ValueError, RecursionError):  # of no use, whoever wrote it
+            except (ValueError, RecursionError):  # the line is not valid JSON
                 continue
             if isinstance(row, dict) and all(field in row for field in FIELDS):
                 rows.append(row)
@@ -47,7 +47,7 @@ class Quarantine:
         return rows
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Raises OutputError."""
+        """Append a row. Raises OutputError."""
         self.count += 1
         self._append(json_line(row))
 

@@ -1,6 +1,6 @@
-"""Which run is to be resumed: the folder taken, its checkpoint read and compared with the settings.
+"""Finds the run to resume: locks its folder, reads its checkpoint, and compares the settings.
 
-All this before Keras is imported: what is wrong is said within a second.
+This happens before Keras is imported, so that an error is shown within a second.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ log = logging.getLogger("pushfit.trainer")
 
 
 def find(out: Path, fixed: Mapping[str, str], defaults: Mapping[str, str]) -> RunState | None:
-    """The state of the run in `out`, which is made where it is missing; None to begin a run there.
+    """Lock the folder `out`, and make it if it is missing.
 
-    fixed: the settings that a run keeps, as written on a command line; defaults: those of all.
+    fixed: {name: text} of the settings that a run keeps, as written on a command line.
+    defaults: {name: text} of the default of every setting.
+    Returns the state of the run; None: there is no checkpoint, so a new run begins there.
     Raises ConfigError and OutputError.
     """
     _meant(out)
@@ -35,8 +37,8 @@ def find(out: Path, fixed: Mapping[str, str], defaults: Mapping[str, str]) -> Ru
     path = out / LAST
     if (out / STORE).exists():
         raise ConfigError(
-            f"{out} holds a stored stream, no run: train from it with --from {out}, and --out of "
-            f"another folder; {typed('sink')} --resume goes on with storing"
+            f"{out} holds a stored stream, not a run. To train from it, give --from {out} and "
+            f"another --out; to continue storing, use {typed('sink')} --resume"
         )
     if not path.exists():
         log.warning("nothing to resume in %s: a new run begins there", out)
@@ -45,17 +47,17 @@ def find(out: Path, fixed: Mapping[str, str], defaults: Mapping[str, str]) -> Ru
         before = checkpoint_state.read(path)
     except ConfigError as error:
         raise ConfigError(
-            f"{error}. To start a new run from a model that is whole, this one or best.keras "
-            "beside it, give --weights with its path, and another --out"
+            f"{error}. To start a new run from a complete model, such as best.keras beside it, "
+            "give --weights with its path, and another --out"
         ) from error
     compare(before.settings, before.source, fixed, defaults, out)
     return before
 
 
 def _meant(out: Path) -> None:
-    """Raises ConfigError where `out` is not there, and a run of nearly that name is.
+    """Raise ConfigError if `out` does not exist, but a run with a similar name does.
 
-    Names that differ in their digits are those of several runs, not of one that was mistyped.
+    Names that differ only in digits are names of several runs, so they are not similar.
     """
     if out.exists() or not out.parent.is_dir():
         return
@@ -73,11 +75,14 @@ def _letters(name: str) -> str:
 
 
 def is_complete(before: RunState, epochs: int, out: Path) -> bool:
-    """Whether nothing is left to do. Raises ConfigError for fewer epochs than have begun."""
-    begun = before.epoch + (before.step > 0)
-    if epochs < begun:
+    """Return whether the run has all its epochs.
+
+    Raises ConfigError if `epochs` are fewer than were started.
+    """
+    started = before.epoch + (before.step > 0)
+    if epochs < started:
         raise ConfigError(
-            f"--epochs {epochs}: the run in {out} is in epoch {begun} already; give at least that"
+            f"--epochs {epochs}: the run in {out} is in epoch {started} already; give at least that"
         )
     return not before.step and before.epoch == epochs
 
@@ -89,20 +94,23 @@ def compare(
     defaults: Mapping[str, str],
     out: Path,
 ) -> None:
-    """Raises ConfigError where the run in `out` is not one of the settings `now`.
+    """Raise ConfigError if the run in `out` cannot be resumed with the settings `now`.
 
-    settings: those that it was begun with, and keeps. source: that of the tasks (`compatibility`).
-    defaults: what a setting was that the run does not know, as PushFit has got it since.
+    settings: {name: text} of the settings with which the run was started, and which it keeps.
+    source: the hash of the task's code in that run (`compatibility.source_of`).
+    now: {name: text} of the same settings as they are given now.
+    defaults: {name: text} of the values that count for settings which the run does not have, as
+        they are newer.
     """
     for name in sorted(settings.keys() | now.keys()):
         then, given = settings.get(name, defaults.get(name)), now.get(name)
         if name == "task" and all(str(each).endswith(tasks.ENDING) for each in (then, given)):
-            continue  # a file may move: what is in it counts
+            continue  # a file may be moved; its content is compared below
         if then != given:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(
                 f"{flag} was {_shown(then)} in the run in {out} and would now be "
-                f"{_shown(given)}: what shapes its batches or its model cannot change. "
+                f"{_shown(given)}, but it shapes the batches or the model, so it cannot change. "
                 f"Leave {flag} out, or start a new run in another --out"
             )
     task = now["task"]
@@ -111,19 +119,19 @@ def compare(
     if theirs == ours and kept != own:
         raise ConfigError(
             f"the run in {out} was made by another version of {task}, or of what that imports from "
-            f"its folder ({kept}, now {own}), which may draw other samples: bring the version back "
-            "that it was started with, or start a new run in another --out"
+            f"its folder ({kept}, now {own}), which may draw other samples: put back the version "
+            "with which it was started, or start a new run in another --out"
         )
     if theirs != ours:
         raise ConfigError(
             f"the run in {out} was made by other source code of the task ({theirs}, here {ours}), "
-            "which may draw other samples: check out the version of "
-            "PushFit that it was started with, or start a new run in another --out"
+            "which may draw other samples: check out the version of PushFit with which it was "
+            "started, or start a new run in another --out"
         )
 
 
 def _shown(text: str | None) -> str:
-    """A setting's text; of the lines of a file, how many there are."""
+    """The text of a setting for a message. The entries of a file are only counted."""
     if text and "\n" in text:
         return f"a list of {counted(text.count(chr(10)), 'entry')}"
     return text or "not set"

@@ -1,10 +1,10 @@
-"""The words of a command line: cut once, and then read setting by setting.
+"""Splits a command line into flags and values, and reads the value of each setting from them.
 
     --flag=value   --flag value   --flag   --no-flag
 
-Words are cut without knowing which flags there are: parameters of a task are flags as well, and
-which task it is stands among the words. A word that follows a flag, and is not one itself, counts
-as its value; for a flag that takes none, `CommandLine.check` then says so.
+The words are split before the flags are known, since the parameters of a task are flags as well,
+and the words say which task it is. A word after a flag counts as its value unless it is a flag
+itself. If the flag takes no value, `CommandLine.check` reports it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII
 
 
 class _Word(msgspec.Struct, frozen=True):
-    """flag: "" for a word that belongs to none. joined: the value was written behind a ``=``."""
+    """A flag with its value.
+
+    flag: "" for a word that belongs to no flag.
+    value: None: no value follows the flag.
+    joined: the value was written after a ``=``.
+    """
 
     flag: str
     value: str | None = None
@@ -32,7 +37,7 @@ class _Word(msgspec.Struct, frozen=True):
 
 
 class CommandLine:
-    """The highest layer. `prog` is how the person called the program, for messages."""
+    """The highest layer. prog: the name by which the program was called, for messages."""
 
     def __init__(self, argv: Sequence[str], prog: str) -> None:
         self.prog = prog
@@ -43,17 +48,17 @@ class CommandLine:
         return any(word.flag in HELP for word in self._words)
 
     def get(self, setting: Setting) -> Given | None:
-        """What the words give `setting`. Raises ConfigError for a flag without its value."""
+        """The value of `setting`; None: not given. Raises ConfigError if a value is missing."""
         found = [_value(setting, word) for word in self._words if word.flag in _flags(setting)]
         if not found:
             return None
-        # A list may be given a part at a time; of all else, the last word counts.
+        # The parts of a list may be given one by one. For any other setting the last value counts.
         parts = setting.is_list and setting.unit != LINES
         value = ",".join(map(str, found)) if parts else found[-1]
         return Given(value, COMMAND_LINE, f"{setting.flag} on the command line")
 
     def check(self, settings: Collection[Setting]) -> None:
-        """Raises ConfigError for the first word that does not give one of `settings` a value."""
+        """Raise ConfigError for the first word that is not a flag of `settings`, or its value."""
         known = {flag: setting for setting in settings for flag in _flags(setting)}
         for word in self._words:
             if word.flag and word.flag not in known:
@@ -88,7 +93,7 @@ def _value(setting: Setting, word: _Word) -> str | bool:
         return word.flag == setting.flag
     if word.value is None and not setting.bare:
         raise ConfigError(
-            f"{setting.flag} on the command line has no value, it must be {setting.allowed()}"
+            f"{setting.flag} on the command line has no value: it must be {setting.allowed()}"
         )
     return setting.bare if word.value is None else word.value
 
@@ -99,7 +104,7 @@ def typed(prog: str) -> str:
 
 
 def _cut(argv: Sequence[str]) -> Iterator[_Word]:
-    waiting: str | None = None  # a flag that may have a value yet
+    waiting: str | None = None  # the last flag, if its value may still follow
     for word in argv:
         if not _is_flag(word):
             yield _Word(waiting or "", word)
@@ -116,7 +121,7 @@ def _cut(argv: Sequence[str]) -> Iterator[_Word]:
 
 
 def _is_flag(word: str) -> bool:
-    """False for a value that begins as a flag does: ``-1``, ``-``, or a text with spaces."""
+    """Return whether `word` is a flag. The values ``-1``, ``-`` and texts with spaces are not."""
     if not word.startswith("-") or word in ("-", "--"):
         return False
     return not _NUMBER.fullmatch(word) and " " not in word.partition("=")[0]

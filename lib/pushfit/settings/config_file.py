@@ -23,7 +23,7 @@ class Value(msgspec.Struct, frozen=True):
 
 
 class _Entry(msgspec.Struct):
-    """A value as it stands in the file. source: the text of its origin."""
+    """A value in the file. source: the text of its origin."""
 
     value: Any
     source: str
@@ -42,7 +42,13 @@ def entries(values: Iterable[tuple[Setting, object, Origin]]) -> dict[str, dict[
 
 
 def read(folder: Path, what: str, advice: str) -> dict[str, Value]:
-    """{name of a setting: its value} in the file of `folder`, which is of `what`. ConfigError."""
+    """The settings in the file of a folder.
+
+    what: what the folder holds, for the message.
+    advice: a sentence that says what to do if the file cannot be read.
+    Returns {name of a setting: its value}.
+    Raises ConfigError.
+    """
     path = folder / CONFIG
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_Config).settings

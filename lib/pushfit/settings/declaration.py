@@ -1,7 +1,6 @@
-"""What a setting says of itself where it is declared, besides its type, default and limits.
+"""The declaration of a setting: all that is true of it, besides type, default and limits.
 
-Whoever adds a setting writes all that is true of it into one `about(…)`; no table elsewhere is
-keyed by its name.
+A new setting needs one `about(…)`. No other table is keyed by its name.
 """
 
 from __future__ import annotations
@@ -15,34 +14,37 @@ import msgspec
 class Kept(Enum):
     """How a run treats a setting when it is resumed."""
 
-    ALWAYS = "always"  # it shapes the stream or the model: the same from the run's start to its end
-    IF_GIVEN = "if given"  # it may change; where a person gave it before, that is the default now
-    NEVER = "never"  # it says which run is meant, or belongs to one process alone
+    ALWAYS = "always"  # it shapes the stream or the model, so it stays the same for the whole run
+    IF_GIVEN = "if given"  # it may change; what a person gave it before is the new default
+    NEVER = "never"  # it says which run is meant, or belongs to one process only
 
 
 class Decides(Enum):
-    """What a setting decides, and so what becomes of it where the samples come from a store."""
+    """What a setting decides, and so what happens to it if the samples come from a store."""
 
-    SAMPLES = "samples"  # the samples themselves: the store has them, and they cannot be made again
-    BATCHES = "batches"  # how samples become batches: the store proposes it, a flag changes it
-    MAKING = "making"  # how generators make and send samples: idle with a store
+    SAMPLES = "samples"  # the samples, which are in the store, so the setting cannot change
+    BATCHES = "batches"  # how samples become batches; the store has a value, and a flag changes it
+    MAKING = "making"  # how generators make and send samples; it has no effect with a store
     OTHER = "other"
 
 
 class Placed(Enum):
-    """How a path is made absolute. What a person typed starts at the current folder, and what
-    stands in a file of `cfg/` at the folder that `cfg/` lies in."""
+    """How a path is made absolute.
 
-    NO = "no"  # it is used as it is
-    FOLDER = "folder"
-    LINKS = "links"  # the site's own folders of links are meant from anywhere
-    TASK = "task"  # only where it is the file of a task, and not a name
+    A path that a person typed is relative to the current folder. A path in a file of `cfg/` is
+    relative to the folder that contains `cfg/`.
+    """
+
+    NO = "no"  # the value is used as it is
+    FOLDER = "folder"  # the value is a path
+    LINKS = "links"  # as FOLDER, but the site's own folders of links work in any current folder
+    TASK = "task"  # as FOLDER if the value is the file of a task; the name of a task is kept
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What `about` has been told; `pushfit.settings.fields.Setting` has it all.
+    """The arguments of `about`. A `pushfit.settings.fields.Setting` has them, and more.
 
-    internal: a program sets it for a task; no person does.
+    internal: a program sets it for a task, never a person.
     """
 
     group: str = ""
@@ -77,18 +79,20 @@ def about(
 ) -> Any:
     """The Meta of one setting.
 
-    group: its heading in ``--help``.
-    unit: bytes | seconds | path | name or path | bind | connect; says how text is read and checked.
-    zero: what 0 or "" stands for, if not for itself.
-    bare: what the flag means where no value follows it; "": one must.
-    also: a variable that others set in the environment, which gives it as PUSHFIT_NAME does.
-    kept: what a run that is resumed does with it.
-    decides: what it shapes, samples or batches, or that it is about those who make them.
+    group: the heading above it in ``--help``.
+    description: the sentence about it in ``--help``.
+    unit: bytes, seconds, path, name or path, lines, bind, connect or ""; it decides how text is
+        read and checked.
+    zero: the meaning of 0 or ""; "": these are ordinary values.
+    bare: the value if no value follows the flag; "": a value must follow.
+    also: an environment variable that has the same effect as PUSHFIT_NAME; "": none.
+    kept: how a resumed run treats it.
+    decides: whether it shapes samples, batches, or how samples are made.
     placed: how a path is made absolute.
     early: it is needed before the task is known, so the row of a task cannot give it.
-    only_with: (the name of another setting, its value): with any other value this one has to
-        have its default.
-    suggested: words that a shell offers for the value, where others are allowed as well.
+    only_with: (name of another setting, a value of that). If the other setting has another value,
+        this one must have its default.
+    suggested: words that a shell offers for the value; other values are allowed as well.
     limits: ge, gt, le, lt, …, as in msgspec.Meta.
     """
     told = About(

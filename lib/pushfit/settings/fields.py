@@ -1,7 +1,7 @@
-"""A field of a settings struct, as people meet it: its flag, its variable, its text.
+"""A field of a settings struct as a setting, with its flag, its variable and its text.
 
-Text becomes a value in one place (`Setting.read`), whichever layer it came from, and a value
-becomes text in one place (`Setting.text`); the second undoes the first.
+`Setting.read` turns text into a value, for every layer. `Setting.text` turns a value into text
+that `Setting.read` reads as the same value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pushfit.text import as_line, counted, from_line
 PREFIX = "PUSHFIT_"
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)(B?)", re.IGNORECASE | re.ASCII)
-LINES = "lines"  # the unit of a list that is given as a file, or as text with line breaks
+LINES = "lines"  # the unit of a list that is given as a file or as text with line breaks
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _KINDS = (
     inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.LiteralType,
@@ -33,11 +33,15 @@ _LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
 class Setting(About, frozen=True, kw_only=True):
-    """One field. `name` is its key in rows; a task's parameter may need a longer one (see there).
+    """One setting.
 
-    hint: the annotation, with its limits; type: the same, as msgspec sees it.
-    default: msgspec.NODEFAULT where a value must be given.
-    choices: the words that may stand for the value, or for an item of it; empty if any may.
+    name: its key in rows of `cfg/`; for a parameter of a task see `parameters_of`.
+    field: the name of its field in the struct.
+    hint: the annotation, with its limits.
+    type: the annotation as msgspec sees it.
+    default: the default; msgspec.NODEFAULT: a value must be given.
+    description: the sentence about it in ``--help``.
+    choices: the words that are allowed for the value, or for an item of a list; empty: any text.
     """
 
     name: str
@@ -62,7 +66,7 @@ class Setting(About, frozen=True, kw_only=True):
 
     @property
     def is_path(self) -> bool:
-        """Whether it names a file or folder, or may do so."""
+        """Return whether its value is, or may be, the path of a file or folder."""
         return self.unit in ("path", "name or path")
 
     @property
@@ -75,7 +79,7 @@ class Setting(About, frozen=True, kw_only=True):
 
     @property
     def kinds(self) -> tuple[inspect.Type, ...]:
-        """What an item may be: one type, or those of a union."""
+        """The types that an item may have: one type, or the types of a union."""
         return self.item.types if isinstance(self.item, inspect.UnionType) else (self.item,)
 
     @property
@@ -84,22 +88,22 @@ class Setting(About, frozen=True, kw_only=True):
 
     @property
     def is_fraction(self) -> bool:
-        """Whether an item may be a number that is not whole."""
+        """Return whether an item may be a number that is not an integer."""
         return any(isinstance(kind, inspect.FloatType) for kind in self.kinds)
 
     @property
     def negated(self) -> str:
-        """The flag that gives a bool the value no."""
+        """The flag that sets a bool to false."""
         return "--no-" + self.flag[2:]
 
     def word(self, value: object) -> str:
-        """``--flag=value``, or ``--flag`` / ``--no-flag``."""
+        """The word of a command line for `value`, such as ``--flag=value`` or ``--no-flag``."""
         if self.is_bool:
             return self.flag if value else self.negated
         return f"{self.flag}={self.text(value)}"
 
     def limits(self) -> str:
-        """``"at least 1"``, ``"1 to 9"`` or ``""``."""
+        """The limits in words, such as ``"at least 1"`` or ``"1 to 9"``; ``""``: there are none."""
         for kind in self.kinds:
             low, high = getattr(kind, "ge", None), getattr(kind, "le", None)
             if low is not None and high is not None:
@@ -114,7 +118,7 @@ class Setting(About, frozen=True, kw_only=True):
         return ""
 
     def allowed(self) -> str:
-        """What a value must be, to be put after "it must be"."""
+        """In words, which values are allowed. It follows "it must be" in a message."""
         if self.unit == LINES:
             return "a text file with one entry a line"
         what = self._allowed_kind()
@@ -144,10 +148,12 @@ class Setting(About, frozen=True, kw_only=True):
         return f"{' or '.join(words)}, or {'a number' if self.is_fraction else 'a whole number'}"
 
     def read(self, value: object, origin: str) -> Any:
-        """The value that `value` (text, or a value already) stands for.
+        """Read a value.
 
+        value: text, or a value of the setting's type.
         origin: where it came from, in words, e.g. ``"--epochs on the command line"``.
-        Raises ConfigError, naming all of it.
+        Returns a value of the setting's type.
+        Raises ConfigError, with the origin, the value, and the values that are allowed.
         """
         try:
             ready = self._parsed(value) if isinstance(value, str) else value
@@ -161,7 +167,7 @@ class Setting(About, frozen=True, kw_only=True):
             near = [nearest(word.strip(), self.choices) for word in items]
             word = next(filter(None, near), "")
             raise ConfigError(
-                f"{origin}: {shown!r} will not do, it must be {self.allowed()}{word}"
+                f"{origin}: {shown!r} is not valid, it must be {self.allowed()}{word}"
             ) from None
         if self.unit in ("bind", "connect"):
             try:
@@ -172,11 +178,11 @@ class Setting(About, frozen=True, kw_only=True):
         return result
 
     def shown(self, value: object) -> str:
-        """`value` for people to read: as its text, but for the many lines of a file."""
+        """`value` as text for people. The entries of a file are only counted."""
         if self.unit == LINES:
             return counted(len(value), "entry") if value and isinstance(value, tuple | list) else ""
         text = self.text(value)
-        return text.replace(",", ", ") if self.is_list else text  # so that it wraps
+        return text.replace(",", ", ") if self.is_list else text  # with spaces, lines can wrap
 
     def _parsed(self, text: str) -> object:
         if self.unit == LINES:
@@ -193,7 +199,7 @@ class Setting(About, frozen=True, kw_only=True):
         return text
 
     def text(self, value: object) -> str:
-        """`value` as it may be written on a command line."""
+        """`value` as it can be written on a command line."""
         if isinstance(value, bool):
             return "yes" if value else "no"
         if self.unit == LINES and isinstance(value, tuple | list):
@@ -211,14 +217,13 @@ class Setting(About, frozen=True, kw_only=True):
 
 @lru_cache
 def settings_of(struct: type[msgspec.Struct]) -> tuple[Setting, ...]:
-    """The settings that `struct` declares, in its order. Fields need no Meta; most have one."""
+    """The settings that `struct` declares, in its order. A field may have no Meta."""
     hints = get_type_hints(struct, include_extras=True)
     return tuple(_settings(inspect.type_info(struct), hints))
 
 
 def refuse_idle(settings: msgspec.Struct) -> None:
-    """Raises ConfigError for a setting of `settings` that would do nothing, as it is for another
-    value of the setting that it is declared to need."""
+    """Raise ConfigError for a setting that has no effect (see `only_with` of `about`)."""
     for setting in settings_of(type(settings)):
         value = getattr(settings, setting.field)
         if setting.only_with is None or value == setting.default:
@@ -227,8 +232,8 @@ def refuse_idle(settings: msgspec.Struct) -> None:
         if (now := getattr(settings, other)) != needed:
             unset = setting.text(setting.default)
             raise ConfigError(
-                f"{setting.flag} is for --{other} {needed}, and this is {now}: give --{other} "
-                f"{needed}, or {setting.flag} {unset}, as where it is not given"
+                f"{setting.flag} works with --{other} {needed}, but --{other} is {now}: give "
+                f"--{other} {needed}, or give {setting.flag} its default, {unset}"
             )
 
 
@@ -244,7 +249,7 @@ def _settings(info: inspect.Type, hints: dict[str, Any]) -> Iterator[Setting]:
         if field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
         yield Setting(
-            name=field.encode_name,  # a word of Python's own, such as `from`, has another field
+            name=field.encode_name,  # it differs from field.name for keywords such as `from`
             field=field.name,
             hint=hints[field.name],
             type=kind,
@@ -256,7 +261,7 @@ def _settings(info: inspect.Type, hints: dict[str, Any]) -> Iterator[Setting]:
 
 
 def _words(hint: Any) -> Iterator[str]:
-    """The words of every Literal in `hint`, in its order (msgspec.inspect sorts them)."""
+    """The words of every Literal in `hint`, in their order, which msgspec.inspect does not keep."""
     for part in get_args(hint):
         if get_origin(hint) is Literal:
             yield str(part)
@@ -267,18 +272,20 @@ def _words(hint: Any) -> Iterator[str]:
 def parameters_of(
     task: str, params: type[msgspec.Struct], taken: Iterable[str]
 ) -> tuple[Setting, ...]:
-    """The parameters of the task called `task`, as settings of the group "TASK task".
+    """The parameters of a task, as settings of the group "TASK task".
 
-    A parameter whose name is a setting of any program (`taken`) is called TASK_NAME instead, in
-    every program, so that a name means one thing wherever it is written. Raises ConfigError for one
-    of a kind that cannot be written as text.
+    task: the name of the task.
+    params: its struct of parameters.
+    taken: the names of the settings of all programs. A parameter with such a name is called
+        TASK_NAME, in every program, so that each name has one meaning.
+    Raises ConfigError for a parameter whose type cannot be written as text.
     """
     names = frozenset(taken)
     for setting in settings_of(params):
         if not all(isinstance(kind, _KINDS) for kind in setting.kinds):
             raise ConfigError(
                 f"task {task}: its parameter {setting.field!r} cannot be written on a command "
-                "line: it must be a bool, int, float, str, Literal, or a tuple of such"
+                "line: it must be a bool, int, float, str, Literal, or a tuple of these"
             )
     return tuple(
         msgspec.structs.replace(
@@ -293,10 +300,12 @@ def parameters_of(
 
 
 def read_lines(text: str) -> list[str]:
-    """The entries of the file at `text`; or, where that has line breaks, of `text` itself.
+    """The entries of a list, one on each line.
 
-    Empty lines and those that begin with # do not count; one in quotes is as JSON has it, for names
-    with line breaks or spaces at their ends. Raises ConfigError.
+    text: the path of a file; or, if it has line breaks, the lines themselves.
+
+    Empty lines and lines that begin with # are ignored. An entry in quotes is a JSON string, for
+    names with line breaks or with spaces at an end. Raises ConfigError.
     """
     if not text:
         return []
@@ -312,14 +321,14 @@ def read_lines(text: str) -> list[str]:
             raise ConfigError(f"{path} is not a text file in UTF-8: {error}") from error
     lines = [line.strip() for line in content.split("\n")]
     if not (found := [from_line(line) for line in lines if line and line[0] != "#"]):
-        raise ConfigError(f"{place} holds no entries: write one a line, or leave it out")
+        raise ConfigError(f"{place} has no entries: write one on each line, or leave it out")
     return found
 
 
 def parse_size(text: str) -> int:
-    """Bytes in ``2GiB`` or ``512M`` (powers of 1024), ``800MB`` (of 1000), or a bare number.
+    """The number of bytes of a text such as ``2GiB``, ``512M``, ``800MB`` or ``1000``.
 
-    Raises ValueError.
+    GiB and M are powers of 1024, MB is a power of 1000. Raises ValueError.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):

@@ -1,6 +1,6 @@
-"""What ``--help`` shows of settings: by groups, each with its default, limits and value here.
+"""The text of ``--help``: settings in groups, each with its default, limits and value on this host.
 
-argparse only lays it out.
+argparse is used only for the layout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pushfit.settings.command_line import typed
 from pushfit.settings.fields import LINES, Setting
 from pushfit.settings.origin import Layer, Origin
 
-# Headings of --help, in the order in which a newcomer asks; "* task" is the task's own.
+# Headings of --help, in the order of a newcomer's questions; "* task" is that of the task.
 GROUPS = (
     "Generator", "Report", "Prediction", "Data", "* task", "Sink", "Stream", "Model", "Training",
     "Fleet", "Run",
@@ -28,18 +28,18 @@ UNITS = {
 EPILOG = """\
 A setting that is not given here is taken from the environment (--batch-size from
 PUSHFIT_BATCH_SIZE), then from this host's row of cfg/base.py, then from the task's cfg/TASK.py.
-`pushfit config` shows what this host gets, and from where."""
+`pushfit config` shows the value of every setting on this host, and its origin."""
 
 
 class Formatter(argparse.HelpFormatter):
-    """As wide as the terminal, up to 100 columns."""
+    """A layout as wide as the terminal, up to 100 columns."""
 
     def __init__(self, prog: str) -> None:
         width = min(shutil.get_terminal_size().columns, 100) - 1
         super().__init__(prog, max_help_position=29, width=width)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        """Paragraphs are filled; what stands indented in the source keeps its lines."""
+        """Wrap the paragraphs of `text`. Indented paragraphs keep their lines."""
         blocks = text.strip().split("\n\n")
         fill = super()._fill_text
         return "\n\n".join(b if b.startswith("    ") else fill(b, width, indent) for b in blocks)
@@ -55,9 +55,10 @@ def text(
     description: str = "",
     current: Mapping[str, tuple[Any, Origin]] | None = None,
 ) -> str:
-    """The page on `settings`.
+    """The page about `settings`.
 
-    current: {name: (value, its origin)} that the layers below the command line give on this host.
+    prog: the name of the program.
+    current: {name: (value, its origin)} on this host, without the command line.
     """
     parser = argparse.ArgumentParser(
         prog=prog,
@@ -75,7 +76,7 @@ def text(
         for setting in groups[title]:
             _add(group.add_argument, setting, (current or {}).get(setting.name))
     last = parser.add_argument_group("Help")
-    last.add_argument("-h", "--help", action="help", help="Print this and exit.")
+    last.add_argument("-h", "--help", action="help", help="Print this help and exit.")
     return parser.format_help()
 
 
@@ -101,7 +102,7 @@ def _add(
 
 
 def metavar(setting: Setting) -> str:
-    """What stands for the value in ``--help``."""
+    """The placeholder of the value in ``--help``."""
     words = setting.choices
     if setting.unit == LINES:
         return "FILE"
@@ -122,7 +123,7 @@ def metavar(setting: Setting) -> str:
 
 
 def help_text(setting: Setting, current: tuple[Any, Origin] | None) -> str:
-    """Description, default and limits, and what holds here when that is not the default."""
+    """The description, default and limits of a setting, and its value here unless it is default."""
     notes = [default_text(setting)]
     if setting.is_list and setting.choices:
         words = ", ".join(setting.choices)
@@ -131,9 +132,9 @@ def help_text(setting: Setting, current: tuple[Any, Origin] | None) -> str:
     elif (limits := setting.limits()) and not (setting.zero and limits == "at least 0"):
         notes.append(limits)
     if setting.bare:
-        notes.append(f"{setting.bare} where no value is given")
+        notes.append(f"{setting.bare} if no value is given")
     if setting.also:
-        notes.append(f"the variable {setting.also} where it is set")
+        notes.append(f"the variable {setting.also} if it is set")
     if current and current[1].layer is not Layer.DEFAULT and current[0] != setting.default:
         notes.append(f"here {setting.shown(current[0])}, from {current[1]}")
     return f"{setting.description} [{'; '.join(notes)}]".strip()
@@ -144,7 +145,7 @@ def default_text(setting: Setting) -> str:
         return "must be given"
     text = setting.text(setting.default)
     if setting.is_list:
-        text = text.replace(",", ", ")  # so that it wraps
+        text = text.replace(",", ", ")  # with spaces, lines can wrap
     if setting.zero and not setting.default:
         return f"default {text}: {setting.zero}" if text else f"default: {setting.zero}"
     if setting.zero:

@@ -1,4 +1,4 @@
-"""How often to save within an epoch: a number of batches, or minutes."""
+"""The interval of checkpoints within an epoch: a number of batches, or minutes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _TEXT = re.compile(r"([0-9]+)(?:|\s*(min|minutes?))|([0-9]*\.[0-9]+)\s*(?:min|mi
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """Whichever is not 0. `Interval()` is never."""
+    """An interval in batches or in seconds; the other field is 0. `Interval()` means never."""
 
     batches: int = 0
     seconds: float = 0.0
 
     def due(self, batches: int, seconds: float) -> bool:
-        """Whether it is time, so many batches and seconds after the last time."""
+        """Return whether a checkpoint is due, `batches` and `seconds` after the last one."""
         return 0 < self.batches <= batches or 0 < self.seconds <= seconds
 
 
 def parse(text: str) -> Interval:
-    """Reads ``500``, ``10min`` and ``""``. Raises ConfigError."""
+    """Read a text such as ``500``, ``10min`` or ``""``. Raises ConfigError."""
     if not text.strip():
         return Interval()
     match = _TEXT.fullmatch(text.strip())

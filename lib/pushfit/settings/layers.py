@@ -1,7 +1,7 @@
-"""The layers that a setting can come from: each is asked for one setting at a time.
+"""The layers that give settings their values. A layer is asked for one setting at a time.
 
-A layer passes over settings of other programs, and refuses a name that no program knows when it is
-made. `Layers` asks all of them, so a bad value is refused in whichever layer it stands.
+A layer ignores settings of other programs. Its constructor refuses a name that no program knows.
+`Layers` reads the values of all layers, so an invalid value is refused in every one of them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from pushfit.settings.fields import PREFIX, Setting
 from pushfit.settings.origin import DEFAULT, Layer, Origin
 from pushfit.settings.site import CONTAINER, Host
 
-PARENT = PREFIX + "PARENT"  # set by a process for the ones that it starts
-# Variables that are no settings: PUSHFIT_CFG, and what fleet/local.py, serving/workers.py and the
-# Dockerfile set for processes.
+PARENT = PREFIX + "PARENT"  # a process sets it for the processes that it starts
+# Variables that are not settings: PUSHFIT_CFG, and those that fleet/local.py, serving/workers.py
+# and the Dockerfile set for processes.
 RESERVED = frozenset({PARENT, PREFIX + "PLACE", PREFIX + "WORKER", PREFIX + "IMAGE", site.VARIABLE})
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What a layer says of a setting. value: text, or a value already; where: it stands, in words,
-    for what is said of a bad one."""
+    """What a layer gives a setting.
+
+    value: text, or a value of the setting's type.
+    where: where the value is written, in words, for messages.
+    """
 
     value: object
     origin: Origin
@@ -44,13 +47,13 @@ class Source(Protocol):
 
 
 class Layers:
-    """Layers, the lowest first."""
+    """Several layers, in order. The last one that gives a value wins."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
 
     def value(self, setting: Setting) -> tuple[Any, Origin]:
-        """What the highest layer that knows `setting` gives it, or its default. ConfigError."""
+        """The value from the highest layer that gives one, else the default. Raises ConfigError."""
         value, origin = setting.default, DEFAULT
         for source in self._sources:
             if (given := source.get(setting)) is not None:
@@ -59,7 +62,7 @@ class Layers:
 
 
 class TaskRow:
-    """The defaults of a task. known: the names that may stand there."""
+    """The defaults of a task. known: the names that are allowed in them."""
 
     def __init__(self, task: str, row: Mapping[str, object], known: Collection[str]) -> None:
         self._where = f"cfg/{task}.py" if task in tasks.TASKS else f"the row of task {task}"
@@ -73,7 +76,7 @@ class TaskRow:
 
 
 class HostRows:
-    """The rows of HOSTS that match this host. known: the names that may stand there."""
+    """The rows of HOSTS that match this host. known: the names that are allowed in them."""
 
     def __init__(self, rows: Sequence[Host], known: Collection[str]) -> None:
         self._rows = rows
@@ -81,7 +84,7 @@ class HostRows:
             refuse_unknown(row.settings, known, _place(row))
 
     def get(self, setting: Setting) -> Given | None:
-        for row in self._rows:  # the first that names it counts
+        for row in self._rows:  # the first row that has the setting counts
             if setting.name in row.settings:
                 origin, where = Origin(Layer.HOST, row.pattern), f"{setting.name} in {_place(row)}"
                 return Given(row.settings[setting.name], origin, where)
@@ -89,7 +92,7 @@ class HostRows:
 
 
 class Environment:
-    """The variables PUSHFIT_NAME, and those that a setting is declared to share with others."""
+    """The variables PUSHFIT_NAME, and those that settings declare as `also`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -103,11 +106,11 @@ class Environment:
 
     @property
     def of_child(self) -> bool:
-        """True where another process of PushFit started this one and has checked the variables."""
+        """Return whether a process of PushFit started this one, and so checked the variables."""
         return PARENT in self._environ
 
     def unknown(self, names: Collection[str]) -> list[str]:
-        """Its PUSHFIT_ variables that are none of the settings called `names`."""
+        """The PUSHFIT_ variables that do not belong to the settings called `names`."""
         known = RESERVED.union(PREFIX + name.upper() for name in names)
         return sorted(v for v in self._environ if v.startswith(PREFIX) and v not in known)
 
@@ -129,7 +132,7 @@ def _place(row: Host) -> str:
 
 
 def _placed(setting: Setting, value: Any, origin: Origin) -> Any:
-    """`value`, as an absolute path where `setting` is declared to be one."""
+    """`value`, made an absolute path if `setting` declares that."""
     if setting.placed is Placed.NO or not value:
         return value
     here = Path.cwd() if origin.is_given else site.root()
@@ -141,17 +144,17 @@ def _placed(setting: Setting, value: Any, origin: Origin) -> Any:
 
 
 def links_folder(text: str, here: Path) -> str:
-    """The absolute path of a links folder; `here` is what a relative one starts from."""
+    """The absolute path of a links folder. here: the folder to which `text` is relative."""
     own = text.rstrip("/").removeprefix("./") in site.LINK_FOLDERS
     return os.path.normpath((site.root() if own else here) / text)
 
 
-# A task from a file decides how many samples a record gives: one, unless it says otherwise.
+# A task from a file makes one sample from each visit, unless its `row` has another number.
 OWN_ROW = {"patches_per_visit": 1}
 
 
 def task_row(task: str, chosen: Any) -> Mapping[str, object]:
-    """The task's `row`; over that of a built-in task, ROW of the site's cfg/TASK.py."""
+    """The defaults of a task: its `row`. For a built-in task, ROW of cfg/TASK.py overrides it."""
     own: Mapping[str, object] = chosen.row
     if task.endswith(tasks.ENDING):
         return {**OWN_ROW, **own}

@@ -1,4 +1,4 @@
-"""A folder of links to the data: where each points, what is wrong with it, how to mend it."""
+"""A folder of links to the data: where each link points, whether it works, and how to repair it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pushfit.errors import trouble
 LINKS = layout.KNOWN
 WRITTEN = layout.STORED_FOLDER
 NEEDED = frozenset({"train"})
-# Not having them is fine, half having them is not.
+# These may be missing, but a link that is there must work.
 USED = frozenset((*layout.TRAIN_FOLDERS, *layout.VAL_FOLDERS))
-SHOWN = frozenset({"train", "flickr_images", "val_images", "test"})  # also where they are not there
-# In an image every link of dockerlinks/ stands, whatever is mounted: for an optional one that is no
-# mistake.
+SHOWN = frozenset({"train", "flickr_images", "val_images", "test"})  # shown even if missing
+# An image has every link of dockerlinks/, whatever is mounted. So "not mounted" is not a mistake
+# for an optional link.
 BROKEN = frozenset({"dangling", "unreadable", "a file"})
 State = Literal["fine", "empty", "dangling", "not mounted", "missing", "unreadable", "a file"]
 
@@ -27,8 +27,8 @@ State = Literal["fine", "empty", "dangling", "not mounted", "missing", "unreadab
 class Link(msgspec.Struct, frozen=True):
     """One name in a links folder.
 
-    target: what the link says, or "" for a folder that stands there itself.
-    entries: names in the folder at its end; 0 unless `state` is "fine".
+    target: where the link points; "": it is a folder, not a link.
+    entries: the number of names in that folder; 0 unless `state` is "fine".
     """
 
     path: Path
@@ -42,14 +42,14 @@ class Link(msgspec.Struct, frozen=True):
 
     @property
     def wrong(self) -> bool:
-        """Whether training would refuse this folder of links because of it."""
+        """Return whether training would refuse the folder of links because of this one."""
         if self.name in NEEDED:
             return self.state != "fine"
         return self.name in USED and self.state in BROKEN
 
 
 def inspect(folder: Path, machine: host_facts.Machine) -> list[Link]:
-    """What stands in `folder`, and what should; the needed ones first. Follows no deeper."""
+    """The links in `folder`, and those that are expected there, the required ones first."""
     present = {path.name for path in folder.iterdir()} if _is_readable(folder) else set()
     names = [*LINKS, *sorted(name for name in present - set(LINKS) if not name.startswith("."))]
     return [look(folder / name, machine) for name in names if name in SHOWN | present]
@@ -72,12 +72,12 @@ def look(path: Path, machine: host_facts.Machine) -> Link:
 
 
 def unusable(folder: Path) -> str:
-    """Why `folder` cannot be a folder of links, or ``""``."""
+    """Why `folder` cannot be a folder of links; ``""``: it can."""
     try:
         with os.scandir(folder):
             return ""
     except FileNotFoundError:
-        return f"is not there: mkdir -p {folder}"
+        return f"does not exist: mkdir -p {folder}"
     except NotADirectoryError:
         return "is not a folder"
     except OSError as error:
@@ -85,7 +85,7 @@ def unusable(folder: Path) -> str:
 
 
 def mend(link: Link, machine: host_facts.Machine) -> str:
-    """The command that would give `link` data; in a container, the option of ``docker run``."""
+    """The command that repairs `link`; in a container, the option of ``docker run``."""
     end = link.target or str(link.path)
     if link.state == "unreadable":
         return f"sudo chmod -R a+rX {end}    (or run as a user who may read it)"
@@ -95,13 +95,13 @@ def mend(link: Link, machine: host_facts.Machine) -> str:
 
 
 def is_mount(link: Link, machine: host_facts.Machine) -> bool:
-    """Whether the folder is one that the container should have been started with."""
+    """Return whether the folder should have been mounted when the container was started."""
     inside = link.target.startswith(CONTAINER_ROOT + "/")
     return bool(machine.container) and inside and link.state != "unreadable"
 
 
 def near(path: Path) -> str:
-    """`path` as it is typed from the current folder."""
+    """`path` as one types it in the current folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

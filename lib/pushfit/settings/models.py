@@ -1,8 +1,8 @@
-"""The models that `--model` names, known without Keras: their size, least side and weights.
+"""The models that `--model` names: their size, least side and weights. Keras is not needed.
 
-smallcnn, ResNet-18 and -34, SqueezeNet and MNASNet are of our own; all others are the image
-models of `keras.applications`. A test builds them and compares; one that a newer Keras adds is
-missed by a test, too.
+smallcnn, ResNet-18, ResNet-34, SqueezeNet and MNASNet are models of PushFit. All others are the
+image models of `keras.applications`. Tests build them and compare the figures, and find models that
+a newer Keras has added.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import msgspec
 
 from pushfit.errors import ConfigError, nearest
 
-LEAST = 8  # pixels of a side that models of our own want: they halve it several times
-STARTS = ("auto", "imagenet", "none")  # words for the weights that one starts from, but for a file
-KERAS_LEAST = 32  # what most of Keras's want
+LEAST = 8  # pixels of a side that PushFit's models need, since they halve it several times
+STARTS = ("auto", "imagenet", "none")  # words that --weights takes instead of a file
+KERAS_LEAST = 32  # pixels of a side that most models of Keras need
 
 
 class Model(msgspec.Struct, frozen=True):
-    """parameters: of the body on RGB patches, without the head; batch statistics are counted.
+    """A model.
 
-    least: pixels of a side; what is smaller gets enlarged. imagenet: one of Keras's, which wants
-    RGB and has ImageNet weights.
+    parameters: those of the body on RGB patches, without the head, with batch statistics.
+    least: pixels of a side; smaller patches are enlarged.
+    imagenet: the model is one of Keras, so it needs RGB and has ImageNet weights.
     """
 
     name: str
@@ -90,7 +91,7 @@ MODELS = MappingProxyType({
 })  # fmt: skip
 
 
-# The models of a common comparison, as torchvision spells them.
+# The models of a common comparison, in torchvision's spelling.
 TORCHVISION = (
     "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "squeezenet1_0", "squeezenet1_1",
     "efficientnet_b0", "efficientnet_b3", "resnet18", "resnet34", "mnasnet0_5", "mnasnet1_0",
@@ -112,7 +113,7 @@ def _letters(name: str) -> str:
 
 
 def check_weights(weights: str) -> None:
-    """Raises ConfigError for what is neither one of STARTS nor can be a file of ours."""
+    """Raise ConfigError if `weights` is not one of STARTS and not the name of a model file."""
     if weights not in STARTS and not weights.endswith((".keras", ".weights.h5")):
         raise ConfigError(
             f"--weights {weights}{nearest(weights, STARTS) or ':'} use {', '.join(STARTS)}, or a "
@@ -122,14 +123,14 @@ def check_weights(weights: str) -> None:
 
 
 def named() -> str:
-    """All names in a line, for `--help`."""
+    """The names of all models on one line, for `--help`."""
     own = ", ".join(model.name for model in MODELS.values() if not model.imagenet)
     keras = ", ".join(model.name for model in MODELS.values() if model.imagenet)
     return f"{own}; with ImageNet weights {keras}"
 
 
 def table() -> str:
-    """A line a model: name, millions of parameters, least side in pixels, ImageNet weights."""
+    """A table of all models: parameters in millions, least side in pixels, ImageNet weights."""
     rows = [("model", "parameters", "least side", "ImageNet weights")]
     for model in MODELS.values():
         weights = "yes" if model.imagenet else ""

@@ -1,4 +1,4 @@
-"""The skeleton of a site: `cfg/` with its files, and the two folders of links to the data."""
+"""Makes the skeleton of a site: `cfg/` with its files, and two folders of links to the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pushfit.settings import links, site
 
 FILES = installation.PACKAGE / "settings" / "skeleton"
 CFG, IN_CONTAINER, ON_HOST = "cfg", *site.LINK_FOLDERS
-# On a host a dangling link is an error, so only what a container may mount has all names.
+# On a host a dangling link is an error, so only the folder for containers has all names.
 LINKS = {
     IN_CONTAINER: {name: f"{CONTAINER_ROOT}/{name}" for name in links.LINKS},
     ON_HOST: {name: f"/nvme/{name}" for name in sorted({*links.SHOWN, links.WRITTEN})},
@@ -19,10 +19,10 @@ LINKS = {
 
 
 def make(folder: Path) -> list[Path]:
-    """Write the skeleton into `folder` and return what was made.
+    """Write the skeleton into `folder`. Returns the folders that were made.
 
-    Raises ConfigError where a part of it is there already, before anything is written, and
-    OutputError where it cannot be written.
+    Raises ConfigError, before anything is written, if a part of it exists already. Raises
+    OutputError if it cannot be written.
     """
     made = [folder / name for name in (CFG, *LINKS)]
     if there := [path.name for path in made if path.exists() or path.is_symlink()]:

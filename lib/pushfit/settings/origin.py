@@ -1,6 +1,6 @@
-"""Where the value of a setting came from: a layer, with what a person wants to know of it.
+"""The origin of a setting's value: a layer, and for example the name of a variable.
 
-`str(origin)` is for people and for config.json; `Origin.parse` reads that text back.
+`str(origin)` is the text for people and for config.json. `Origin.parse` reads that text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ BEFORE = "run before"
 
 
 class Layer(Enum):
-    """What can give a setting its value. The member's own value is the word for it in texts."""
+    """A layer that can give a setting its value. The value of a member is its name in texts."""
 
     DEFAULT = "default"
     TASK = "task"
@@ -27,9 +27,10 @@ GIVEN = frozenset({Layer.ENVIRONMENT, Layer.STORE, Layer.COMMAND_LINE})
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """detail: the task, the row's pattern, the variable or the store's folder.
+    """The origin of a value.
 
-    before: the run that is resumed was given it so, at its start.
+    detail: the task, the pattern of the row, the variable, or the folder of the store.
+    before: this was the origin in the run that is resumed.
     """
 
     layer: Layer
@@ -42,7 +43,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Origin:
-        """The origin with this text. Raises ValueError for a text that none has."""
+        """The origin with this text. Raises ValueError if there is none."""
         first, comma, rest = text.partition(", ")
         before = bool(comma) and first == BEFORE
         said = rest if before else text
@@ -53,12 +54,12 @@ class Origin(msgspec.Struct, frozen=True):
 
     @property
     def is_given(self) -> bool:
-        """True where a person named the value, at this start or at an earlier one of the run."""
+        """Return whether a person gave the value, now or at an earlier start of the run."""
         return self.layer in GIVEN
 
     @property
     def said_by(self) -> str:
-        """What handed the value on: "the run before", "the store DIR"; "" for any other layer."""
+        """The run or store that has the value: "the run before", "the store DIR"; "": neither."""
         if self.before:
             return f"the {BEFORE}"
         return f"the {self}" if self.layer is Layer.STORE else ""

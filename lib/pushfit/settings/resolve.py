@@ -1,4 +1,4 @@
-"""Layers into settings, remembering which layer gave each value.
+"""Makes the settings of a program from their layers, and notes the layer of each value.
 
     default  <  task        `row` of the task, ROW of cfg/TASK.py
              <  host        rows of HOSTS in cfg/base.py that match this host
@@ -7,12 +7,12 @@
              <  run before  OUT/config.json, with --resume
              <  command line
 
-- The task decides which parameters there are, so ``--task`` is looked for first; before that, which
-  stored stream is trained from, if one is; and first of all, which run is resumed. A program whose
-  task may be left empty takes no parameters: a generator is told them by the trainer.
-- A name that no program knows is refused in every layer, with the nearest one that is known. A
-  name of another program's setting is passed over: rows and environments serve them all.
-- Every value is read by the same `Setting.read`, so a bad one is reported alike from anywhere.
+- First the run that is resumed is read, then the stored stream of ``--from``, then ``--task``,
+  since the task decides which parameters there are. A program whose task may be empty takes no
+  parameters; a generator gets them from the trainer.
+- A name that no program knows is refused in every layer, with the nearest known name. The names of
+  other programs' settings are ignored, since rows and environments are shared by all programs.
+- Every value is read by `Setting.read`, so an invalid value gets the same message in every layer.
 """
 
 from __future__ import annotations
@@ -48,16 +48,18 @@ from pushfit.settings.site import Host
 from pushfit.settings.store_layer import StoredStream
 
 S = TypeVar("S", bound=msgspec.Struct)
-Load = Callable[..., Any]  # name of a task -> its class, as pushfit.tasks.load does
+Load = Callable[..., Any]  # (name of a task) → its class, as pushfit.tasks.load
 
 
 class Resolved(msgspec.Struct, Generic[S], frozen=True):
-    """The outcome.
+    """The settings of a program, resolved.
 
-    params: the task's own, or None in a program that takes no task.
+    settings: the values.
+    params: the parameters of the task; None: the program takes no task.
     sources: {name of a setting: where its value came from}.
-    host_row: pattern of the first row of HOSTS that matched.
-    described: the settings themselves, parameters last.
+    host_row: the pattern of the first row of HOSTS that matched.
+    machine: this host.
+    described: the declarations of all settings, with the parameters last.
     """
 
     settings: S
@@ -72,42 +74,42 @@ class Resolved(msgspec.Struct, Generic[S], frozen=True):
         return getattr(self.settings if own else self.params, setting.field)
 
     def given(self, name: str) -> bool:
-        """Whether the user named it: on the command line or in the environment."""
+        """Return whether a person gave the setting `name`."""
         return self.sources[name].is_given
 
     @property
     def changed(self) -> frozenset[str]:
-        """The settings that were named on this command line."""
+        """The names of the settings that were given on this command line."""
         return frozenset(name for name, where in self.sources.items() if where == COMMAND_LINE)
 
     def values(self) -> Iterator[tuple[Setting, Any, Origin]]:
-        """Every setting with its value and where that came from."""
+        """(setting, value, origin) of every setting."""
         for setting in self.described:
             yield setting, self.value(setting), self.sources[setting.name]
 
     def as_json(self) -> dict[str, Any]:
-        """For OUT/config.json: every value with its source. Parameters are among the settings."""
+        """The content of OUT/config.json: every value with its origin, parameters included."""
         return {
             "host": {"name": self.machine.name, "row": self.host_row},
             "settings": config_file.entries(self.values()),
         }
 
     def texts(self) -> dict[str, str]:
-        """Every setting as it would be written on a command line."""
+        """{name: text} of every setting, as it can be written on a command line."""
         return {setting.name: setting.text(value) for setting, value, _ in self.values()}
 
     def fixed(self) -> dict[str, str]:
-        """Those of `texts` that a run keeps from its start to its end."""
+        """The part of `texts` that a run keeps from its start to its end."""
         texts = self.texts()
         return {s.name: texts[s.name] for s in self.described if s.kept is Kept.ALWAYS}
 
     def defaults(self) -> dict[str, str]:
-        """The texts of all defaults. A setting that must be given has none."""
+        """{name: text} of all defaults. A setting that must be given has none."""
         known = (s for s in self.described if s.default is not msgspec.NODEFAULT)
         return {setting.name: setting.text(setting.default) for setting in known}
 
     def argv(self) -> list[str]:
-        """A command line that gives these settings, whatever the other layers say."""
+        """A command line that gives exactly these settings, without any other layer."""
         return [setting.word(value) for setting, value, _ in self.values()]
 
 
@@ -123,11 +125,15 @@ def resolve(
     load: Load = tasks.load,
     row_of: Callable[[str, Any], Mapping[str, object]] = task_row,
 ) -> Resolved[S]:
-    """The settings of `struct` on this host, for this command line or the keywords of a call.
+    """The settings of a program on this host.
 
-    prog: how the person called the program, or wrote the call, for messages.
-    `environ`, `machine`, `table`, `load` and `row_of` stand in for the real ones in tests.
-    Raises ConfigError; prints and exits for ``--help``.
+    struct: the declarations of the settings.
+    argv: the words of the command line, without the name of the program; or the keywords of a
+        call.
+    prog: the name of the program, or how the call is written, for messages.
+    description: the first paragraph of ``--help``.
+    environ, machine, table, load, row_of: tests replace them; None: the real ones.
+    Raises ConfigError. Prints the help and exits if the command line asks for help.
     """
     own = settings_of(struct)
     taken = names() | {setting.name for setting in own}
@@ -138,7 +144,7 @@ def resolve(
     environment = Environment(os.environ if environ is None else environ)
     words = argv if isinstance(argv, Keywords) else CommandLine(argv, prog)
 
-    # Each of these decides which further layers there are, and the task, which settings.
+    # Each of these adds a layer, and the task adds settings.
     lower: list[Source] = [HostRows(rows, taken), environment]
     early = {setting.name: setting for setting in own if setting.early}
 
@@ -164,7 +170,7 @@ def resolve(
     described = (*own, *parameters)
     spelt = taken.union(setting.name for setting in parameters)
     unknown = environment.unknown(spelt)
-    if unknown and not environment.of_child:  # a parent has refused them already
+    if unknown and not environment.of_child:  # for a child, the parent has checked them
         _refuse_variables(unknown, spelt, load, task or "")
 
     if words.asks_for_help:
@@ -189,14 +195,14 @@ def resolve(
 
 
 def takes_parameters(struct: type[msgspec.Struct]) -> bool:
-    """Whether a program with these settings takes a task's parameters: it needs a task, then."""
+    """Return whether a program with these settings takes parameters, since it needs a task."""
     return any(setting.name == "task" and setting.default for setting in settings_of(struct))
 
 
 def _show_help(
     prog: str, description: str, described: Sequence[Setting], below: Layers
 ) -> NoReturn:
-    from pushfit.settings import help_page  # argparse with it
+    from pushfit.settings import help_page  # it imports argparse
 
     current = {setting.name: below.value(setting) for setting in described}
     print(help_page.text(prog, described, description=description, current=current), end="")
@@ -220,10 +226,9 @@ def _load(load: Load, task: str, said: Origin) -> Any:
 def _refuse_variables(
     variables: Sequence[str], known: frozenset[str], load: Load, task: str
 ) -> None:
-    """Raises ConfigError for the first that is not a parameter of any task, either.
+    """Raise ConfigError for the first variable that is not a parameter of any task.
 
-    Only here are tasks loaded that are not asked for: a generator may stand in an environment
-    that was made for its trainer.
+    This loads every task, since the environment of a generator may have been made for its trainer.
     """
     every = [*tasks.TASKS, *([task] if task.endswith(tasks.ENDING) else [])]
     names = known | set(_parameters_of_all(every, known, load))
@@ -238,16 +243,16 @@ def _parameters_of_all(every: Sequence[str], taken: frozenset[str], load: Load) 
     for name in every:
         try:
             task = load(name)
-        except ImportError:  # this host lacks a library that only that task needs
+        except ImportError:  # this host lacks a library of that task
             continue
         yield from (setting.name for setting in parameters_of(task.name, task.Params, taken))
 
 
 def _made(struct: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    """`struct` with `values`; what its own ``__post_init__`` refuses is a ConfigError."""
+    """`struct` with `values`. Raises ConfigError if its ``__post_init__`` refuses them."""
     try:
         return struct(**values)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"the settings of {where} do not go together: {error}") from error
+        raise ConfigError(f"the settings of {where} contradict each other: {error}") from error

@@ -1,16 +1,16 @@
-"""`--resume`: the settings of the run in OUT, as a layer between environment and command line.
+"""The settings of the run in OUT, as a layer between environment and command line (`--resume`).
 
-This layer lets `python train_zmq.py --resume --out OUT` continue that run, and `sink_zmq.py` that
+With this layer `python train_zmq.py --resume --out OUT` continues that run, and `sink_zmq.py` that
 stream, whatever flags, environment or host it was started with. The declaration of a setting says
 how a run keeps it (`Kept`):
 
-- ALWAYS: it shapes the stream or the model, and comes from the run. A flag can override it only
-  while there is no checkpoint yet: `pushfit/runs/resume.py` compares it with what is in that. A
-  setting that the run does not know yet, as PushFit has got it since, has its default.
-- IF_GIVEN: it is about this start of the program, or about how fast it learns from here on. It
-  comes from the run only where a person had given it there, so that another host's row of HOSTS
-  still counts.
-- NEVER: it is given anew each time.
+- ALWAYS: the setting shapes the stream or the model, so its value comes from the run. A flag can
+  override it only before the first checkpoint, since `pushfit/runs/resume.py` compares it with the
+  checkpoint. A setting that is newer than the run has its default.
+- IF_GIVEN: the setting is about this start of the program, or about the learning rate from now on.
+  Its value comes from the run only if a person gave it there. So on another host its row of HOSTS
+  counts.
+- NEVER: the setting is not kept.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from pushfit.settings.origin import BEFORE, DEFAULT
 
 
 class RunBefore:
-    """What the run in the folder `out` hands on: nothing where there is none. Raises ConfigError
-    for a file that cannot be read."""
+    """The settings of the run in the folder `out`; none if there is no run.
+
+    Raises ConfigError if its file cannot be read.
+    """
 
     def __init__(self, out: Path) -> None:
         self._values = values_of_run(out)
@@ -50,11 +52,11 @@ class RunBefore:
 
 
 def values_of_run(out: Path) -> dict[str, Value]:
-    """{name of a setting: its value} in the run in `out`; empty where there is none.
+    """{name of a setting: its value} of the run in `out`; empty if there is no run.
 
-    Raises ConfigError for a file that cannot be read.
+    Raises ConfigError if its file cannot be read.
     """
     if not (out / CONFIG).exists():
         return {}
-    advice = "Move it away and give --resume with the flags that the run was started with"
+    advice = "Move it away, and give --resume with the flags with which the run was started"
     return config_file.read(out, "the run", advice)

@@ -1,12 +1,12 @@
-"""What a site edits: the folder `cfg/`, with the hosts' table and defaults of tasks.
+"""The folder `cfg/` of a site, with the table of hosts and the defaults of tasks.
 
     cfg/base.py     HOSTS: which hosts get which settings
     cfg/TASK.py     ROW: the site's defaults for a task, over those that the task brings
 
-The folder is the one that PUSHFIT_CFG names; else `cfg` in the current folder, if it is PushFit's;
-else the checkout's. Where there is none, DEFAULT_HOSTS count and no rows of tasks. Its files are
-Python that is run: PUSHFIT_CFG and the current folder are the user's own words, and nothing that
-comes over the wire or lies in a run leads here.
+The folder is the one that PUSHFIT_CFG names; else `cfg` in the current folder, if it is one of
+PushFit; else that of the checkout. If there is none, DEFAULT_HOSTS is the table, and tasks have no
+rows. The files are Python and are run. Only the user chooses the folder, by PUSHFIT_CFG or the
+current folder; no message of the wire and no file of a run does.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from pushfit.errors import ConfigError, raised
 
 VARIABLE = "PUSHFIT_CFG"
 TABLE = "base.py"
-LINK_FOLDERS: Final = ("dockerlinks", "nvmelinks")  # beside cfg/: links to the data
+LINK_FOLDERS: Final = ("dockerlinks", "nvmelinks")  # folders of links to the data, beside cfg/
 
 
 class Host(msgspec.Struct, frozen=True):
-    """One row: hosts whose name matches `pattern` (as in a shell: * ? [ab]) get `settings`."""
+    """A row of the table: hosts whose name matches `pattern` get `settings`.
+
+    A pattern is one of a shell, with * ? and [ab].
+    """
 
     pattern: str
     settings: Mapping[str, object]
@@ -45,7 +48,7 @@ DEFAULT_HOSTS: Final = (
 
 
 def folder() -> Path | None:
-    """The site's folder; None: there is none. Raises ConfigError for a PUSHFIT_CFG without one."""
+    """The folder of the site; None: there is none. Raises ConfigError if PUSHFIT_CFG is wrong."""
     if named := os.environ.get(VARIABLE):
         path = Path(named).absolute()
         if not (path / TABLE).is_file():
@@ -62,39 +65,39 @@ def folder() -> Path | None:
 
 
 def root() -> Path:
-    """What relative paths in the site's files start from: the folder that `cfg/` lies in."""
+    """The folder that contains `cfg/`. Relative paths in the files of `cfg/` start there."""
     found = folder()
     return Path.cwd() if found is None else found.parent
 
 
 def hosts() -> Sequence[Host]:
-    """The rows of the hosts' table. Raises ConfigError for a file that is not one."""
+    """The rows of the table of hosts. Raises ConfigError if the file has no valid table."""
     found = folder()
     if found is None:
         return DEFAULT_HOSTS
     rows = getattr(_run(found / TABLE), "HOSTS", None)
     if not isinstance(rows, Sequence) or not all(isinstance(row, Host) for row in rows):
         raise ConfigError(
-            f"{found / TABLE}: HOSTS is to be a tuple of Host(pattern, settings), with "
+            f"{found / TABLE}: HOSTS must be a tuple of Host(pattern, settings), with "
             "`from pushfit.settings.site import Host`"
         )
     return rows
 
 
 def row(task: str) -> Mapping[str, object]:
-    """ROW of cfg/TASK.py; empty where there is no such file. Raises ConfigError."""
+    """ROW of cfg/TASK.py; empty if there is no such file. Raises ConfigError."""
     found = folder()
     path = None if found is None or not task.isidentifier() else found / f"{task}.py"
     if path is None or path.name == TABLE or not path.is_file():
         return {}
     settings = getattr(_run(path), "ROW", {})
     if not isinstance(settings, Mapping):
-        raise ConfigError(f"{path}: ROW is to be a dict of settings")
+        raise ConfigError(f"{path}: ROW must be a dict of settings")
     return settings
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether it is a table of PushFit: other projects have a cfg/base.py, too."""
+    """Return whether a file is a table of PushFit. Other projects have a cfg/base.py, too."""
     try:
         return "pushfit" in path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

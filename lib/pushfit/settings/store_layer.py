@@ -1,15 +1,15 @@
-"""`--from`: the settings of a stored stream, as a layer between environment and run before.
+"""The settings of a stored stream, as a layer between environment and run before (`--from`).
 
-This layer lets `python train_zmq.py --from DIR` train on what is in DIR with no other flag. The
-declaration of a setting says what it decides (`Decides`), and so what becomes of it:
+With this layer `python train_zmq.py --from DIR` trains on the samples in DIR without other flags.
+The declaration of a setting says what it decides (`Decides`):
 
-- BATCHES: other batches of the same samples. A flag overrides what the store says.
-- SAMPLES, as are the parameters of the task: a flag that says something else is refused, since no
-  sample can be made again.
-- MAKING: it has nothing to do where no generator is. A flag is refused; the environment and rows
-  of HOSTS, which serve other runs as well, may name it.
+- BATCHES: the setting makes other batches of the same samples. A flag overrides the store.
+- SAMPLES: the setting shapes the samples, as the parameters of the task do. A flag with another
+  value is refused, since stored samples cannot change.
+- MAKING: the setting has no effect without generators. A flag is refused. The environment and rows
+  of HOSTS may have it, since they are for other runs as well.
 
-How long to train is not a matter of the store: `--epochs` is the trainer's own.
+The store does not decide how long to train, so `--epochs` is not taken from it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from pushfit.settings.origin import COMMAND_LINE, Layer, Origin
 
 
 class StoredStream:
-    """What the stored stream in `folder` hands on. Raises DataError where there is no store, and
-    ConfigError for settings that cannot be read."""
+    """The settings of the stored stream in `folder`.
+
+    Raises DataError if there is no store, and ConfigError if its settings cannot be read.
+    """
 
     def __init__(self, folder: Path) -> None:
-        # This imports numpy, for which no other program's --help shall wait.
+        # This imports numpy, which would slow down --help of programs that need no store.
         from pushfit.store import layout
 
         layout.read(folder)
-        advice = (
-            "It is as the sink has written it at first: bring it back, or store the stream again"
-        )
+        advice = "Put back the file that the sink wrote, or store the stream again"
         self.folder = folder
         self._values = config_file.read(folder, "the stored stream", advice)
 
@@ -50,7 +50,7 @@ class StoredStream:
         if setting.decides not in (Decides.SAMPLES, Decides.BATCHES):
             return None
         known = self._values.get(setting.name)
-        # One that the store does not know, as PushFit has got it since, had its default.
+        # A setting that is newer than the store had its default.
         value = known.value if known else setting.default
         if value is msgspec.NODEFAULT:
             return None
@@ -58,12 +58,12 @@ class StoredStream:
         return Given(value, Origin(Layer.STORE, str(self.folder)), where)
 
     def check(self, values: Iterable[tuple[Setting, Any, Origin]]) -> None:
-        """Raises ConfigError for flags that are not for a stored stream, or contradict this one."""
+        """Raise ConfigError for a flag that has no effect with a store, or contradicts this one."""
         for setting, now, origin in values:
             if setting.decides is Decides.MAKING and origin == COMMAND_LINE:
                 raise ConfigError(
-                    f"{setting.flag} has nothing to do with --from: the samples are in "
-                    f"{self.folder}, and no generator makes any. Leave {setting.flag} out, or "
+                    f"{setting.flag} has no effect with --from: the samples are in "
+                    f"{self.folder}, and no generator makes any. Leave out {setting.flag} or "
                     "--from"
                 )
             stored = self.get(setting) if setting.decides is Decides.SAMPLES else None
@@ -76,7 +76,7 @@ class StoredStream:
             return
         raise ConfigError(
             f"{setting.flag} {setting.shown(now) or 'none'} ({origin}): the samples in "
-            f"{self.folder} were made with {setting.shown(then) or 'none'}, and that cannot be "
+            f"{self.folder} were made with {setting.shown(then) or 'none'}, which cannot be "
             f"changed any more. Leave {setting.flag} out, or store another stream: "
             f"{typed('sink')} … --out DIR"
         )

@@ -11,7 +11,7 @@ from pushfit.errors import ConfigError
 from pushfit.settings.declaration import Kept, Placed, about
 from pushfit.settings.stream import StreamSettings
 
-LEAST_CROP = 8  # pixels, of a side
+LEAST_CROP = 8  # least side of a crop in pixels
 
 
 class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,9 +21,9 @@ class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_f
         str,
         about(
             "Data",
-            "Folder of a stored stream (what the sink had as --out) to train from.",
+            "Folder of a stored stream, which was --out of the sink, to train from.",
             unit="path",
-            zero="none: generators make the samples",
+            zero="none, since generators make the samples",
             kept=Kept.IF_GIVEN,
             placed=Placed.FOLDER,
             early=True,
@@ -63,8 +63,10 @@ class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_f
         """Raises ConfigError where the settings of stored streams do not go together."""
         if self.crop and not self.from_:
             raise ConfigError(
-                "--crop is for a run that trains from a stored stream: give --from, too, or let "
-                "generators cut smaller samples (--patch)"
+                "--crop works only with a stored stream: give --from, too, or let generators make "
+                "smaller samples (--patch)"
             )
         if 0 < self.crop < LEAST_CROP:
-            raise ConfigError(f"--crop {self.crop}: a sample has {LEAST_CROP} pixels at least")
+            raise ConfigError(
+                f"--crop {self.crop}: the side of a sample must be at least {LEAST_CROP} pixels"
+            )

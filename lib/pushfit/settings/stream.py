@@ -1,4 +1,4 @@
-"""The settings that several programs share: how generators reach them, and what the stream is."""
+"""The settings that several programs share: the fleet, and the stream of batches."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ KiB, MiB, GiB = 2**10, 2**20, 2**30
 
 
 def of_fleet(description: str, *, group: str = "Fleet", **more: Any) -> Any:
-    """The Meta of a setting about generators and how they are reached: it may be another at each
-    start, and has nothing to do where samples come from a store."""
+    """The Meta of a setting about generators and how they are reached.
+
+    Its value may change at each start. It has no effect if samples come from a store.
+    """
     return about(group, description, kept=Kept.IF_GIVEN, decides=Decides.MAKING, **more)
 
 
 def task_of_run(group: str) -> Any:
-    """The Meta of `task` in a program that works with runs, which know their tasks themselves."""
+    """The Meta of `task` in a program that works with runs, since a run has its own task."""
     return about(
         group,
         "Python file with the task of a run whose task is not built in.",
         unit="path",
-        zero="the file that you have named in training, if it is as it was",
+        zero="the file that was named in training, if it has not changed",
         placed=Placed.TASK,
         early=True,
     )
@@ -33,7 +35,8 @@ def task_of_run(group: str) -> Any:
 Bind: TypeAlias = Annotated[
     str,
     of_fleet(
-        ("Address to listen at for generators. One that other hosts reach (0.0.0.0) needs --keys."),
+        "Address to listen at for generators. An address that other hosts reach, such as "
+        "0.0.0.0, needs --keys.",
         unit="bind",
     ),
 ]
@@ -41,7 +44,7 @@ Health: TypeAlias = Annotated[
     str,
     about(
         "Run",
-        ("Folder in which this process notes that it works, for the health check of a container."),
+        "Folder in which this process notes that it works, for the health check of a container.",
         unit="path",
         zero="none",
         kept=Kept.NEVER,
@@ -52,14 +55,14 @@ Generators: TypeAlias = Annotated[int, of_fleet("Generator processes to run on t
 
 
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How generators reach a program that takes their samples, and how much of them it holds."""
+    """How generators reach a program that takes samples, and how many samples it holds."""
 
     bind: Bind = "tcp://127.0.0.1:12001"
     data_port: Annotated[
         int,
         of_fleet(
             "Port at which samples arrive.",
-            zero="the port of --bind + 1, or any free one if that is 0 or *",
+            zero="the port of --bind + 1, or any free port if --bind has the port 0 or *",
             ge=0,
             le=65_535,
         ),
@@ -68,7 +71,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     buffer: Annotated[
         int,
         of_fleet(
-            ("Maximum memory for samples that are granted to generators or wait to be trained."),
+            "Maximum memory for samples that are granted to generators or wait to be trained on.",
             unit="bytes",
             zero="a quarter of this machine's RAM, at most 4GiB",
             ge=0,
@@ -114,7 +117,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         of_fleet(
             "Folder with the keys of this process and of the generators that it admits.",
             unit="path",
-            zero="none, which only a loopback --bind allows",
+            zero="none, which is allowed only with a loopback --bind",
         ),
     ] = ""
     insecure: Annotated[
@@ -128,7 +131,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str,
         of_fleet(
             ("Number of bad records above which the run ends, or a share of the data such as 1%."),
-            zero="5% of the records, or 5 where that is more",
+            zero="5% of the records, but at least 5",
         ),
     ] = ""
 
@@ -136,7 +139,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Literal["auto", "bar", "lines"],
         about(
             "Run",
-            "How progress is shown. auto: a bar on a terminal, else plain lines.",
+            "How progress is shown. auto: as a bar on a terminal, else as plain lines.",
             kept=Kept.IF_GIVEN,
         ),
     ] = "auto"
@@ -149,13 +152,13 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What makes the stream of batches: shared by the trainer and the sinks."""
+    """The settings of the stream of batches, which the trainer and the sinks share."""
 
     task: Annotated[
         str,
         about(
             "Data",
-            "Task that defines what a sample is: a built-in one, or a FILE.py.",
+            "Task that defines what a sample is: the name of a built-in task, or a FILE.py.",
             unit="name or path",
             suggested=tuple(tasks.TASKS),
             decides=Decides.SAMPLES,
@@ -225,8 +228,8 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
         about(
             "Stream",
             (
-                "Order of the samples. exact: the same batches for any fleet; arrival: as "
-                "they arrive."
+                "Order of the samples. exact: the same batches for any fleet; arrival: the "
+                "order in which samples arrive."
             ),
             decides=Decides.MAKING,
         ),
@@ -243,7 +246,10 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 32
     hash: Annotated[
         bool,
-        about("Stream", "Compute the SHA-256 of the stream of batches: half a second for each GB."),
+        about(
+            "Stream",
+            "Compute the SHA-256 of the stream of batches, which takes half a second for each GB.",
+        ),
     ] = False
 
     @property

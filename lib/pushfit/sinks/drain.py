@@ -1,4 +1,4 @@
-"""The loop of every sink: take each batch as fast as it comes, and measure."""
+"""The loop of every sink: it takes each batch as soon as it comes, and measures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from pushfit.streams.stream import Stream
 def drain(
     stream: Stream, live: console.Live, took: Callable[[Batch], None] = lambda batch: None
 ) -> dict[str, float]:
-    """Take all of `stream`. Returns seconds, CPU seconds of this process, and its peak memory.
+    """Take all batches of `stream`.
 
-    took: called after each batch; what it costs is no time spent waiting for the fleet.
+    live: the line on the screen that shows the progress.
+    took: called after each batch; its time does not count as waiting for the fleet.
+    Returns `seconds`, `cpu_seconds` (of this process) and `peak_memory_mib`.
     """
     feed = stream.feed
     recent = Recent(feed, lambda: stream.source.generators)

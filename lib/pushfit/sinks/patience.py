@@ -1,4 +1,4 @@
-"""A full disk does not end a sink that has stored for hours: it says so, waits, and goes on."""
+"""A wait for room on a full disk, so that it does not end a sink that has stored for hours."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ log = logging.getLogger("pushfit.sink")
 
 
 class Patience:
-    """paused: seconds that were spent waiting for room."""
+    """Writes, and waits while the disk is full. paused: seconds spent waiting so far."""
 
     def __init__(self) -> None:
         self.paused = 0.0
 
     def __call__(self, write: Callable[[], None]) -> None:
-        """Call `write` until there is room. Raises OutputError for all else that goes wrong.
+        """Call `write` again and again until there is room for what it writes.
 
-        Generators are kept meanwhile, idle. Ctrl-C ends the wait.
+        Meanwhile the generators stay connected and idle. Ctrl-C ends the wait.
+        Raises OutputError for any other error of `write`.
         """
         began = told = 0.0
         while True:
@@ -38,8 +39,8 @@ class Patience:
                 began = began or now
                 if now - told > REMIND_SECONDS or not told:
                     told = now
-                    log.warning("paused: %s. It goes on by itself when there is room", error)
+                    log.warning("paused: %s. It continues by itself when there is room", error)
             time.sleep(AGAIN_SECONDS)
         if began:
             self.paused += time.monotonic() - began
-            log.warning("there is room again: going on after %.0f s", time.monotonic() - began)
+            log.warning("there is room again: continuing after %.0f s", time.monotonic() - began)

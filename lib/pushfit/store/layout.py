@@ -18,7 +18,7 @@ Datasets, n = count · K rows each:
     images, labels, manipulation, …     the task's arrays (`dataset`), in chunks of a **group**
     path                                path of the record of each sample, UTF-8
     crc32                               for each group, over the bytes of its arrays, in their order
-    bad                                 the visits whose record was substituted; mostly none
+    bad                                 the visits whose record was substituted; usually none
     classes                             the names of the classes, UTF-8
 
 The attributes of the file are its `header`. After the end of the file, as HDF5 sees it, is a
@@ -192,9 +192,8 @@ def _instead(folder: Path) -> str:
         return ""
     links = folder.parent if folder.is_file() else folder
     return (
-        f"{folder} is not a stored stream, as there is no {STORE}: "
-        f"generators read images in HDF5 files of others, --task hdf5 --links {links} "
-        "--generators 1 (docs/hdf5.md)"
+        f"{folder} is not a stored stream, as there is no {STORE}. To train on images in HDF5 "
+        f"files of other programs, use --task hdf5 --links {links} --generators 1 (docs/hdf5.md)"
     )
 
 
@@ -209,7 +208,9 @@ def read(folder: Path) -> Store:
             _instead(folder) or f"{folder} holds no stored stream, as it has no {STORE}: {how}"
         ) from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise DataError(f"cannot read {path}: {error}. Is it of a stored stream? {how}") from error
+        raise DataError(
+            f"cannot read {path}: {error}. Does it belong to a stored stream? {how}"
+        ) from error
     if store.version != VERSION:
         raise DataError(
             f"{folder} was stored in version {store.version} of the format, but this PushFit has "

@@ -1,6 +1,6 @@
 """DIR/progress.json: how far a stream is stored, and what a sink needs to resume it.
 
-A segment is complete if its row is here. Of the next segment, those shards count that are in the
+A segment is complete if its row is here. In the next segment, the shards count that are in the
 folder without a gap from the first one on. So the files show where to resume: at the first shard
 that is missing.
 """
@@ -39,13 +39,13 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 def write(folder: Path, progress: Progress) -> None:
-    """Raises OutputError."""
+    """Write DIR/progress.json. Raises OutputError."""
     with replacing(folder / PROGRESS) as path:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(progress)))
 
 
 def read(folder: Path) -> Progress:
-    """Raises DataError."""
+    """Read DIR/progress.json. Raises DataError if it cannot be read."""
     path = folder / PROGRESS
     try:
         return msgspec.json.decode(path.read_bytes(), type=Progress)

@@ -209,7 +209,7 @@ class Shard:
             info = array.id.get_chunk_info_by_coord((row, *(0 for _ in array.shape[1:])))
             offset = info.byte_offset
             if offset is None or info.size != nbytes or offset + nbytes > size:
-                raise ValueError(f"{array.name}: the chunk of row {row} is not whole")
+                raise ValueError(f"{array.name}: the chunk of row {row} is not complete")
             offsets.append(offset)
         return offsets
 

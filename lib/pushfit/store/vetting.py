@@ -1,8 +1,8 @@
 """Opens shards in another process first, so that a malicious index crashes only that process.
 
-The seal of a shard is a checksum, not a signature. Whoever changes the index of a file on purpose
-can make a new seal, and HDF5 trusts what it reads. So a store that came from somebody else is
-first opened in a separate process, and a file that crashes it is named.
+The seal of a shard is a checksum, not a signature. A person who changes the index of a file on
+purpose can make a new seal, and HDF5 trusts what it reads. So a store that came from somebody else
+is first opened in a separate process, and a file that crashes it is named.
 
     pushfit _vet DIR …
         stdin   {"whole": …, "shards": [[which DIR, split, epoch, number], …]}
@@ -39,7 +39,11 @@ class _Order(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct, omit_defaults=True):
-    """begun: the process begins with the next shard; else wrong: what is wrong with this one."""
+    """A message of the process.
+
+    begun: it starts with the next shard. False: it has finished the shard.
+    wrong: what is wrong with the finished shard; None: nothing.
+    """
 
     begun: bool = False
     wrong: str | None = None
@@ -116,8 +120,8 @@ def _deadly(path: Path, number: int) -> str:
     if number == signal.SIGKILL:
         died = f"was not done with its index after {SILENCE_SECONDS:g} s"
     return (
-        f"{path}: HDF5 {died}. Its seal is right, so this is not damage by a disk, but on purpose: "
-        "do not use files of the same origin"
+        f"{path}: HDF5 {died}. Its seal is valid, so it was changed on purpose, not damaged by a "
+        "disk: do not use files of the same origin"
     )
 
 

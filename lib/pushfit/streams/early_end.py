@@ -1,7 +1,6 @@
-"""How a stream ended, for report.json: whatever ends one that has begun leaves its report.
+"""Writes report.json for a stream that ends early, by an error or by a person.
 
-Without it a run that `--max-bad`, a full disk or a person has ended would leave nothing to tell how
-far it came, and what went wrong on the way.
+Without it nothing would tell how far such a run came, and which records were bad.
 """
 
 from __future__ import annotations
@@ -24,14 +23,18 @@ log = logging.getLogger("pushfit.trainer")
 def reported(
     stream: Stream, paths: Iterable[Path | None], report: Callable[[], Mapping[str, Any]]
 ) -> Iterator[None]:
-    """Within, an exception leaves `report()`, and how it ended, in each of `paths`; then it passes.
+    """Write a report if the block raises; then let the exception pass.
 
-    A report that cannot be written is told, and does not take the place of what ended the run.
+    stream: nothing is written if it was not opened.
+    paths: the files to write; None: no file.
+    report: gives the report, to which is added how the run ended.
+
+    An error in writing is logged. It does not replace the exception that ended the run.
     """
     try:
         yield
     except BaseException as error:
-        if stream.begun:
+        if stream.was_opened:
             early = {**report(), **_how(error)}
             for path in filter(None, paths):
                 try:

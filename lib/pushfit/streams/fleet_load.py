@@ -1,4 +1,4 @@
-"""What a live stream has counted of its fleet and of the model, as the advisor takes it."""
+"""The load of a live stream, for the advisor: what it has counted of its fleet and its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from pushfit.wire.protocol import State
 
 
 def load(feed: Feed, exchange: Exchange, address: str, now: float, *, trains: bool) -> Load:
-    """What has been counted so far. address: of this host, where samples come in; or ""."""
+    """The load so far.
+
+    address: the address of this host at which samples arrive; "": not known.
+    now: seconds.
+    trains: a model takes the batches.
+    """
     hosts: dict[str, Work] = {}
     for peer in list(exchange.roster.peers.values()):
         if peer.worked_here:

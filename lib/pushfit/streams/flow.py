@@ -1,4 +1,4 @@
-"""What there is of a stream only while it is open: its feed, its data set, and its adviser."""
+"""The parts of a stream that exist only while it is open: feed, data set and adviser."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pushfit.tasks.base import Task
 
 
 class Flow:
-    """Batches can be taken from `feed`.
+    """An open stream, whose batches come from `feed`.
 
     source: where deliveries come from.
     reference: the data set.
-    look: what has been counted of the feed so far, at a time in seconds, for advice.
-    audited: the audit where the stream begins; None: it begins at the beginning.
+    look: the load of the feed so far, at a time in seconds, for advice.
+    audited: the audit where the stream begins; None: the stream is new.
     at_once, crop: as `Feed` takes them.
     """
 
@@ -52,7 +52,7 @@ class Flow:
         self.began = datetime.now(UTC)
 
     def found(self, origin: str) -> list[str]:
-        """What people are told of the data before the first batch. origin: where the data is."""
+        """The lines about the data that are shown first. origin: where the data is."""
         reference, feed = self.reference, self.feed
         return summary.found(
             reference.counts,

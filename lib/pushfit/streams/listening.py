@@ -25,9 +25,12 @@ from pushfit.wire.transports import TrainerTransport
 
 
 class Listening:
-    """It listens, and `dispatcher` runs, from the constructor until `close`.
+    """The sockets and the `dispatcher`, which work from the constructor until `close`.
 
-    address: what `--bind` says. announce: a file that holds the address for generators meanwhile.
+    address: what `--bind` says.
+    sockets: the transport, which is bound already.
+    admission: the keys that are admitted; None: no keys are used.
+    announce: a file that tells generators the address meanwhile; None: no file.
     timeout: as `Dispatcher` takes it.
     """
 
@@ -65,14 +68,14 @@ class Listening:
         return f"tcp://{host}:{self.port}"
 
     def announce(self) -> None:
-        """Write the file with the address, if there is to be one. Raises OutputError."""
+        """Write the file with the address, if one was asked for. Raises OutputError."""
         if self._announce is not None:
             outputs.write_text(self._announce, f"{self.address}\n")
 
     def start_generators(self, task: str) -> None:
-        """Start the local generators; with keys, they get one of their own that ends with the run.
+        """Start the local generators. If keys are used, they get a key for this run only.
 
-        task: the file of a user's own task; "": the task is built in.
+        task: the file of a user task; "": the task is built in.
         """
         key: Path | None = None
         if self._admission is not None:
@@ -93,20 +96,20 @@ class Listening:
     def _fleet_ended(self, code: int) -> None:
         if code:
             self.dispatcher.abort(
-                DataError("the local generators ended and cannot go on; their messages say why")
+                DataError("the local generators have ended with an error: their messages say why")
             )
 
     def close(self, *, done: bool, reason: str) -> None:
         """End the run for the fleet."""
         if self._announce is not None:
-            with suppress(OSError):  # the folder may be gone, and the run's end is no place to fail
+            with suppress(OSError):  # the folder may be gone, which must not fail the run's end
                 self._announce.unlink(missing_ok=True)
         self.dispatcher.close(done=done, reason=reason)
 
     def close_generators(self, *, done: bool) -> None:
-        """End the local generators, after `close`."""
+        """End the local generators. Call `close` first."""
         if self._fleet is not None:
-            # What a local generator holds is worth nothing now, and a person waits.
+            # Nobody needs what a local generator still holds, and a person waits.
             self._fleet.close(*([] if done else [HASTY_SECONDS]))
         if self._private is not None:
             self._private.cleanup()

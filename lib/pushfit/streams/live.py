@@ -1,7 +1,7 @@
 """A stream from a fleet: sockets bound, dispatcher running, local generators started.
 
-The trainer and every sink open the same stream from the same settings. What they differ in is a
-`Purpose`; what they do with the batches is their own affair.
+The trainer and every sink open the same stream from the same settings. Their differences are in a
+`Purpose`. What they do with the batches is not known here.
 
     settings, task, purpose ─▶ LiveStream ─▶ .feed.batches("train"), .feed.batches("val")
                                              a sink: .feed.all()
@@ -39,20 +39,20 @@ from pushfit.wire.admission import Admission
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
 from pushfit.wire.trainer_sockets import TrainerSockets
 
-FRAME_SLACK = 2**16  # bytes that a frame may exceed the largest array by: none of ours does
+FRAME_SLACK = 2**16  # bytes by which a frame may exceed the largest array; no frame of ours does
 
 log = logging.getLogger("pushfit.trainer")
 
 
 class LiveStream(Stream):
-    """Entering it binds and waits for the data set; leaving it ends the fleet's work.
+    """A stream from a fleet. `with` binds the sockets and waits for the data set.
 
-    purpose: what it is for.
-    bad: hears of bad records; None: they are only counted against `--max-bad`.
-    announce: a file that holds the address for generators for as long as the stream listens.
+    purpose: what the stream is for.
+    bad: is told of bad records; None: they are only counted against `--max-bad`.
+    announce: a file that tells generators the address while the stream listens; None: no file.
     timeout: seconds without a delivery after which a wait for one raises StreamTimeout.
 
-    `data` is the data set of this machine, or None where it comes with the first generator.
+    `data` is the data set of this machine; None: it comes with the first generator.
     Raises ConfigError and DataError before anything is started.
     """
 
@@ -76,7 +76,7 @@ class LiveStream(Stream):
         self._bad = bad or BadRecords(limit=Limit.parse(settings.max_bad))
         self.data = data = purpose.scan(purpose.patches)
         self._job = Job(
-            run=new_run(),  # at every start: what was made for the dead is foreign
+            run=new_run(),  # new at every start, so that leases of an earlier process do not count
             task=task.name,
             source=compatibility.source_of(task),
             params=msgspec.to_builtins(task.params),
@@ -90,12 +90,12 @@ class LiveStream(Stream):
         self._listening: Listening | None = None  # until the stream is open
         if data is not None:
             self._compare(data)
-            self._leases(data.counts())  # its errors come before any socket is open
+            self._leases(data.counts())  # it raises its errors before a socket is open
             purpose.check_classes(data.classes, settings.links)
 
     @property
     def listening(self) -> Listening:
-        """The trainer's end, since the stream was opened."""
+        """The trainer's end. Raises RuntimeError if the stream is not open."""
         if self._listening is None:
             raise RuntimeError("the stream is not open: enter it with `with` first")
         return self._listening
@@ -136,7 +136,7 @@ class LiveStream(Stream):
         return [(split, record, why) for (split, record), why in found]
 
     def _compare(self, data: DataSet) -> None:
-        """Raises DataError when this machine's data set is not the one of the run before."""
+        """Raise DataError if this machine's data set is not that of the run that is resumed."""
         before = self._purpose.reference
         if before is None or data.fingerprint() == before.fingerprint:
             return
@@ -144,7 +144,7 @@ class LiveStream(Stream):
         raise DataError(
             f"the data set in {self.settings.links} is not the one that the run was started with: "
             f"{then:,} records of {len(before.classes)} classes then, {now:,} of "
-            f"{len(data.classes)} now" + (", some of other names or sizes" if then == now else "")
+            f"{len(data.classes)} now" + (", some with other names or sizes" if then == now else "")
         )
 
     def _bind(self) -> TrainerSockets:
@@ -156,7 +156,7 @@ class LiveStream(Stream):
             settings.data_port,
             max(settings.lease_bytes, visit) + FRAME_SLACK,
             MAX_CONTROL_BYTES,
-            data_total=2 * settings.buffer_bytes,  # what the plan has cut, and what was fenced off
+            data_total=2 * settings.buffer_bytes,  # leases of the plan, and as much that is late
             silence=settings.silence,
             admission=self._admission,
         )

@@ -1,7 +1,7 @@
-"""What a live stream is for, as a value: all in which a training, a sink and a prediction differ.
+"""The purpose of a live stream: all differences between a training, a sink and a prediction.
 
 for_training, for_sink            here
-with_stored_validation            `validated`: a training that validates on a stored stream
+with_stored_validation            `pushfit.streams.validated`
 Storage.purpose                   `pushfit.sinks.hdf5.storage`
 for_prediction                    `pushfit.predicting.stream`
 """
@@ -34,20 +34,22 @@ log = logging.getLogger("pushfit.trainer")
 class Purpose(msgspec.Struct, frozen=True):
     """What a live stream is for.
 
-    patches: samples of a visit, for each split.
-    orders: how each split with records is visited; it raises DataError where there are none.
-    scan: the data set of this machine, with the splits named; None: it comes with a generator.
-    start: where in its plan the stream begins; it raises ConfigError.
+    patches: {split: samples of a visit}.
+    orders: {split: records of each class} → {split: how it is visited}, for each split with
+        records. It raises DataError if there is nothing to visit.
+    scan: the splits that are wanted → the data set of this machine; None: a generator brings it.
+    start: the plan → where the stream begins. It raises ConfigError.
     run: the name of the run that is resumed; "": the run is new.
-    reference: the data set of the run that is resumed, known before a generator comes.
-    audited: the audit where the stream begins.
+    reference: the data set of the run that is resumed, known before a generator comes; None: the
+        run is new.
+    audited: the audit where the stream begins; None: the run is new.
     given_up: (split, record, why) of the records that an earlier process gave up.
-    check_classes: raises ConfigError where these classes, and whose they are, do not suit.
-    route: the way of deliveries to the feed, and the data set as people are told of it.
+    check_classes: (classes, whose they are). It raises ConfigError if they are not suitable.
+    route: (source, data set) → the same two as the feed and people get them.
     close: closes what `route` reads from.
-    trains: a model takes the batches, so its steps may be what limits the stream.
-    storing: seconds that were spent on storing, for advice.
-    follow_up: why generators are to stay when the stream is over; "": they may go.
+    trains: a model takes the batches, so its steps may limit the stream.
+    storing: seconds that were spent on storing so far, for advice.
+    follow_up: why generators shall stay when the stream is over; "": they may leave.
     """
 
     patches: dict[str, int]
@@ -119,7 +121,7 @@ def for_training(
 
 
 def task_of(settings: StreamSettings, params: msgspec.Struct) -> Task:
-    """The task of a stream, once what it declares was checked. Raises TaskError."""
+    """The task of a stream, with its declarations checked. Raises TaskError."""
     task = tasks.load(settings.task)(params)
     checks.declaration(task)
     return task
@@ -138,7 +140,7 @@ def plan_of(settings: StreamSettings, task: Task, orders: dict[str, SplitOrder])
 
 
 def training_order(settings: StreamSettings, counts: Counts, patches: int) -> SplitOrder:
-    """Raises DataError where there is nothing to train on."""
+    """How the training split is visited. Raises DataError if there is nothing to train on."""
     order = SplitOrder(
         tuple(counts.get(TRAIN, ())),
         patches,
@@ -153,7 +155,10 @@ def training_order(settings: StreamSettings, counts: Counts, patches: int) -> Sp
 def scanner(
     settings: StreamSettings, task: Task, *, needs_data: bool
 ) -> Callable[[Collection[str]], DataSet | None]:
-    """Looks for the data set in the folder of links. It raises DataError where it is needed."""
+    """A function that scans the data set in the folder of links.
+
+    It returns None if there is no data set there and none is needed. Else it raises DataError.
+    """
 
     def scan(splits: Collection[str]) -> DataSet | None:
         try:
@@ -173,15 +178,15 @@ def resumed_at(plan: Plan, before: StreamState | None, batch_size: int) -> Start
         return Start()
     if before.step and not plan.exact:
         raise ConfigError(
-            f"the run stands within epoch {before.epoch + 1}, and with --order arrival only "
-            "the start of an epoch is a place to go on from"
+            f"the run stands within epoch {before.epoch + 1}, and with --order arrival a run can "
+            "be resumed only at the start of an epoch: start a new run in another --out"
         )
     try:
         return start(plan, before.epoch, before.step, batch_size, before.split)
     except ValueError as error:
-        raise ConfigError(f"the checkpoint stands at a place that is not there: {error}") from error
+        raise ConfigError(f"the checkpoint has a position that does not exist: {error}") from error
 
 
 def new_run() -> str:
-    """A name that no other run has."""
+    """A new random name, of 12 hexadecimal digits."""
     return os.urandom(6).hex()

@@ -1,11 +1,11 @@
-"""A source that reads what a sink has stored: the remote one's place is taken by a folder.
+"""A source that reads from a folder what a sink has stored.
 
-- Where nothing is packed a delivery is a view of a file in memory: `Window` copies it from the page
-  cache into the batch, nobody before. In a stored epoch it is a whole file, so that a batch is
-  copied in one call; else a **group**, which lies side by side on the disk. What comes next is
-  asked for before it is wanted.
-- They come in the plan's order, so in a stored epoch the stream is the live one.
-- What is wrong with a file ends the stream with the file's name.
+- If the files are not compressed, a delivery is a view of a mapped file. `Window` then makes the
+  first copy, from the page cache into the batch. In an epoch that is stored, a delivery is a whole
+  file, so that a batch is copied in one call. In a further epoch, it is a **group**, whose samples
+  are adjacent on the disk. The kernel reads ahead what comes next.
+- Deliveries come in the order of the plan, so in a stored epoch the stream is the live one.
+- An error in a file ends the stream with a message that names the file.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ from pushfit.store.shard import Shard
 from pushfit.store.vetting import vetted
 from pushfit.wire.protocol import Bad
 
-AHEAD_BYTES = 96 * 2**20  # of what comes next: the kernel reads it from the disk meanwhile
-OPEN = 256  # shards; a process may have 1,024 files open, and each of these is one
+AHEAD_BYTES = 96 * 2**20  # bytes that the kernel reads from the disk in advance
+OPEN = 256  # most open shards, each of which is a file; a process may have 1,024 of them
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Where the samples of a split of the run are: `split` of the stored stream in `folder`.
+    """Where the samples of a split of the run are stored.
 
-    epochs: of it, from the first on; None: all.
+    folder, store: the stored stream.
+    split: the split of the stored stream.
+    epochs: the number of its epochs that are used, from the first on; None: all.
     """
 
     folder: Path
@@ -52,23 +54,28 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def shards(self) -> Iterator[tuple[int, int]]:
-        """(epoch, number) of each file of it."""
+        """(epoch, number) of each of its files."""
         return itertools.product(range(self.epochs or self.form.epochs), range(self.form.shards))
 
     def missing(self) -> list[Path]:
-        """The files that are not there."""
+        """The files that are missing."""
         paths = (shard_path(self.folder, self.split, *each) for each in self.shards)
         return [path for path in paths if not path.is_file()]
 
 
 class Replay:
-    """parts: where each split of `plan` is; start_at: where the stream begins."""
+    """A source of stored samples.
+
+    start_at: where the stream begins.
+    parts: {split of `plan`: where its samples are stored}.
+    """
 
     def __init__(self, plan: ReplayPlan, start_at: Start, parts: Mapping[str, Part]) -> None:
         self.plan, self.start_at, self._parts = plan, start_at, parts
         self.failure: PushFitError | None = None
         self.generators = None
-        self._shards: OrderedDict[tuple[str, int, int], Shard] = OrderedDict()  # used last: last
+        # Open shards; the one that was used last is the last.
+        self._shards: OrderedDict[tuple[str, int, int], Shard] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
         self._ids = itertools.count()
@@ -93,7 +100,7 @@ class Replay:
                 yield self._read(segment, *soon.popleft())
 
     def _units(self, segment: Segment) -> Iterator[tuple[int, int]]:
-        """(first visit, visits) of what is delivered as one, in the plan's order."""
+        """(first visit, number of visits) of each delivery, in the order of the plan."""
         if self.plan.comes_again(segment):
             yield from self.plan.groups(segment)
             return
@@ -104,13 +111,13 @@ class Replay:
                 yield low, min(step, first + count - low)
 
     def handed(self, lease: Lease) -> None:
-        """Nothing is kept of it here."""
+        """Do nothing, since nothing of it is kept here."""
 
     def abort(self, error: PushFitError) -> None:
         self.failure = error
 
     def close(self) -> None:
-        """Close the files. What was delivered stays good."""
+        """Close the files. Deliveries stay valid."""
         with self._lock:
             self._closed = True
         self._ahead.shutdown(wait=True, cancel_futures=True)
@@ -120,7 +127,7 @@ class Replay:
             self._shards.clear()
 
     def look(self) -> None:
-        """Open every file once, so that what is wrong with one is known. Raises DataError."""
+        """Open every file once. Raises DataError if one cannot be used."""
         every = [
             (part.folder, part.split, epoch, number)
             for part in self._parts.values()
@@ -149,7 +156,7 @@ class Replay:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        """While files are used: not closed meanwhile. Keeps the error that ends the stream."""
+        """Keep the files open while they are used. An error is kept as `failure`."""
         with self._lock:
             if self._closed:
                 raise StreamClosed("the stream was closed")
@@ -162,7 +169,7 @@ class Replay:
                 raise
 
     def _shard(self, split: str, epoch: int, number: int) -> Shard:
-        """An open one, of a split of the run."""
+        """Shard `number` of an epoch of a split of the run, opened."""
         key, part = (split, epoch, number), self._parts[split]
         shard = self._shards.pop(key, None)
         if shard is None:

@@ -1,9 +1,9 @@
-"""A stream from a folder of HDF5 files: what `train_zmq.py --from DIR` trains on.
+"""A stream from a folder of HDF5 files, on which `train_zmq.py --from DIR` trains.
 
     settings ─▶ StoredStream ─▶ .feed.batches("train"), .feed.batches("val")
 
-No socket, no generator, no data set: only the folder, held against the settings before anything is
-begun. Which epochs come how is the plan's affair (`pushfit/plan/replay.py`).
+It needs no socket, no generator and no data set. The folder is compared with the settings before
+anything is started. The plan says how each epoch is read (`pushfit/plan/replay.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pushfit.streams.stream import Stream
 from pushfit.tasks import compatibility
 from pushfit.tasks.base import TRAIN, VAL, ArraySpec, Task
 
-AT_ONCE = 8 * 2**20  # bytes: a batch of small samples takes as long to prepare as to copy
+AT_ONCE = 8 * 2**20  # bytes of batches made in one step, as each step has its own cost
 
 log = logging.getLogger("pushfit.trainer")
 
@@ -57,7 +57,10 @@ class StoredStream(Stream):
         check_task(store, task, self._folder)
         if TRAIN not in store.splits:
             there = ", ".join(store.splits)
-            raise DataError(f"{self._folder} holds no samples to train on, only {there}")
+            raise DataError(
+                f"{self._folder} holds no samples to train on, only {there}: give --from with a "
+                "folder that has some"
+            )
         parts = {TRAIN: Part(self._folder, store, TRAIN)}
         if (held_out := held_out_part(settings, store)) is not None:
             parts[VAL] = held_out
@@ -70,7 +73,7 @@ class StoredStream(Stream):
         fingerprint = fingerprint_of(parts)
         if before is not None and before.fingerprint != fingerprint:
             raise DataError(
-                f"{self._folder} is not what the run was started on"
+                f"{self._folder} is not the stored stream that the run was started with"
                 + (f" (or {settings.val_from} is not)" if settings.val_from else "")
                 + ": give --from and --val-from as they were then, or start a new run in another "
                 "--out"
@@ -105,7 +108,7 @@ class StoredStream(Stream):
             self._folder,
             form.epochs,
             f"{form.visits * form.patches:,}",
-            f", which come {again} more time(s) in other orders" if again > 0 else "",
+            f", which are used {again} more time(s) in other orders" if again > 0 else "",
         )
         return Flow(
             self.settings,
@@ -140,26 +143,26 @@ def _load(feed: Feed, now: float) -> Load:
 
 
 def check_task(store: Store, task: Task, folder: Path) -> None:
-    """Raises DataError where the samples in `folder` are not those of `task`."""
+    """Raise DataError if the samples in `folder` are not those of `task`."""
     try:
         same = msgspec.convert(store.params, type(task.params)) == task.params
     except msgspec.ValidationError:
         same = False
     if store.task != task.name or not same:
         raise DataError(
-            f"{folder}: config.json speaks of {task.name} with {task.params}, {layout.STORE} of "
-            f"{store.task} with {store.params}: bring back the files as the sink has written them "
-            "there"
+            f"{folder}: config.json has the task {task.name} with {task.params}, but "
+            f"{layout.STORE} has {store.task} with {store.params}: put back both files as the sink "
+            "wrote them"
         )
     if task.arrays() != store.arrays:
         raise DataError(
             f"the samples in {folder} are {_shown(store.arrays)}, and the task {task.name} makes "
-            f"{_shown(task.arrays())} now: train with the version of the task that they were "
-            "stored with, or store them again"
+            f"{_shown(task.arrays())} now: train with the version of the task with which they were "
+            "stored, or store them again"
         )
     if compatibility.source_of(task) != store.source:
         log.info(
-            "the task %s has changed since %s was stored: the samples are as they were then",
+            "the task %s has changed since %s was stored: the stored samples are used as they are",
             task.name,
             folder,
         )
@@ -177,7 +180,7 @@ def held_out_part(settings: StoredSettings, store: Store) -> Part | None:
 
 
 def fingerprint_of(parts: dict[str, Part]) -> str:
-    """What a run that is resumed must find again: what is stored, wherever it is now."""
+    """A hash of what is stored, without its folder. It must be the same when a run is resumed."""
     digest = hashlib.sha256()
     for split, part in sorted(parts.items()):
         same = msgspec.structs.replace(part.store, run="", compress="none")
@@ -186,8 +189,9 @@ def fingerprint_of(parts: dict[str, Part]) -> str:
 
 
 def validation_part(folder: Path) -> Part:
-    """What `--val-from` names: the first epoch of the val split, or of train where there is none.
+    """The samples in the folder that `--val-from` names.
 
+    They are the first epoch of its split val, or of its split train if it has no val.
     Raises DataError.
     """
     store = layout.read(folder)
@@ -195,21 +199,22 @@ def validation_part(folder: Path) -> Part:
 
 
 def check_arrays(part: Part, arrays: tuple[ArraySpec, ...], whose: str) -> None:
-    """Raises ConfigError where the samples to validate on are not like those of `whose`."""
+    """Raise ConfigError if the samples of validation do not have `arrays`, which are `whose`."""
     if part.store.arrays != arrays:
         raise ConfigError(
             f"--val-from {part.folder}: its samples are {_shown(part.store.arrays)}, and those of "
-            f"{whose} are {_shown(arrays)}: one model cannot take both"
+            f"{whose} are {_shown(arrays)}: one model cannot take both, so give another --val-from"
         )
 
 
 def check_classes(part: Part, classes: tuple[str, ...], whose: str) -> None:
-    """Raises ConfigError where the samples to validate on are of other classes than `whose`."""
+    """Raise ConfigError if the samples of validation do not have `classes`, which are `whose`."""
     if part.store.classes != classes:
         here, there = set(classes), set(part.store.classes)
         raise ConfigError(
             f"--val-from {part.folder}: its classes are not those of {whose}: only there "
-            f"{sorted(there - here)[:5]}, only here {sorted(here - there)[:5]}"
+            f"{sorted(there - here)[:5]}, only here {sorted(here - there)[:5]}. Give another "
+            "--val-from"
         )
 
 
@@ -219,14 +224,14 @@ def stored_order(part: Part, *, fresh: bool) -> StoredOrder:
 
 
 def check_whole(part: Part) -> None:
-    """Raises DataError where files are missing."""
+    """Raise DataError if files are missing."""
     if missing := part.missing():
         count = sum(1 for _ in part.shards)
         raise DataError(
-            f"{part.folder} is not whole: of the {count:,} files of its split {part.split} "
-            f"{len(missing):,} are missing, first {missing[0].name}. Bring them back if they were "
-            f"moved; else {typed('sink')} --resume --out {part.folder} makes them, and "
-            "goes on to the end"
+            f"{part.folder} is not complete: {len(missing):,} of the {count:,} files of its split "
+            f"{part.split} are missing, the first is {missing[0].name}. If they were moved, move "
+            f"them back; else {typed('sink')} --resume --out {part.folder} makes them and "
+            "completes the stream"
         )
 
 

@@ -1,10 +1,10 @@
-"""A stream of batches: what `Fit`, sinks and reports want of one, wherever its samples come from.
+"""A stream of batches, as `Fit`, sinks and reports use it, for every origin of samples.
 
-Stream ─┬ LiveStream      from a fleet (`live`); what it is for is a value (`purpose`)
+Stream ─┬ LiveStream      from a fleet (`live`), for a purpose (`purpose`)
         └ StoredStream    from a folder of HDF5 files (`stored`)
 
-Making a stream checks all that can be checked without a socket. Entering it opens it; what is there
-only from then on is its `Flow`.
+The constructor checks all that can be checked without a socket. `with` opens the stream; the parts
+that exist only while it is open are its `Flow`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ log = logging.getLogger("pushfit.trainer")
 
 
 class FleetReport(msgspec.Struct, frozen=True):
-    """What report.json says of the fleet; the default is that of a stream without one.
+    """The entries of report.json about the fleet. A stream without a fleet has the defaults.
 
     generators: a row for each generator that worked.
-    backups: leases that were made twice, so that a slow generator holds nobody up.
-    faults: how often what went wrong, by name.
+    backups: counts of leases that were made twice so that nobody waits for a slow generator.
+    faults: {name of a fault: how often it happened}.
     """
 
     generators: list[dict[str, Any]] = []
@@ -44,9 +44,11 @@ class FleetReport(msgspec.Struct, frozen=True):
 
 
 class Stream(ABC):
-    """Context manager. `source`, `reference`, `classes`, `feed` and `adviser` are there inside.
+    """A stream, a context manager.
 
-    run: its name, the same over restarts.
+    `source`, `reference`, `classes`, `feed` and `adviser` can be used while it is open.
+
+    run: the name of the run, which stays the same over restarts.
     """
 
     def __init__(self, settings: StreamSettings, task: Task, run: str) -> None:
@@ -55,19 +57,20 @@ class Stream(ABC):
 
     @abstractmethod
     def open(self) -> Flow:
-        """Open all that the stream needs. Where it raises, `close` is called."""
+        """Open all that the stream needs. If this raises, `close` is called."""
 
     @abstractmethod
     def close(self, *, done: bool, reason: str) -> None:
-        """Close what was opened, if anything was.
+        """Close what was opened.
 
-        done: the run is over; else it may come back. reason: why, for the fleet.
+        done: the run is over. False: it may be resumed.
+        reason: why it closes, for the fleet.
         """
 
     @property
     @abstractmethod
     def origin(self) -> str:
-        """Where the data is, or whose it is, for people."""
+        """Where the data is, or whose data it is, for messages."""
 
     @property
     def address(self) -> str:
@@ -75,12 +78,12 @@ class Stream(ABC):
         return ""
 
     def fleet(self) -> FleetReport:
-        """What the generators did so far."""
+        """What the generators have done so far."""
         return FleetReport()
 
     @property
     def given_up(self) -> list[tuple[str, int, str]]:
-        """(split, record, why) of the records that every later grant substitutes."""
+        """(split, record, why) of each record that every later grant substitutes."""
         return []
 
     def __enter__(self) -> Self:
@@ -103,13 +106,13 @@ class Stream(ABC):
         self.close(done=done, reason="the run is over" if done else "the run was interrupted")
 
     @property
-    def begun(self) -> bool:
-        """Whether the stream was opened: from then on there is something to report."""
+    def was_opened(self) -> bool:
+        """Return whether the stream was opened. From then on there is something to report."""
         return self._flow is not None
 
     @property
     def flow(self) -> Flow:
-        """What there is since the stream was opened."""
+        """The parts of the open stream. Raises RuntimeError if it was not opened."""
         if self._flow is None:
             raise RuntimeError("the stream is not open: enter it with `with` first")
         return self._flow

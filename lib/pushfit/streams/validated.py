@@ -1,11 +1,12 @@
-"""A live stream whose validation is stored: `train_zmq.py --val-from DIR` without `--from`.
+"""A live stream with stored validation, for `train_zmq.py --val-from DIR` without `--from`.
 
     fleet ─▶ Dispatcher ─┐ train 0   train 1   …
                          ├─▶ Joined ─▶ Feed ─▶ fit
     DIR   ─▶ Replay ─────┘      val 0     val 1 …
 
-The fleet has a plan of the training split alone, the store one of the validation split alone;
-`Joined` is both in turn, so order, audit, positions and resume are those of any run.
+The fleet has a plan of the training split only, and the store one of the validation split only.
+`Joined` gives the deliveries of both by turns, so order, audit, positions and resume work as in any
+other run.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ from pushfit.text import counted
 
 
 class Joined:
-    """A source of both splits. plan: of the whole run; start_at: where the stream begins in it.
+    """A source of both splits.
 
-    live, stored: sources of the training and of the validation split, which begin there, too.
+    plan: the plan of the whole run.
+    start_at: where the stream begins in `plan`.
+    live: the source of the training split, which begins there, too.
+    stored: the source of the validation split, which begins there, too.
     """
 
     def __init__(self, plan: Plan, start_at: Start, live: Source, stored: Source) -> None:
@@ -69,7 +73,7 @@ class Joined:
                 yield delivery
 
     def handed(self, lease: Lease) -> None:
-        if lease.segment.split == TRAIN:  # nothing is kept of what is stored
+        if lease.segment.split == TRAIN:  # the store keeps no leases
             self._live.handed(lease)
 
     def abort(self, error: PushFitError) -> None:
@@ -79,10 +83,11 @@ class Joined:
 def with_stored_validation(
     purpose: Purpose, settings: StoredSettings, task: Task, epoch: int = 0
 ) -> Purpose:
-    """`purpose` of a training, with the samples in `--val-from` to validate on.
+    """The purpose of a training that validates on the samples in `--val-from`.
 
-    epoch: the one that the run stands in, whose validation is always to come.
-    Raises ConfigError and DataError where these do not suit the training.
+    purpose: the purpose of the training without them.
+    epoch: the epoch at which the run stands; its validation has not been done.
+    Raises ConfigError and DataError if these samples are not suitable.
     """
     part = validation_part(Path(settings.val_from))
     check_arrays(part, task.arrays(), f"the task {task.name}")
@@ -104,7 +109,7 @@ def with_stored_validation(
         whole = plan_of(settings, task, {**source.plan.splits, VAL: held_out})
         told = f"stored, in {part.folder}"
         if held := sum(reference.counts.get(VAL, ())):
-            told += f"; {counted(held, 'record')} that the data has for it, not used"
+            told += f"; {counted(held, 'record')} of the data for validation, not used"
         counts = {**reference.counts, VAL: part.store.counts[part.split]}
         joined = Joined(whole, purpose.start(whole), source, replay)
         return joined, replace(reference, counts=counts, validation=told)
@@ -120,11 +125,11 @@ def with_stored_validation(
 
 
 def check_length(part: Part, held_out: SplitOrder, audited: Audited | None) -> None:
-    """Raises DataError where an epoch that was validated before had other samples."""
+    """Raise DataError if an earlier epoch was validated on another number of samples."""
     samples = held_out.visits * held_out.patches
     for row in audited.rows.get(VAL, ()) if audited else ():
         if row["expected"] != samples:
             raise DataError(
-                f"--val-from {part.folder} holds {samples:,} samples to validate on, and the run "
-                f"has validated on {row['expected']:,}: give the folder that it was started with"
+                f"--val-from {part.folder} holds {samples:,} samples, and the run has validated "
+                f"on {row['expected']:,}: give the folder with which the run was started"
             )

@@ -113,7 +113,7 @@ class Fit:
         if before is not None:
             self.resumed_at.append({"epoch": before.epoch, "step": before.step})
             print(f"Resuming run {one_line(before.run)} at {telling.place(self)}")
-            hidden_state.put(self.model, before.extras, out / LAST)
+            hidden_state.put(self.model, before.hidden_state, out / LAST)
 
     def _set_rate(self, rate: schedules.Rate, changed: Collection[str]) -> None:
         """Have a run that is resumed continue at the rate that was given now, if one was."""
@@ -356,7 +356,7 @@ class Fit:
             steps=trained.steps,
             best=self.checkpoints.state(),
             waiting=self.plateau.state(),
-            extras=hidden_state.take(self.model, trained.metrics()),
+            hidden_state=hidden_state.take(self.model, trained.metrics()),
             audited=self.stream.feed.audited(trained.epoch, trained.step),
             given_up=self.stream.given_up,
         )

@@ -17,18 +17,18 @@ from keras.src.backend.common import global_state  # no public way leads to it
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
 from pushfit.errors import ConfigError
-from pushfit.runs.checkpoint_state import Array, Extras
+from pushfit.runs.checkpoint_state import Array, HiddenState
 
 
 def arrays(variables: Sequence[Any]) -> list[Array]:
     return [Array.of(np.asarray(keras.ops.convert_to_numpy(each))) for each in variables]
 
 
-def take(model: keras.Model, metrics: list[Array]) -> Extras:
+def take(model: keras.Model, metrics: list[Array]) -> HiddenState:
     """`metrics`: see `arrays`; of the epoch under way, empty between epochs."""
     made = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
     kind, keys, at, has_gauss, gauss = np.random.get_state(legacy=True)
-    return Extras(
+    return HiddenState(
         seeds=arrays(_seeds(model)),
         metrics=metrics,
         global_seed=arrays([made.state])[0] if made is not None else None,
@@ -37,14 +37,14 @@ def take(model: keras.Model, metrics: list[Array]) -> Extras:
     )
 
 
-def put(model: keras.Model, extras: Extras, path: Path) -> None:
+def put(model: keras.Model, hidden: HiddenState, path: Path) -> None:
     """Everything but the metrics. Raises ConfigError, naming `path`, for what does not fit."""
-    _assign(_seeds(model), extras.seeds, path)
-    if extras.global_seed is not None:
-        _assign([global_seed_generator().state], [extras.global_seed], path)
+    _assign(_seeds(model), hidden.seeds, path)
+    if hidden.global_seed is not None:
+        _assign([global_seed_generator().state], [hidden.global_seed], path)
     try:
-        random.setstate(extras.python)
-        kind, keys, at, has_gauss, cached = extras.numpy
+        random.setstate(hidden.python)
+        kind, keys, at, has_gauss, cached = hidden.numpy
         np.random.set_state((kind, np.frombuffer(keys, np.uint32), at, has_gauss, cached))
     except (ValueError, TypeError) as error:
         raise _misfit(path, f"random state: {error}") from error

@@ -64,7 +64,7 @@ class Trained(keras.callbacks.Callback):  # type: ignore[misc]
         before, self._before = self._before, None
         if before is not None and before.step:
             assert self._path is not None
-            hidden_state.put_metrics(self.model, before.extras.metrics, self._path)
+            hidden_state.put_metrics(self.model, before.hidden_state.metrics, self._path)
         else:
             self.epoch, self.step = epoch, 0
         self._first = self.step

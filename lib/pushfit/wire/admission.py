@@ -1,10 +1,10 @@
-"""Who is let in, decided while the run goes on. Answers ZeroMQ's questions (ZAP, RFC 27).
+"""Which connections a trainer admits: the answers to ZeroMQ's questions (ZAP, RFC 27).
 
-ZeroMQ asks once for each connection, on either socket, before a single byte of it is handed on.
-The folder of keys is looked at live: a key that is made or revoked during the run counts at once.
+ZeroMQ asks once for each connection to either socket, before it passes on the first message of it.
+The folder of keys is read during the run: a key that is made or revoked takes effect at once.
 
-pyzmq's own authenticator would do most of this, but in a thread of its own, without the address
-of who was refused, and with `assert` on what it reads. This one is asked in the trainer's poll.
+The authenticator of pyzmq would do most of this, but in a thread of its own, without the address of
+a refused peer, and with `assert` on what it reads. This one is asked in the trainer's poll.
 """
 
 from __future__ import annotations
@@ -15,48 +15,52 @@ from typing import NamedTuple
 from pushfit.wire.keys import KeyFolder, KeyPair
 from pushfit.wire.listed_keys import ListedKeys
 
-LOCAL = "local generators"  # not a legal name of a key file, so that none can pose as them
+LOCAL = "local generators"  # no key file can have this name, so no other key can pose as them
 
-BROKE_OFF = "it broke off while connecting: no key, or not a generator"
+BROKE_OFF = "it broke the handshake off: it has no key, or is not a generator"
 
 
 class Refused(NamedTuple):
-    """Who was turned away (an address, as far as it is known), and why."""
+    """A connection that was refused: its address (``""`` or ``"?"``: unknown), and the reason."""
 
     address: str
     why: str
 
 
 class Admission:
-    """The keys that a run admits: those in `folder`, and those of its own local generators."""
+    """The keys that a run admits: those in `folder`, and the key of its own local generators.
+
+    refused: names of keys that are refused for the rest of the run, after too many errors.
+    refusals: connections that were refused; the caller empties it.
+    """
 
     def __init__(self, folder: KeyFolder) -> None:
         self.folder = folder
         self.trainer: KeyPair = folder.trainer
-        self.refused: dict[str, None] = {}  # names that erred too often, for the rest of the run
-        self.refusals: list[Refused] = []  # who was turned away since the last look
+        self.refused: dict[str, None] = {}
+        self.refusals: list[Refused] = []
         self._local: bytes | None = None
         self._admitted = ListedKeys(folder, folder.admitted)
         self._revoked = ListedKeys(folder, folder.revoked)
         self.refresh()
 
     def admit_local(self, public: bytes) -> None:
-        """Let in this run's own generators, too; `public` is 32 bytes."""
+        """Admit this run's own generators as well. public: the 32 bytes of their public key."""
         self._local = public
 
     def refresh(self) -> None:
-        """Read the folder again, if it changed."""
+        """Read the folder again if it has changed."""
         self._admitted.refresh()
         self._names = set(self._admitted.names.values())
 
     def admits(self, name: str) -> bool:
-        """Whether a connection that was let in as `name` may stay, as of the last refresh."""
+        """Return whether a connection admitted as `name` may stay, as of the last refresh."""
         if name == LOCAL:
             return self._local is not None
         return name in self._names and name not in self.refused
 
     def name_of(self, public: bytes) -> str | None:
-        """Whom this key belongs to, if it is admitted now."""
+        """The name of the key `public` (32 bytes); None: it is not admitted now."""
         if self._local is not None and public == self._local:
             return LOCAL
         self.refresh()
@@ -64,7 +68,7 @@ class Admission:
         return None if name in self.refused else name
 
     def _why_not(self, public: bytes) -> str:
-        """Why a connection with this key is not let in."""
+        """Why a connection with the key `public` is not admitted."""
         name = self._admitted.names.get(public)
         if name in self.refused:
             return f"its key, {name}, is refused for the rest of this run"
@@ -74,7 +78,10 @@ class Admission:
         return "its key is not admitted"
 
     def answer(self, request: Sequence[bytes]) -> list[bytes]:
-        """The reply to a ZAP request: version, id, domain, address, identity, CURVE, key."""
+        """The reply to a ZAP request.
+
+        request: version, id, domain, address, identity, mechanism (CURVE), public key.
+        """
         version, number, *rest = request
         name = None
         if len(rest) == 5 and rest[3] == b"CURVE":

@@ -1,4 +1,4 @@
-"""The arrays of a lease, as they come over the wire: held to what the task declares, not copied."""
+"""The arrays of a lease that came over the wire: checked against the task's, without a copy."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from pushfit.wire.protocol import Data
 
 
 class ArrayLayout:
-    """The arrays of a task's samples. specs: as the task declares them."""
+    """What the frames of a lease must hold. specs: the arrays of a sample, as the task declares."""
 
     def __init__(self, specs: Sequence[ArraySpec]) -> None:
         self.specs = tuple(specs)
         self._each = [(spec, np.dtype(spec.dtype), spec.nbytes) for spec in self.specs]
 
     def arrays(self, header: Data, frames: Sequence[Any], patches: int) -> tuple[np.ndarray, ...]:
-        """The lease's arrays, (count·K, *shape) each: views into raw `frames`, no copy.
+        """The arrays of a lease, (count·K, *shape) each. Raw frames are not copied, only viewed.
 
+        patches: K, the number of samples of a visit.
         Raises ProtocolError unless names, dtypes, shapes and byte counts are exactly the run's.
         """
         frames = self._raw(header, frames, header.count * patches)
@@ -44,7 +45,7 @@ class ArrayLayout:
             return frames
         if not len(header.packed) == len(frames) == len(self.specs):
             raise ProtocolError(
-                f"lease {header.lease}: it says of other arrays how they are packed"
+                f"lease {header.lease}: `packed` does not have one entry for each array"
             )
         raw = []
         for (spec, _, nbytes), how, frame in zip(self._each, header.packed, frames, strict=True):

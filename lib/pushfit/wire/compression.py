@@ -1,14 +1,15 @@
-"""Arrays made smaller for slow networks, without loss. Pure: bytes in, bytes out.
+"""Lossless compression of arrays for slow networks. Pure: bytes in, bytes out.
 
-``zstd``: Zstandard, level 1, over differences. Photos are noisy: no runs of bytes repeat in
-them, but a pixel is nearly the one above it, and red and blue are nearly green.
+``zstd`` is Zstandard at level 1, over differences. Photos are noisy, so runs of bytes hardly repeat
+in them. But a pixel is similar to the one above it, and red and blue are similar to green.
 
-- uint8 of (rows, H, W, 3): the planes G, R-G, B-G, each less the row above it;
-- other uint8 of (rows, H, W, …): each row less the one above it;
-- anything else: as it is.
+- An array of uint8 and (rows, H, W, 3) becomes the planes G, R-G and B-G; from each row of a plane
+  the row above it is subtracted.
+- From each row of another array of uint8 and (rows, H, W, …) the row above it is subtracted.
+- Other arrays are compressed as they are.
 
-`docs/performance.md` has what this gives, `docs/log.md` what was tried besides. zstandard is loaded
-with the first lease that needs it.
+`docs/performance.md` has the gain in speed, `docs/log.md` the alternatives that were tried. The
+package zstandard is imported for the first lease that needs it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec
 
 LEVEL = 1
-PIECE_BYTES = 2**21  # filtered at a time: several samples, and still in the processor's cache
+PIECE_BYTES = 2**21  # bytes filtered at a time: several samples, which fit in the CPU's cache
 
 
 def pack(array: np.ndarray) -> bytes:
-    """The bytes of `array`, (rows, *shape) and C-contiguous, made smaller."""
+    """The compressed bytes of `array`, which is (rows, *shape) and C-contiguous."""
     import zstandard
 
     flat = np.empty(array.nbytes, np.uint8)
@@ -43,24 +44,24 @@ def pack(array: np.ndarray) -> bytes:
 
 
 def unpack(frame: Any, spec: ArraySpec, rows: int, nbytes: int) -> np.ndarray:
-    """The `nbytes` raw bytes of `rows` samples of `spec`, as a uint8 array.
+    """(nbytes,) uint8: the raw bytes of `rows` samples of `spec`.
 
-    Raises ProtocolError where the frame is broken or says that it holds more or less: before any
-    memory is taken for it.
+    Raises ProtocolError if the frame is broken, or says that it holds more or fewer bytes. The
+    second is found before memory is taken for them.
     """
     import zstandard
 
     try:
         told = zstandard.frame_content_size(frame)
         if told != nbytes:
-            raise ProtocolError(f"{spec.name}: a packed frame of {told} bytes, not {nbytes}")
+            raise ProtocolError(f"{spec.name}: a packed frame holds {told} bytes, not {nbytes}")
         flat = zstandard.ZstdDecompressor().decompress(
             frame, max_output_size=nbytes, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
         raise ProtocolError(f"{spec.name}: a packed frame is broken: {error}") from error
     if len(flat) != nbytes:
-        raise ProtocolError(f"{spec.name}: a packed frame of {len(flat)} bytes, not {nbytes}")
+        raise ProtocolError(f"{spec.name}: a packed frame holds {len(flat)} bytes, not {nbytes}")
     filtered = np.frombuffer(flat, np.uint8)
     array = np.empty((rows, *spec.shape), spec.dtype)
     if not _has_rows(array):
@@ -88,8 +89,10 @@ def _is_colour(shape: tuple[int, ...]) -> bool:
 
 
 def _filtered(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(planes, H, samples, W) for an array of `shape`: rows of the same number lie side by side,
-    so that one addition restores a row of every sample."""
+    """The shape of the differences of an array of `shape`: (planes, H, samples, W).
+
+    Row i of all samples lies together, so that one addition restores it in every sample.
+    """
     if _is_colour(shape):
         samples, height, width, planes = shape
         return planes, height, samples, width

@@ -1,19 +1,20 @@
-"""The connections to the trainer's sockets: who is behind each, what it holds, how to end it.
+"""The connections to the trainer's sockets: whose they are, how much each holds, how one is ended.
 
-ZeroMQ bounds the size of a frame and the number of whole messages that wait, a connection. It does
-not bound the frames of one message that never ends, nor does it let its user end a connection.
-Both are done here, from outside:
+For each connection ZeroMQ limits the size of a frame, and the number of complete messages that
+wait. It has no limit for the frames of one message that never ends, and no call that ends a
+connection. Both are done here, from outside:
 
-- The kernel counts the bytes that a connection has received, this counts those of the messages
-  taken from it. Where more than `limit` lies between the two, or more than `total` over all
-  connections, the connection is ended. Whenever a socket has been emptied, the count starts anew
-  for the connections that something was taken from: framing and encryption make no drift.
-- A connection that said nothing for `mute` seconds after it was opened is ended: ZeroMQ's limit for
-  the handshake does not hold for peers that pretend to be older than the handshake.
-- Ending a connection is `shutdown(2)` on a duplicate of ZeroMQ's descriptor, once the peer behind
-  it has been found to be the one meant: descriptors are used again.
+- The kernel counts the bytes that a connection has received. Here the bytes of the messages taken
+  from it are counted. If the difference exceeds `limit`, or that of all connections exceeds
+  `total`, the connection is ended. When a socket has been emptied, both counts start anew for the
+  connections from which messages were taken, so framing and encryption add up to no error.
+- A connection that has sent nothing for `mute` seconds since it was opened is ended. ZeroMQ has a
+  limit for the handshake, but not for peers that claim a version of its protocol without one.
+- A connection is ended by `shutdown(2)` on a duplicate of ZeroMQ's descriptor. The address of the
+  peer is compared first, as the number of a closed descriptor is used again.
 
-Not for several threads. Where the kernel does not count (not Linux), only the strikes are left.
+One thread at a time may use an object of this module. On a system other than Linux the kernel does
+not count, and only `strike` and the time limit work.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from contextlib import contextmanager
 
 import msgspec
 
-STRIKES = 10  # messages that the protocol does not allow, before a connection is ended, …
-FORGIVEN_SECONDS = 60.0  # … unless so much time lies between two of them
-LOOKS = 128  # connections looked at a turn: a tick stays short however many there are
-FRAMING = 64  # bytes that a frame weighs on the wire beyond its content, at most
-PENDING = 2**20  # below it, what a connection holds is not worth a thought
-NOBODY = -1  # descriptor of a connection that was gone before it was known
+STRIKES = 10  # the number of invalid messages after which a connection is ended
+FORGIVEN_SECONDS = 60.0  # seconds after an invalid message in which the next one adds to the count
+LOOKS = 128  # most connections examined by one `look`, so that a tick stays short
+FRAMING = 64  # most bytes of a frame on the wire beyond its content
+PENDING = 2**20  # bytes held by a connection below which it does not count towards `total`
+NOBODY = -1  # the descriptor of a connection that had closed before it was known
 
 _libc = ctypes.CDLL(None)
 
@@ -44,7 +45,12 @@ Address = tuple[str, int]
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a message came from. descriptor: ZeroMQ's, or NOBODY; user: its key's name, or ""."""
+    """The connection that a message came over.
+
+    descriptor: ZeroMQ's descriptor, or NOBODY.
+    user: the name of its key; ``""``: the trainer has no keys.
+    data: it is a connection to the data socket.
+    """
 
     descriptor: int
     user: str
@@ -52,12 +58,19 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 def key_name(user: str) -> str:
-    """How people are told of a key."""
+    """The words for the key called `user` in a message."""
     return f"the key {user}"
 
 
 class Connection(msgspec.Struct, eq=False):
-    """One connection. base, taken: bytes received when the count began, bytes taken since."""
+    """One connection.
+
+    limit: most bytes that it may hold.
+    base: bytes received when the count began.
+    taken: bytes of the messages that were taken since then.
+    struck: monotonic seconds of the last strike.
+    since: monotonic seconds of its opening.
+    """
 
     address: Address | None
     limit: int
@@ -76,21 +89,26 @@ class Connection(msgspec.Struct, eq=False):
 
 
 class Connections:
-    """All connections to one socket. limit, total: bytes that may wait in one, in all of them."""
+    """All connections to one socket.
+
+    limit: most bytes that may wait in one connection.
+    total: most bytes that may wait in all of them.
+    mute: seconds after which a new connection that has sent nothing is ended.
+    """
 
     def __init__(self, limit: int, total: int, mute: float = math.inf) -> None:
         self.limit, self.total, self.mute = limit, total, mute
-        self.arrival = ""  # our own address, of the connection opened last
-        self.ended: list[str] = []  # who was ended here, and why; the caller empties it
+        self.arrival = ""  # the address of this host to which the last connection was opened
+        self.ended: list[str] = []  # a sentence for each one ended here; the caller empties it
         self._open: dict[int, Connection] = {}
-        self._queue: list[int] = []  # still to be looked at in this round
-        self._held: dict[int, int] = {}  # what those that hold much were found to hold
+        self._queue: list[int] = []  # descriptors still to be examined in this round
+        self._held: dict[int, int] = {}  # {descriptor: bytes held}, of those above PENDING
 
     def __len__(self) -> int:
         return len(self._open)
 
     def opened(self, descriptor: int) -> Connection:
-        """The connection of the peer that is behind `descriptor` now."""
+        """The connection that `descriptor` belongs to now."""
         with _socket(descriptor) as peer:
             address = _address(peer)
             if peer is not None and address is not None:
@@ -103,12 +121,12 @@ class Connections:
         return connection
 
     def closed(self, descriptor: int) -> Connection | None:
-        """Forget the connection; returns what was known of it."""
+        """Forget a connection. Returns it; None: it was not known."""
         self._held.pop(descriptor, None)
         return self._open.pop(descriptor, None)
 
     def took(self, origin: Origin, nbytes: int) -> None:
-        """A message of `nbytes`, framing included, was taken."""
+        """Note that a message of `nbytes`, framing included, was taken from a connection."""
         connection = self._open.get(origin.descriptor)
         if connection is None:
             connection = self.opened(origin.descriptor)
@@ -117,7 +135,7 @@ class Connections:
         connection.user = origin.user
 
     def strike(self, origin: Origin, now: float) -> tuple[str, int]:
-        """Count a message that the protocol does not allow. Returns (whose it was, how many)."""
+        """Count an invalid message. Returns (the label of its connection, its strikes so far)."""
         connection = self.opened(origin.descriptor)
         connection.user = origin.user
         if now - connection.struck > FORGIVEN_SECONDS:
@@ -126,7 +144,7 @@ class Connections:
         return connection.label, connection.strikes
 
     def end(self, descriptor: int) -> bool:
-        """End a connection, if its descriptor still is that of the peer that was meant."""
+        """End a connection if its descriptor still belongs to the same peer. Returns success."""
         connection = self._open.get(descriptor)
         with _socket(descriptor) as peer:
             address = _address(peer)
@@ -139,7 +157,7 @@ class Connections:
         return True
 
     def end_user(self, user: str) -> int:
-        """End every connection made with the key called `user`; returns how many."""
+        """End every connection made with the key called `user`. Returns the number of them."""
         theirs = [number for number, each in self._open.items() if each.user == user]
         return sum(self.end(number) for number in theirs)
 
@@ -148,9 +166,10 @@ class Connections:
         return {each.user for each in self._open.values() if each.user}
 
     def look(self, *, emptied: bool) -> None:
-        """See what connections hold, some of them each time; end those that hold too much.
+        """Examine some of the connections, others each time, and end those that hold too much.
 
-        emptied: the socket was found empty since the last look, so all that was whole is taken.
+        emptied: the socket was empty at some time since the last call, so that every complete
+            message has been taken.
         """
         if not self._queue:
             self._queue = list(self._open)
@@ -184,12 +203,12 @@ class Connections:
         label = self._open[descriptor].label
         if self.end(descriptor):
             self.ended.append(f"{label}: it {why}")
-        self.closed(descriptor)  # once is enough, however long ZeroMQ takes to see it
+        self.closed(descriptor)  # it is not to be ended again before ZeroMQ notices
 
 
 @contextmanager
 def _socket(descriptor: int) -> Iterator[socket.socket | None]:
-    """A socket of our own on ZeroMQ's descriptor, so that it stays the same one meanwhile."""
+    """A socket on a duplicate of ZeroMQ's descriptor: it stays valid if ZeroMQ closes its own."""
     try:
         peer = socket.socket(fileno=os.dup(descriptor))
     except OSError:
@@ -206,11 +225,11 @@ def _address(peer: socket.socket | None) -> Address | None:
         host, port, *_ = peer.getpeername()
         return str(host), int(port)
     except (OSError, ValueError):
-        return None  # closed, or not a socket of the network
+        return None  # it has closed, or is not a network socket
 
 
 class _Info(ctypes.Structure):
-    """The head of struct tcp_info, as far as `received`: tcpi_bytes_received, since Linux 4.1."""
+    """The head of struct tcp_info. received: tcpi_bytes_received, since Linux 4.1."""
 
     _fields_ = (("before", ctypes.c_char * 128), ("received", ctypes.c_uint64))
 
@@ -219,11 +238,11 @@ _info, _info_size = _Info(), ctypes.c_uint32()
 
 
 def _received(descriptor: int) -> int:
-    """Bytes that the kernel has received for this connection; 0 where it does not say.
+    """Bytes that the kernel has received for a connection; 0: the system does not count them.
 
-    Asked of ZeroMQ's own descriptor, thousands of times a second in a large fleet: should that be
-    another connection's by now, a figure is wrong until the news of it comes, and nothing is ended
-    for it (`Connections.end` looks whose it is).
+    In a large fleet this is called thousands of times a second, so it takes ZeroMQ's own descriptor
+    without a check. If that belongs to another connection by now, the figure is wrong until ZeroMQ
+    reports the change. No other connection is ended for it, as `Connections.end` compares.
     """
     if not hasattr(socket, "TCP_INFO"):
         return 0

@@ -1,4 +1,4 @@
-"""The list of a data set's files as READY carries it: compressed, and bounded once unpacked."""
+"""The list of a data set's files, as READY carries it: compressed, with a limit of its size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pushfit.errors import ProtocolError
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
 
-MAX_LISTING_BYTES = 128 * 2**20  # decompressed
+MAX_LISTING_BYTES = 128 * 2**20  # most bytes of a listing that is not compressed
 MAX_LISTING_LINES = 2_000_000
-SEPARATOR = "\0"  # no file name has it
+SEPARATOR = "\0"  # no file name can contain it
 
 
 def pack(lines: Sequence[str]) -> bytes:
-    """`lines` ("path<TAB>size"), compressed for READY; empty where they would not fit."""
+    """`lines` ("path<TAB>size"), compressed for READY; empty: they exceed a limit."""
     text = SEPARATOR.join(lines).encode("utf-8", "surrogatepass")
     if len(lines) > MAX_LISTING_LINES or len(text) >= MAX_LISTING_BYTES:
         return b""
@@ -23,7 +23,7 @@ def pack(lines: Sequence[str]) -> bytes:
 
 
 def unpack(packed: bytes) -> list[str]:
-    """The lines of a listing. Raises ProtocolError when it is broken or unpacks too large."""
+    """The lines of a listing. Raises ProtocolError if it is broken or exceeds a limit."""
     if not packed:
         return []
     inflate = zlib.decompressobj()

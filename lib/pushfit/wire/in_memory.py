@@ -1,11 +1,11 @@
-"""Both ends of the wire in one process, without a socket: for tests, fuzzing and simulation.
+"""Both ends of the wire in one process, without sockets: for tests, fuzzing and simulation.
 
     trainer = InMemoryTrainer()
     Exchange(trainer, …)                                     in place of `TrainerSockets`
     Worker(…, transports=InMemoryGenerators(trainer))        in place of `GeneratorSockets`
 
-Messages are delivered whole and in order, as ZeroMQ does it. `disconnect` plays a lost connection;
-messages of anybody, however malformed, may be put into `control` and `data` by hand.
+Messages are delivered whole and in order, as by ZeroMQ. `disconnect` simulates a lost connection. A
+test may put messages of any sender, also malformed ones, into `control` and `data` by hand.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from pushfit.wire.keys import GeneratorKey
 from pushfit.wire.transports import Frame
 
 ADDRESS = "127.0.0.1"
-WAITING_LEASES = 16  # in `data`, before a generator has to wait
+WAITING_LEASES = 16  # leases in `data` at which a generator has to wait
 
 
 class InMemoryTrainer:
     """A `TrainerTransport`.
 
-    waits: `poll` waits for messages; else it returns at once, so a caller sets the pace.
+    waits: `poll` waits for messages; False: it returns at once, so that the caller sets the pace.
 
-    control, data: messages that were not received yet. revoking: keys for `revoked` to tell.
+    control, data: messages that have not been received yet.
+    revoking: names of keys that the next `revoked` returns.
     """
 
     def __init__(self, *, waits: bool = True) -> None:
@@ -41,20 +42,20 @@ class InMemoryTrainer:
         self.data: deque[tuple[bytes, list[Frame], Origin]] = deque()
         self.strikes: dict[Origin, int] = {}
         self.revoking: list[str] = []
-        self.news = threading.Condition()  # something came, was taken, or ended
+        self.news = threading.Condition()  # notified when a message comes or is taken, or at an end
         self._waits, self._woken, self._closed = waits, False, False
         self._ends: dict[str, InMemoryGenerator] = {}
         self._gone: list[str] = []
 
     def connect(self, end: InMemoryGenerator) -> bool:
-        """Let `end` be heard and told. False where the trainer has closed."""
+        """Connect `end`. Returns False if the trainer has closed."""
         with self.news:
             if not self._closed:
                 self._ends[end.name] = end
             return not self._closed
 
     def disconnect(self, name: str) -> None:
-        """Have the connection of the generator called `name` close."""
+        """Close the connection of the generator called `name`."""
         with self.news:
             if (end := self._ends.pop(name, None)) is not None:
                 end.broken = True
@@ -82,7 +83,7 @@ class InMemoryTrainer:
 
     def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
         with self.news:
-            self.news.notify_all()  # there is room for another
+            self.news.notify_all()  # there is room for another lease
             return self.data.popleft() if self.data else None
 
     def send_control(self, generator: str, frame: bytes) -> bool:
@@ -122,7 +123,10 @@ class InMemoryTrainer:
 
 
 class InMemoryGenerator:
-    """A `GeneratorTransport` to `trainer`, which calls it `name`. user: the name of its key."""
+    """A `GeneratorTransport` to `trainer`, which calls it `name`.
+
+    user: the name of its key; ``""``: it has none.
+    """
 
     def __init__(self, trainer: InMemoryTrainer, name: str, user: str = "") -> None:
         self.name, self.broken = name, False
@@ -193,7 +197,7 @@ class InMemoryGenerator:
 
 
 class InMemoryGenerators:
-    """`GeneratorTransports` that all lead to `trainer`, whatever address is asked for."""
+    """`GeneratorTransports` whose ends are all connected to `trainer`, whatever the address."""
 
     def __init__(self, trainer: InMemoryTrainer) -> None:
         self._trainer = trainer

@@ -1,4 +1,4 @@
-"""Network interfaces of this host, for messages: which one has an address, what it is made for."""
+"""Network interfaces of this host, for messages: which one has an address, and its speed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface
 
 
 def interface_of(address: str) -> str:
-    """The name of the interface that has the IPv4 `address`; "" where that is not to be found."""
+    """The name of the interface that has the IPv4 `address`; ``""``: none was found."""
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         for _, name in socket.if_nameindex():
             with suppress(OSError):  # it has no IPv4 address
@@ -24,7 +24,10 @@ def interface_of(address: str) -> str:
 
 
 def made_for(interface: str) -> float:
-    """Bytes/s of `interface` as its driver says; 0 where it does not (virtual ones, not Linux)."""
+    """Bytes per second of `interface`, as its driver says.
+
+    0: unknown, since it is a virtual interface or the system is not Linux.
+    """
     with suppress(OSError, ValueError):
         megabits = int(Path(f"/sys/class/net/{interface}/speed").read_text())
         return max(0, megabits) * 1e6 / 8

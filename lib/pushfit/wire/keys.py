@@ -1,18 +1,19 @@
-"""Who may connect: key files, made, listed and revoked. CURVE, a pair for each generator.
+"""Key files, which say who may connect: a pair of CURVE keys for the trainer and each generator.
 
     pushfit keys make NAME …      at the trainer; copy keys/NAME.key to that host
     pushfit keys list
-    pushfit keys revoke NAME …    takes effect at once, in a run that goes on, too
+    pushfit keys revoke NAME …    takes effect at once, also in a run that is under way
 
     keys/                 0700: the trainer's folder, --keys DIR
       trainer.key         0600: the trainer's pair
-      NAME.key            0600: all that a generator needs, --key FILE: its pair and the trainer's
-                          public key. One may serve any number of processes and hosts
+      NAME.key            0600: what a generator needs, --key FILE: its pair and the trainer's
+                          public key. Any number of processes and hosts may use the same file
       admitted/NAME.pub   the public keys that the trainer admits
-      revoked/NAME.pub    those that it does not admit any more; kept, so that a name stays unique
+      revoked/NAME.pub    the public keys that it does not admit any more. They are kept, so that no
+                          name is used twice
 
-Files are JSON. They come into being whole, with their modes: there is no moment at which others
-could read a secret. A secret that others *can* read is refused, with the command that mends it.
+The files are JSON. A file appears whole and with its mode, so there is no moment at which others
+could read a secret. A secret that others can read is refused, with the command that corrects this.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ from pushfit.errors import ConfigError
 MAKE = "pushfit keys make NAME"
 MAX_FILE_BYTES = 4096
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-IS_TEMPORARY = re.compile(r"\..*\.\d+\.tmp", re.ASCII)  # of `write_new`
+IS_TEMPORARY = re.compile(r"\..*\.\d+\.tmp", re.ASCII)  # the names that `write_new` uses
 
 Z85 = Annotated[str, msgspec.Meta(min_length=40, max_length=40)]
 Label = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 
 
 class PublicKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`admitted/NAME.pub`. public: 40 characters of Z85."""
+    """The content of `admitted/NAME.pub`. public: 40 characters of Z85."""
 
     name: Label
     public: Z85
 
 
 class KeyPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`trainer.key`."""
+    """The content of `trainer.key`. public, secret: 40 characters of Z85 each."""
 
     name: Label
     public: Z85
@@ -62,7 +63,7 @@ class KeyPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GeneratorKey(KeyPair, frozen=True, forbid_unknown_fields=True):
-    """`NAME.key`: what a generator is given. trainer: the trainer's public key."""
+    """The content of `NAME.key`, which a generator is given. trainer: the trainer's public key."""
 
     trainer: Z85
 
@@ -78,7 +79,7 @@ def new_pair(name: str) -> KeyPair:
 
 
 def raw(public: str) -> bytes:
-    """The 32 bytes of a public key. Raises ValueError for what is none."""
+    """The 32 bytes of a public key in Z85. Raises ValueError if `public` is not a key."""
     try:
         return z85.decode(public)
     except (KeyError, struct.error, UnicodeEncodeError) as error:
@@ -89,7 +90,7 @@ def raw(public: str) -> bytes:
 
 
 def read_secret(path: Path, kind: type[F]) -> F:
-    """The key file at `path`. Raises ConfigError where others can read it, or it is none."""
+    """The key file at `path`. Raises ConfigError if others can read it, or it is not a key file."""
     try:
         content = _read(path, private=True)
     except OSError as error:
@@ -102,7 +103,7 @@ def read_secret(path: Path, kind: type[F]) -> F:
 
 
 def decode(content: bytes, kind: type[F], path: Path) -> F:
-    """The key in `content`. Raises ConfigError naming `path`, never showing what is in it."""
+    """The key in `content`. Raises ConfigError, which names `path` and never shows its content."""
     try:
         key = msgspec.json.decode(content, type=kind)
         for field in ("public", "secret", "trainer"):
@@ -120,7 +121,7 @@ def decode(content: bytes, kind: type[F], path: Path) -> F:
 
 
 def _read(path: Path, *, private: bool) -> bytes:
-    # Non-blocking: a FIFO in the folder must not hang the trainer.
+    # The file is opened without blocking, since a FIFO in the folder must not hang the trainer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(descriptor)
@@ -147,7 +148,10 @@ def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
 
 
 def write_new(path: Path, key: msgspec.Struct) -> None:
-    """Make `path`, readable by its owner alone, whole or not at all. Raises FileExistsError."""
+    """Write `key` to a new file that only its owner can read. Raises FileExistsError.
+
+    The file appears whole, or not at all.
+    """
     content = msgspec.json.format(msgspec.json.encode(key), indent=1) + b"\n"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -156,7 +160,7 @@ def write_new(path: Path, key: msgspec.Struct) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.link(temporary, path)  # unlike a rename, fails where there is one already
+        os.link(temporary, path)  # unlike a rename, this fails if the file exists
     finally:
         temporary.unlink()
 
@@ -165,7 +169,10 @@ def write_new(path: Path, key: msgspec.Struct) -> None:
 
 
 class KeyFolder:
-    """The trainer's keys. Raises ConfigError where it is not there, or open to others."""
+    """The trainer's folder of keys. Raises ConfigError if it is missing, or open to others.
+
+    make: True makes the folder and the trainer's key if they are missing.
+    """
 
     def __init__(self, path: Path, *, make: bool = False) -> None:
         self.path, self.admitted, self.revoked = path, path / "admitted", path / "revoked"
@@ -192,7 +199,7 @@ class KeyFolder:
         self.trainer = read_secret(secret, KeyPair)
 
     def names(self, folder: Path) -> Iterator[str]:
-        """Names that have a file in `folder`, sorted."""
+        """The names that have a public key in `folder`, sorted."""
         with suppress(FileNotFoundError, NotADirectoryError):
             yield from sorted(
                 p.stem for p in folder.iterdir() if p.suffix == ".pub" and is_name(p.stem)
@@ -201,13 +208,16 @@ class KeyFolder:
     def public(self, name: str, folder: Path | None = None) -> bytes:
         """The 32 bytes of a generator's public key. Raises ConfigError, OSError.
 
-        folder: that of the admitted ones, unless another is named.
+        folder: where to look; None: among the admitted keys.
         """
         path = (folder or self.admitted) / f"{name}.pub"
         return raw(decode(_read(path, private=False), PublicKey, path).public)
 
     def make(self, name: str) -> Path:
-        """A key for the generators called `name`; returns the file to copy to their host."""
+        """Make a key for the generators called `name`. Returns the file to copy to their host.
+
+        Raises ConfigError if the name is not allowed, or was used before.
+        """
         path = self.path / f"{_checked(name)}.key"
         if name in self.names(self.revoked):
             raise ConfigError(f"{name!r} was revoked, and names are not used twice: choose another")
@@ -222,6 +232,7 @@ class KeyFolder:
         return path
 
     def revoke(self, name: str) -> None:
+        """Admit the key called `name` no longer. Raises ConfigError if it is not admitted now."""
         try:
             (self.admitted / f"{_checked(name)}.pub").rename(self.revoked / f"{name}.pub")
         except FileNotFoundError:
@@ -231,26 +242,29 @@ class KeyFolder:
 
 
 def is_name(text: str) -> bool:
-    """Whether a key may be called so."""
+    """Return whether `text` may be the name of a key."""
     return _NAME.fullmatch(text) is not None
 
 
 def _checked(name: str) -> str:
     if not is_name(name) or name == "trainer":
         raise ConfigError(
-            f"{name!r} will not do as a name: letters, digits, '.', '_' and '-', at most 64, and "
-            "not 'trainer'"
+            f"{name!r} cannot be the name of a key: choose at most 64 letters, digits, '.', '_' "
+            "and '-', and not 'trainer'"
         )
     return name
 
 
 def check_bind(bind: Endpoint, keys: str, *, insecure: bool) -> None:
-    """Raises ConfigError where `bind` would let in whoever reaches it, and nobody asked for it."""
+    """Raise ConfigError if `bind` would admit whoever reaches it, without --insecure.
+
+    keys: the trainer's folder of keys; ``""``: it has none.
+    """
     if keys and insecure:
         raise ConfigError("--keys and --insecure exclude each other: give one of them")
     if not keys and not insecure and not bind.is_loopback:
         raise ConfigError(
             f"--bind {bind} can be reached from other machines, so it needs keys. Make them with "
             f"`{MAKE}`, NAME being the host that generators will run on, and add --keys keys; or "
-            f"let in whoever reaches the port with --insecure{container.no_keys(Path('keys'))}"
+            f"admit whoever reaches the port with --insecure{container.no_keys(Path('keys'))}"
         )

@@ -1,8 +1,9 @@
-"""Names of hosts: whether one is known here, and whether it leads to IPv6 alone.
+"""Names of hosts: whether this host can resolve one, and whether it has IPv6 addresses only.
 
-ZeroMQ looks a name up by itself, again and again, and says nothing of one that nobody knows; and it
-takes either IPv4 or IPv6 of a name, never the one that answers. So it is looked up here as well, in
-a thread, since a name server that is away may take half a minute to be given up.
+ZeroMQ resolves a name again at each try to connect, and does not report that a name is unknown. It
+uses either the IPv4 or the IPv6 addresses of a name, without a try of the other kind. So the name
+is resolved here as well. A thread does it, as a name server that does not answer may take half a
+minute.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ import ipaddress
 import socket
 import threading
 
-AGAIN_SECONDS = 10.0  # between two looks while there is no answer
+AGAIN_SECONDS = 10.0  # seconds between two lookups
 
 
 class HostName:
-    """What is known of `host`, the host of an address. Nothing here waits."""
+    """What is known of `host`, the host part of an address. Only `settle` waits."""
 
     def __init__(self, host: str) -> None:
         self.host = host.strip("[]")
-        self.trouble = ""  # why it leads nowhere, in words
+        self.trouble = ""  # a sentence that says why the name cannot be resolved; "": it can
         self.only_ipv6 = host.startswith("[")
         self._literal = _is_literal(self.host)
         self._next = 0.0
         self._thread: threading.Thread | None = None
 
     def look(self, now: float) -> None:
-        """Look it up if it is time. now: monotonic seconds."""
+        """Start a lookup if one is due. now: monotonic seconds."""
         if self._literal or now < self._next:
             return
         if self._thread is not None and self._thread.is_alive():
@@ -36,7 +37,7 @@ class HostName:
         self._thread.start()
 
     def settle(self, seconds: float) -> None:
-        """Give a look that is under way so long to end."""
+        """Wait for a lookup that is under way, at most `seconds`."""
         if self._thread is not None:
             self._thread.join(seconds)
 

@@ -1,31 +1,34 @@
-"""THE specification of the wire. No I/O here: bytes in, frozen messages out, and the reverse.
+"""THE specification of the wire: messages as bytes and as frozen structs. It does no I/O.
 
-Two sockets. **Control** (generator DEALER, trainer ROUTER) carries one frame a message: a msgpack
-map whose `type` names one of the structs below and whose `v` is the protocol version. **Data**
-(generator PUSH, trainer PULL) carries one finished lease a message: a header frame, then one raw
-C-contiguous frame for each array of the task, in the task's order. A lease arrives whole or not at
-all. Nothing is pickled, nothing is evaluated, no field becomes a path on the trainer.
+There are two sockets. **Control** (generator DEALER, trainer ROUTER) carries messages of one frame:
+a msgpack map whose `type` names one of the structs below and whose `v` is the version of the
+protocol. **Data** (generator PUSH, trainer PULL) carries messages of one finished lease: a header
+frame, then one raw C-contiguous frame for each array of the task, in the task's order. A lease
+arrives whole or not at all. Nothing is pickled or evaluated, and no field becomes a path on the
+trainer.
 
-Grammar, C: a generator's control, T: the trainer's, D: data:
+This is the grammar. C: a generator's control messages, T: the trainer's, D: data.
 
     session   = *C:hello ( T:reject | T:welcome standby ( C:fail | C:ready ( T:reject | work ) ) )
     standby   = *( T:heartbeat | C:heartbeat ) [ ending ]
     work      = *( T:grant | D:lease | C:fail | C:heartbeat | T:heartbeat ) ending
     ending    = C:bye *D:lease | T:fin C:bye | T:reset session
 
-A generator says hello about once a second until it is answered. That a side is gone shows in its
-connection, which ZeroMQ's own heartbeats end after `silence` seconds; the generator starts again at
-hello. The heartbeats here say what somebody does, and that its Python is alive. `reset` answers
-whoever speaks out of turn (a trainer that was restarted knows nobody). The bye after a fin says
-that it was heard: ZeroMQ drops what a generator has not read when the trainer's socket closes.
+A generator says hello about once a second until it is answered. If one side is lost, ZeroMQ's own
+heartbeats end the connection after `silence` seconds, and the generator begins again at hello. The
+heartbeats of this protocol say what their sender does, and that its Python is alive. `reset`
+answers a peer that speaks out of turn (a trainer that was restarted knows no generator). The bye
+after a fin says that the fin was read: when the trainer's socket closes, ZeroMQ drops what a
+generator has not read.
 
 A generator with several trainers says hello to all and ready to one, and stands by at the others
-(`plan/sharing.py`); a heartbeat between welcome and ready, with something to do, says that it
-is coming. When it goes to another, it says bye, and a while later hello, to stand by again.
+(`plan/sharing.py`). A heartbeat between welcome and ready whose `doing` is not empty says that the
+generator is about to join. When a generator moves to another trainer, it says bye, and a while
+later hello, to stand by.
 
-The data set comes in READY rather than HELLO: only WELCOME tells a generator which task to scan
-for. A generator's name is its ROUTER identity; it repeats it in each data header, where ZeroMQ
-gives none.
+The data set comes in READY and not in HELLO, as only WELCOME tells a generator for which task to
+scan. A generator's name is its ROUTER identity. Each data header repeats the name, since a PULL
+does not know it.
 """
 
 from __future__ import annotations
@@ -39,25 +42,24 @@ from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec, Unused
 
 VERSION = 1
-MAX_CONTROL_BYTES = 16 * 2**20  # a READY with the listing of a million files stays under it
-MAX_RECORDS = 2**26  # in a data set: its order alone takes half a gigabyte
-
+MAX_CONTROL_BYTES = 16 * 2**20  # enough for a READY with the listing of a million files
+MAX_RECORDS = 2**26  # most records of a data set: their order alone takes half a gigabyte
 MAX_CLASSES = 1_000_000
-MAX_REASONS = 64  # for which something is not used
+MAX_REASONS = 64  # most reasons for which records are not used
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-ClassName = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # as long as a path may be
+ClassName = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # 4096: the longest path
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Number = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]  # -1: none
-Samples = Annotated[int, msgspec.Meta(ge=1, le=2**31)]  # of a visit
-Packed: TypeAlias = Literal["", "zstd"]  # how a frame is compressed; "": not at all
+Number = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]  # -1: there is none
+Samples = Annotated[int, msgspec.Meta(ge=1, le=2**31)]  # samples of a visit
+Packed: TypeAlias = Literal["", "zstd"]  # how a frame is compressed; "": it is raw
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-Interval = Annotated[float, msgspec.Meta(gt=0, le=1e9)]  # seconds that somebody waits for
+Interval = Annotated[float, msgspec.Meta(gt=0, le=1e9)]  # seconds, more than 0
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
-    """Every message. `v`: protocol version."""
+    """The base of every message. v: the version of the protocol."""
 
     v: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)] = VERSION
 
@@ -66,9 +68,10 @@ class Message(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
 
 
 class Hello(Message, frozen=True, kw_only=True):
-    """I am here. slots: the most leases I hold.
+    """I am here.
 
-    libraries: what decides my pixels; version: of PushFit.
+    slots: most leases that I hold at once.
+    libraries: {library that decides my pixels: its version}.
     """
 
     host: Name
@@ -79,10 +82,12 @@ class Hello(Message, frozen=True, kw_only=True):
 
 
 class Ready(Message, frozen=True, kw_only=True):
-    """I have scanned my data. listing: `listing.pack`, empty where the fingerprint is the run's.
+    """I have scanned my data.
 
-    source: the code that draws my samples (`tasks.compatibility.source_of`).
-    unused, validation, version: as a `DataSet` has them, for a trainer to tell people.
+    source: a hash of the code that draws my samples (`tasks.compatibility.source_of`).
+    counts: {split: number of records of each class}.
+    listing: my files, by `file_listing.pack`; empty if the fingerprint is the run's.
+    unused, validation, version: those of my `DataSet`, which the trainer shows to people.
     """
 
     run: Name
@@ -97,9 +102,11 @@ class Ready(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """I am alive. doing: the file in hand, for messages to people; with its lease and record.
+    """I am alive.
 
-    ask: I start on that record when you have answered (ALIVE): if I die, it will have been that.
+    doing: the file that I work on, for messages to people.
+    lease, record: the lease and the record that I work on; -1: none.
+    ask: I begin with that record when you have answered with ALIVE. So if I crash, you know where.
     """
 
     run: Name
@@ -110,10 +117,12 @@ class Heartbeat(Message, frozen=True, kw_only=True):
 
 
 class Fail(Message, frozen=True, kw_only=True):
-    """I could not make a lease. record ≥ 0 and retry: my host could not read it; try elsewhere.
+    """I could not make a lease.
 
-    Nor had it the memory, disk or descriptors for it. Without retry nothing can mend it, as far as
-    I see (every record of a class is bad, the task's code is broken).
+    record: the record at fault; -1: none.
+    retry: my host could not read the record, or lacked memory, disk or descriptors for it, so
+        another host should try. False: as far as I know no host can make the lease (every record of
+        a class is bad, or the task's code is broken).
     """
 
     run: Name
@@ -126,7 +135,7 @@ class Fail(Message, frozen=True, kw_only=True):
 
 
 class Bye(Message, frozen=True, kw_only=True):
-    """I am leaving; these leases I have not started. After FIN: I heard it, there are none."""
+    """I am leaving. unstarted: my leases that I have not begun; empty in the answer to FIN."""
 
     run: Name
     unstarted: Annotated[list[Count], msgspec.Meta(max_length=1024)]
@@ -136,18 +145,23 @@ class Bye(Message, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True, array_like=True):
-    """Of a run's work. working: generators at it; wants: one more would find some to do."""
+    """A run's need: `working` generators work for it; `wants`: one more would find work."""
 
     working: Count = 0
     wants: bool = True
 
 
 class Welcome(Message, frozen=True, kw_only=True):
-    """What to make. data_port: where to push; fingerprint: the run's data set, if known yet.
+    """This is the run and its task.
 
-    source: the code that draws the trainer's samples; yours must be the same: code never travels.
-    expiry: a file or a user's code that does not come back for so long is stuck.
-    compress: whether arrays may come compressed (`pushfit/wire/compression.py`), and how.
+    patches: {split: samples of a visit}.
+    data_port: the port to push leases to.
+    heartbeat: seconds between two of your heartbeats.
+    silence: seconds of silence after which a connection is ended.
+    expiry: seconds without progress after which a file, or a user's code, is stuck.
+    fingerprint: that of the run's data set; ``""``: it is not known yet.
+    source: a hash of the code that draws the trainer's samples; yours must be equal.
+    compress: how arrays may be compressed (`pushfit/wire/compression.py`).
     """
 
     run: Name
@@ -166,21 +180,23 @@ class Welcome(Message, frozen=True, kw_only=True):
 
 
 class Reject(Message, frozen=True, kw_only=True):
-    """I will not work with you; reason is a sentence that a person can act on."""
+    """You cannot work for this run. reason: a sentence that a person can act on."""
 
     reason: Text
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
-    """One lease: visits first … first+len(records)-1 of an epoch; bad: records to substitute.
+    """One lease: the visits first … first+len(records)-1 of an epoch.
 
-    careful: it has brought a generator down, maybe. Announce each record before you start on it.
+    records: the record of each visit.
+    bad: records that must be substituted.
+    careful: it may have brought a generator down: announce each record before you begin with it.
     """
 
     lease: Count
     fence: Count
     split: Name
-    epoch: Count  # seeds the patches
+    epoch: Count  # the epoch that seeds the samples
     first: Count
     records: Annotated[list[Count], msgspec.Meta(min_length=1)]
     bad: list[Count]
@@ -188,14 +204,14 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Grants(Message, frozen=True, kw_only=True):
-    """Leases for you, to be made in this order."""
+    """Make these leases, in this order."""
 
     run: Name
     grants: list[Grant]
 
 
 class Alive(Message, frozen=True, kw_only=True):
-    """The trainer's heartbeat. lease, record: those of the heartbeat that asked for it."""
+    """I am alive. lease, record: those of the heartbeat that asked for this answer; -1: none."""
 
     run: Name
     lease: Number = -1
@@ -204,13 +220,13 @@ class Alive(Message, frozen=True, kw_only=True):
 
 
 class Reset(Message, frozen=True, kw_only=True):
-    """I do not know you, or not in this state: drop what you hold and say hello."""
+    """I do not know you, or your message is not allowed now: drop your leases and say hello."""
 
     run: Name
 
 
 class Fin(Message, frozen=True, kw_only=True):
-    """The run is over (`done`), or was interrupted and may come back (not `done`)."""
+    """The run has ended. done: it is over; False: it was interrupted and may be resumed."""
 
     run: Name
     done: bool
@@ -221,10 +237,11 @@ class Fin(Message, frozen=True, kw_only=True):
 
 
 class Bad(msgspec.Struct, frozen=True, array_like=True):
-    """A visit that was not drawn as planned. traceback: where code raised.
+    """A visit that was not drawn as planned.
 
-    instead: path of the record whose samples the visit holds, since its own cannot be used.
-    redrawn: where the visit holds samples of its own record, how many were drawn anew.
+    traceback: that of the task's code, if it raised; else ``""``.
+    instead: the path of the substitute whose samples the visit holds; ``""``: it holds its own.
+    redrawn: the number of its own samples that were drawn anew.
     """
 
     visit: Count
@@ -237,11 +254,12 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Stages(msgspec.Struct, frozen=True, array_like=True):
-    """Seconds that a lease took, by stage. `wait` is time in which the reader was not ready.
+    """Seconds that a lease took, by stage. All but `read` add up to the time of the generator.
 
-    send, idle: seconds since the lease before in which there was nothing to make: while what had
-    been made was still on its way, and while no lease was granted. All but `read`, which goes on
-    beside the others, add up to the time of the generator.
+    read: reading, which is done beside the other stages.
+    wait: waiting for the reader.
+    send: since the previous lease, having nothing to make while results were still on their way.
+    idle: since the previous lease, having nothing to make while no lease was granted.
     """
 
     read: Seconds = 0.0
@@ -254,9 +272,10 @@ class Stages(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Data(Message, frozen=True, kw_only=True):
-    """Header of a finished lease. arrays: (count·K, *shape) each, one frame each.
+    """The header of a finished lease.
 
-    packed: for each array how its frame is compressed, "" where it is raw; empty: all are.
+    arrays: the arrays that follow, (count·K, *shape) each, in one frame each.
+    packed: how the frame of each array is compressed; empty: all are raw.
     """
 
     run: Name
@@ -285,7 +304,7 @@ class State(Enum):
     REJECTED = "rejected"
 
 
-# What a generator may say in which state, and the state that follows. A pair that is not here is
+# The messages that a generator may send in each state, and the state that follows. Any other is
 # answered with RESET.
 LEGAL: dict[tuple[State, type[FromGenerator]], State] = {
     (State.UNKNOWN, Hello): State.WELCOMED,
@@ -323,15 +342,15 @@ def encode(message: Message) -> bytes:
 
 
 def encode_params(params: Any) -> bytes:
-    """A task's parameters as bytes, for comparing."""
+    """A task's parameters as bytes: equal parameters give equal bytes."""
     return msgspec.msgpack.encode(params, order="sorted")
 
 
 def unfit(message: FromGenerator) -> str:
-    """Why a trainer would not take `message`, in words that name the part; ``""``: it would.
+    """Why a trainer would not accept `message`, in words that name the field; ``""``: it would.
 
-    What is real may be larger than what a trainer allows a stranger: whoever would send such a
-    message has to say so and to end, as no other answer than RESET would ever come.
+    Real data may exceed the limits of a message. Then a generator has to say so and end, since the
+    trainer would answer with RESET for ever.
     """
     frame = encode(message)
     if len(frame) > MAX_CONTROL_BYTES:

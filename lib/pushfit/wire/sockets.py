@@ -1,4 +1,4 @@
-"""What the sockets of both ends have in common: options, limits, and news of their connections."""
+"""What the sockets of both ends have in common: options, limits, and events of connections."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import zmq
 
-HANDSHAKE_MS = 10_000  # a peer that connects and says nothing is dropped after that
+HANDSHAKE_MS = 10_000  # time for the handshake, after which ZeroMQ closes a connection
 CONTROL_HWM = 1_000
-DATA_HWM = 16  # leases queued a connection; the budget bounds memory long before
+DATA_HWM = 16  # most leases queued in a connection; the budget limits memory earlier
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3  # seconds, seconds, probes
 
-# pyzmq's enums cost more than the calls they are given to: plain numbers, and the plain getter.
+# Plain numbers and the plain getter: pyzmq's enums cost more time than the calls that take them.
 NOBLOCK, EVENTS = int(zmq.NOBLOCK), int(zmq.EVENTS)
 POLLIN, POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 SNDMORE, SRCFD = int(zmq.SNDMORE), int(zmq.SRCFD)
@@ -31,10 +31,10 @@ get: Any = zmq.backend.Socket.get
 
 
 def keep_receive_buffers() -> None:
-    """Have glibc keep freed receive buffers for the next lease; elsewhere nothing happens.
+    """Have glibc keep freed receive buffers for the next lease. Without glibc nothing happens.
 
-    By default it returns them to the kernel, and every lease is received into pages that have to be
-    mapped and zeroed again: a third of the throughput. The budget bounds what is kept.
+    By default glibc returns them to the kernel. Then the pages of every lease have to be mapped and
+    zeroed again, which costs a third of the throughput. The budget limits the memory that is kept.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -43,6 +43,7 @@ def keep_receive_buffers() -> None:
 
 
 def options(socket: zmq.Socket[bytes], hwm: int) -> None:
+    """Set the options that all sockets share. hwm: most messages queued in a connection."""
     socket.set_hwm(hwm)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
@@ -55,8 +56,8 @@ def options(socket: zmq.Socket[bytes], hwm: int) -> None:
 def heartbeat(socket: zmq.Socket[bytes], silence: float) -> None:
     """Have ZeroMQ's own thread end a connection that is silent for `silence` seconds.
 
-    Either end does so for itself. (The lifetime that a heartbeat can carry for the other end counts
-    only until the next message, whichever comes.)
+    Each end sets this for itself. (A heartbeat can carry a lifetime for the other end, but that is
+    valid only until the next message of any kind.)
     """
     milliseconds = max(300, int(silence * 1000))
     socket.setsockopt(zmq.HEARTBEAT_IVL, milliseconds // 3)
@@ -67,7 +68,7 @@ _numbers = itertools.count()
 
 
 class Monitor:
-    """What happens to a socket's connections, as ZeroMQ's thread reports it."""
+    """The events of a socket's connections, as ZeroMQ's thread reports them."""
 
     _EVENTS = (
         int(zmq.EVENT_ACCEPTED)
@@ -88,7 +89,7 @@ class Monitor:
         self._pair.connect(address)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        """(event, value) of all that has happened since the last look."""
+        """(event, value) of each event since the last iteration. value: as ZeroMQ defines it."""
         while readable(self._pair):
             yield struct.unpack("=HI", self._pair.recv_multipart(NOBLOCK)[0])
 
@@ -98,17 +99,17 @@ class Monitor:
 
 
 def readable(socket: zmq.Socket[bytes]) -> bool:
-    """Whether a message waits. An exception for each look that finds none would cost more."""
+    """Return whether a message waits. This costs less than an exception where none does."""
     return bool(get(socket, EVENTS) & POLLIN)
 
 
 class Waiter:
-    """Sleeps until something may have happened to one of some ZeroMQ sockets or descriptors.
+    """Sleeps until something may have happened to one of several ZeroMQ sockets or descriptors.
 
-    One system call, where ZeroMQ's own poll makes its list anew, sleeps in two steps and asks every
-    socket twice: a lease of 0.8 MB would feel that. The descriptor of a socket tells that ZeroMQ's
-    thread has *something* for it, and only once: ask for its events (`readable`) before each wait
-    and after it, and do not be surprised to find none.
+    It makes one system call. ZeroMQ's own poll makes its list anew each time, sleeps in two steps
+    and asks every socket twice, which is noticeable with leases of 0.8 MB. The descriptor of a
+    socket signals once that ZeroMQ's thread has something for it. So ask the socket for its events
+    (`readable`) before and after each wait; there may be none.
     """
 
     def __init__(self, *sources: zmq.Socket[bytes] | int) -> None:
@@ -118,11 +119,14 @@ class Waiter:
             self._poll.register(number, select.POLLIN)
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
-        """At most `seconds`. Returns (descriptor, events) of those with news."""
+        """Wait at most `seconds`. Returns (descriptor, events) of each source with an event."""
         return self._poll.poll(max(0.0, seconds * 1000))
 
     def until(self, socket: zmq.Socket[bytes], event: int, seconds: float) -> bool:
-        """Whether `event` (POLLIN, POLLOUT) of `socket`, the only source, comes in that time."""
+        """Return whether `event` of `socket`, the only source, comes within `seconds`.
+
+        event: POLLIN or POLLOUT.
+        """
         if get(socket, EVENTS) & event:
             return True
         if seconds <= 0:

@@ -1,14 +1,14 @@
-"""The trainer's sockets. Bytes in, bytes out; what they mean is `protocol`'s affair.
+"""The trainer's sockets, which carry bytes. `protocol` knows what they mean.
 
-- Receiving never copies: a data frame is handed on as ZeroMQ's own buffer.
-- No call here blocks without a time limit, and none raises for a peer that has gone.
-- With keys, both sockets speak CURVE: a connection is let in by `Admission`, and what comes over it
-  bears the name of its key. Whoever is not let in gets not a byte of a message through.
-- The control sockets send heartbeats in ZeroMQ's own thread, which a long decode does not block: so
-  a peer that was stopped, cut off or lost with its host is found, and one that works is not. The
-  data sockets do not: a large message on a slow link would outlast any heartbeat; a peer of theirs
-  that is gone without a word is found by the kernel (TCP keepalive).
-- ZeroMQ's own errors are mapped once, here.
+- Receiving does not copy: a data frame is passed on as ZeroMQ's own buffer.
+- No call blocks without a time limit, and none raises because a peer has left.
+- With keys, both sockets use CURVE: `Admission` admits each connection, and each message carries
+  the name of its key. No byte of a message passes before that.
+- ZeroMQ's own thread sends heartbeats on the control sockets. They find a peer that was stopped,
+  cut off or lost with its host, and a long decode does not delay them. The data sockets have no
+  heartbeats, since a large message on a slow link takes longer than any; the kernel finds a lost
+  peer of theirs (TCP keepalive).
+- ZeroMQ's errors become errors of PushFit here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -43,25 +43,28 @@ from pushfit.wire.sockets import (
 )
 from pushfit.wire.transports import Frame
 
-DECRYPTING_THREADS = 4  # one decrypts about half a gigabyte a second; idle ones cost nothing
-MUTE_SECONDS = 30.0  # a generator says hello a moment after it connected
-WHOLE_CONTROL = 5  # largest control messages that may wait in one connection, …
-ALL_CONTROL = 4  # … and as many times that in all of them
-KERNEL_BYTES = 64 * 2**20  # what a connection may hold beyond ZeroMQ's own queue: the kernel's
-BACKLOG = 1024  # connections that wait to be accepted: fifty generators start in one second
+DECRYPTING_THREADS = 4  # one decrypts about half a gigabyte per second; idle ones cost nothing
+MUTE_SECONDS = 30.0  # for `Connections.mute`: a generator says HELLO as soon as it is connected
+WHOLE_CONTROL = 5  # control messages of the largest size that may wait in one connection
+ALL_CONTROL = 4  # all connections together may hold this many times the limit of one
+KERNEL_BYTES = 64 * 2**20  # bytes in the kernel that a connection may hold beyond ZeroMQ's queue
+BACKLOG = 1024  # connections that wait to be accepted: many generators start within one second
 
-SPARE_FILES = 64  # of ours that are not connections
+SPARE_FILES = 64  # open files of this process that are not connections
 
 log = logging.getLogger("pushfit.trainer")
 
 
 class TrainerSockets:
-    """A `TrainerTransport`: ROUTER and PULL, both bound, and a pipe by which threads wake it.
+    """A `TrainerTransport`: a ROUTER and a PULL, both bound, and a pipe by which threads wake it.
 
-    max_data_bytes: of a lease's largest frame, and of all of its frames together.
-    data_total: bytes that may wait to be taken, over all generators.
-    silence: seconds after which a peer that answers no heartbeat is disconnected.
-    admission: whom to let in; without it, whoever reaches the ports.
+    bind: the address of the control port; port 0 is any free port.
+    data_port: 0: the port above that of `bind`, or any free port if that is 0.
+    max_data_bytes: most bytes of a lease's largest frame, and of all its frames together.
+    max_control_bytes: most bytes of a control message.
+    data_total: most bytes of data that may wait, over all generators.
+    silence: seconds without an answer to a heartbeat after which a peer is disconnected.
+    admission: which connections to admit; None: all.
     """
 
     def __init__(
@@ -80,19 +83,19 @@ class TrainerSockets:
         self._bind, self._admission = bind, admission
         self._context = zmq.Context(1 if admission is None else DECRYPTING_THREADS)
         self._monitors: list[tuple[Monitor, Connections]] = []
-        self.refused: list[Refused] = []  # turned away in the handshake; the caller empties it
+        self.refused: list[Refused] = []  # refused in the handshake; the caller empties it
         in_one = (DATA_HWM + 2) * max_data_bytes + KERNEL_BYTES
         self.data_connections = Connections(in_one, data_total + in_one)
         in_one = WHOLE_CONTROL * max_control_bytes
         self.control_connections = Connections(in_one, ALL_CONTROL * in_one, MUTE_SECONDS)
         self._data_emptied = self._control_emptied = True
-        self._behind: dict[int, str] = {}  # descriptor of a control connection → its generator
+        self._behind: dict[int, str] = {}  # {descriptor of a control connection: its generator}
         self._closed: list[str] = []
         try:
             self._zap = self._context.socket(zmq.REP)
             self._zap.bind("inproc://zeromq.zap.01")
             self._control = self._socket(zmq.ROUTER, CONTROL_HWM, self.control_connections)
-            self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a send to the gone fails at once
+            self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a send without a connection fails
             self._control.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a reconnected peer keeps its name
             self._control.setsockopt(zmq.MAXMSGSIZE, max_control_bytes)
             heartbeat(self._control, silence)
@@ -130,8 +133,8 @@ class TrainerSockets:
         except zmq.ZMQError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ConfigError(
-                    f"{address} is in use: another trainer or sink runs on this machine? End it, "
-                    "or give --bind another port (and --data-port, one above by default)"
+                    f"{address} is in use, perhaps by another trainer or sink on this machine: end "
+                    "it, or give --bind another port (--data-port is the port above by default)"
                 ) from error
             raise ConfigError(
                 f"cannot bind {address}: {error.strerror}. --bind takes an address of this "
@@ -142,25 +145,28 @@ class TrainerSockets:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Return whether only this machine can reach it."""
         return self._bind.is_loopback
 
     @property
     def reach(self) -> str:
-        """What a generator is started with to reach this trainer."""
+        """The flags with which a generator is started to reach this trainer."""
         host = self._bind.host if self._bind.is_loopback else "THIS-HOST"
         key = " --key FILE" if self._admission is not None else ""
         return f"--connect tcp://{host}:{self.control_port}{key}"
 
     @property
     def arrival(self) -> str:
-        """The address of this host that samples came in by last, or ``""``."""
+        """The address of this host at which the last samples arrived; ``""``: none have."""
         return self.data_connections.arrival
 
     def poll(self, seconds: float) -> tuple[bool, bool]:
-        """Wait until a message or a wake-up comes, at most `seconds`: is there (data, control)?"""
+        """Wait until a message or a wake-up comes, at most `seconds`.
+
+        Returns (a lease waits, a control message waits).
+        """
         data, control = readable(self._data), readable(self._control)
-        # Who knocked and was not answered yet gives no news again: such must be asked for, too.
+        # A request for admission that has not been answered is not signalled again: ask for it.
         if not (data or control or (self._admission is not None and readable(self._zap))):
             self._asleep = True
             for number, _ in self._waiter.wait(0.0 if self._woken else seconds):
@@ -174,46 +180,47 @@ class TrainerSockets:
         return data, control
 
     def _admit(self) -> None:
-        """Answer those who knock, a few at a time."""
+        """Answer requests for admission, a few at a time."""
         for _ in range(64):
             if not readable(self._zap):
                 break
             request = self._zap.recv_multipart(NOBLOCK)
-            assert self._admission is not None  # ZeroMQ asks on the sockets that have keys
+            assert self._admission is not None  # ZeroMQ asks only if the sockets have keys
             self._zap.send_multipart(self._admission.answer(request), NOBLOCK)
 
     def wake(self) -> None:
-        """End a poll that runs in another thread, or let the next one not wait. Never blocks.
+        """End a `poll` in another thread, or have the next one return at once. Never blocks.
 
-        Nothing is written where nobody sleeps: with a full budget this is called for each lease.
+        It writes to the pipe only if a thread sleeps, as it is called for each lease if the budget
+        is full.
         """
-        self._woken = True  # before we ask who sleeps, as `poll` says that it does before it asks
+        self._woken = True  # set before `_asleep` is read; `poll` does both in reverse
         if not self._asleep:
             return
         try:
             os.write(self._wake_write, b"\0")
         except (BlockingIOError, OSError):
-            return  # full: a wake-up is on its way already; closed: nobody is left to wake
+            return  # the pipe is full, so a wake-up is under way, or closed, so nobody sleeps
 
     def _origin(self, frame: zmq.Frame, *, data: bool) -> Origin:
-        """Where a frame came from. The name of the key is what `Admission` said, not the peer."""
+        """The connection of a frame. `Admission` has given it the name of its key, not the peer."""
         user = ""
         try:
             if self._admission is not None:
                 user = str(frame.get("User-Id"))
             return Origin(frame.get(SRCFD), user, data)
-        except zmq.ZMQError:  # it had broken off before ZeroMQ could ask who it was
+        except zmq.ZMQError:  # it closed before ZeroMQ could ask for its address
             return Origin(NOBODY, user, data)
 
     def who(self, origin: Origin) -> str:
-        """Whose message it is, whatever its sender calls itself: a key, else an address."""
+        """The identity behind a message, in words: its key or, without keys, its address."""
         if origin.user:
             return key_name(origin.user)
         address = self._connections(origin).opened(origin.descriptor).address
         return f"the address {address[0] if address else '?'}"
 
     def _stays(self, origin: Origin) -> bool:
-        """Whether the key of a message still is admitted; if not, its connection is ended."""
+        """Return whether the key of a message is still admitted; if not, end its connection."""
         if self._admission is None or self._admission.admits(origin.user):
             return True
         connections = self._connections(origin)
@@ -224,14 +231,17 @@ class TrainerSockets:
         return False
 
     def receive_control(self) -> tuple[str, bytes, Origin] | None:
-        """(generator, frame, origin) or None when there is none. Malformed envelopes give b""."""
+        """(generator, frame, origin) of a control message; None: there is none.
+
+        The frame of a message with another number of frames is ``b""``.
+        """
         if not readable(self._control):
             self._control_emptied = True
             return None
         try:
             name, *frames = self._control.recv_multipart(NOBLOCK, copy=False)
         except zmq.Again:
-            return None  # only the name of a key: ZeroMQ hands that on as if it were a message
+            return None  # it was only the name of a key, which ZeroMQ signals like a message
         origin = self._origin((frames or [name])[-1], data=False)
         weight = sum(len(frame) + FRAMING for frame in frames)
         self.control_connections.took(origin, weight)
@@ -242,7 +252,7 @@ class TrainerSockets:
         return generator, frames[0].bytes if len(frames) == 1 else b"", origin
 
     def receive_data(self) -> tuple[bytes, list[Frame], Origin] | None:
-        """(header, array frames, origin) of one lease, or None when there is none."""
+        """(header, array frames, origin) of one lease; None: there is none."""
         data = self._data
         if not get(data, EVENTS) & POLLIN:
             self._data_emptied = True
@@ -250,7 +260,7 @@ class TrainerSockets:
         try:
             part = data.recv(NOBLOCK, False)
         except zmq.Again:
-            return None  # as above
+            return None  # it was only the name of a key
         header, origin = part.bytes, self._origin(part, data=True)
         weight = len(header) + FRAMING
         frames: list[Frame] = []
@@ -264,7 +274,7 @@ class TrainerSockets:
         return header, frames, origin
 
     def send_control(self, generator: str, frame: bytes) -> bool:
-        """False when that generator is not connected (any more), or does not read."""
+        """Send a control message; False: `generator` is not connected or does not read."""
         try:
             self._control.send_multipart([generator.encode("latin-1"), frame], NOBLOCK)
         except zmq.ZMQError as error:
@@ -274,8 +284,9 @@ class TrainerSockets:
         return True
 
     def look_after(self) -> list[str]:
-        """Once a tick: who came and went, who was turned away, who holds too much.
+        """Examine the connections; call this once a tick.
 
+        It notes which opened, closed or were refused, and ends those that hold too much.
         Returns a sentence for each connection that was ended.
         """
         for monitor, connections in self._monitors:
@@ -291,7 +302,7 @@ class TrainerSockets:
                     if connections is self.control_connections and value in self._behind:
                         self._closed.append(self._behind.pop(value))
                 elif event in FAILED and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                    broke_off += 1  # or does not speak as we do; who it was comes next
+                    broke_off += 1  # the event with its descriptor comes next
             if broke_off:
                 self.refused.append(Refused("", BROKE_OFF))
         self._count_files()
@@ -306,24 +317,27 @@ class TrainerSockets:
         return ended
 
     def take_closed(self) -> list[str]:
-        """Generators of which a connection closed since the last call; they may have another."""
+        """The generators of which a connection closed since the last call.
+
+        Such a generator may have another connection.
+        """
         closed, self._closed = self._closed, []
         return closed
 
     def _count_files(self) -> None:
-        """Warn, once, before the limit of open files keeps generators out without a word."""
+        """Warn once, before the limit of open files keeps generators out without a message."""
         connections = len(self.control_connections) + len(self.data_connections)
         if not self._warned and connections + SPARE_FILES > self._files:
             self._warned = True
             log.warning(
-                "%d connections stand, and this process may have %d files open: hardly another "
-                "generator can connect (each takes two). Start it under a higher limit: "
+                "%d connections are open, and this process may have %d files open: few further "
+                "generators can connect (each takes two). Start it under a higher limit: "
                 "`ulimit -n 65536`, LimitNOFILE= (systemd), --ulimit nofile=65536 (docker)",
                 *(connections, self._files),
             )
 
     def revoked(self) -> list[str]:
-        """Names of keys that are connected and admitted no more; their connections are ended."""
+        """End the connections whose key is not admitted any more. Returns the names of the keys."""
         if self._admission is None:
             return []
         self._admission.refresh()
@@ -332,14 +346,14 @@ class TrainerSockets:
         return [user for user in gone if self._end_user(user)]
 
     def strike(self, origin: Origin) -> tuple[str, int]:
-        """Count an error of the peer behind `origin`. Returns (who it is, its errors lately)."""
+        """Count an error of the peer at `origin`. Returns (its label, its recent errors)."""
         return self._connections(origin).strike(origin, time.monotonic())
 
     def _connections(self, origin: Origin) -> Connections:
         return self.data_connections if origin.data else self.control_connections
 
     def refuse(self, origin: Origin) -> None:
-        """End the connection that a message came over; its key is refused from now on."""
+        """End the connection `origin`, and refuse its key from now on."""
         self._connections(origin).end(origin.descriptor)
         if self._admission is not None and origin.user:
             self._admission.refused[origin.user] = None
@@ -353,7 +367,7 @@ class TrainerSockets:
             monitor.close()
 
     def close(self, linger: float = 1.0) -> None:
-        """Close both sockets; what was sent last has `linger` seconds to leave."""
+        """Close both sockets. The last messages sent have `linger` seconds to leave."""
         self._close_monitors()
         self._control.close(linger=int(linger * 1000))
         self._data.close(linger=0)

@@ -55,7 +55,7 @@ def test_samples_are_counted_by_class_and_manipulation(tmp_path: Path) -> None:
     assert lines[0].split() == ["train", "samples", "none", "jpeg70", "gamma0.8"]
     assert lines[1].split() == ["old", "6", "3", "3", "0"]
     assert lines[3].split() == ["all", "10", "5", "3", "2"]
-    assert lines[4].startswith("of which 1 visits")
+    assert lines[4] == "visits to bad records, which hold substitutes: 1"
 
 
 def test_a_task_that_is_not_here_has_counts_all_the_same(tmp_path: Path) -> None:
@@ -63,9 +63,11 @@ def test_a_task_that_is_not_here_has_counts_all_the_same(tmp_path: Path) -> None
     contents = Contents(tmp_path)
     assert contents.table("train").splitlines()[-2].split() == ["all", "138"]
     layout.write(tmp_path, replace(store, classes=("one", "two")))
-    with pytest.raises(DataError, match="labels that are no classes"):
+    with pytest.raises(DataError, match="labels that are not classes"):
         Contents(tmp_path).table("train")
-    with pytest.raises(ConfigError, match="the task made is not here"):
+    with pytest.raises(
+        ConfigError, match="the task made, which draws pictures of samples, is not on this host"
+    ):
         contents.sheet(tmp_path / "samples.png")
 
 
@@ -74,7 +76,7 @@ def test_info_tells_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixtur
     shard_path(tmp_path, "train", 0, 1).unlink()
     assert main(["info", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "missing  1 files, first train-0000-00001.h5. To go on: pushfit sink" in said
+    assert "missing  1 files, first train-0000-00001.h5. To resume it: pushfit sink" in said
     assert said.splitlines()[-2].split() == ["all", "8", "4", "2", "2"]
 
 

@@ -1,8 +1,8 @@
-"""The settings of every program, a module each.
+"""The settings of all programs, with one module for each program.
 
-A field here is at once a flag (``--batch-size``), an environment variable
-(``PUSHFIT_BATCH_SIZE``), a key of a row of HOSTS in `cfg/base.py` or of `cfg/TASK.py`, and a line
-of ``--help``. `pushfit/settings/resolve.py` says which of them wins.
+A field here is a flag (``--batch-size``), an environment variable (``PUSHFIT_BATCH_SIZE``), a key
+of a row of HOSTS in `cfg/base.py` or of `cfg/TASK.py`, and a line of ``--help``.
+`pushfit/settings/resolve.py` says which of them wins.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pushfit.settings.programs.serve import ServeSettings
 from pushfit.settings.programs.sink import SinkSettings
 from pushfit.settings.programs.train import TrainSettings
 
-# By the commands of `pushfit` that take them.
+# {command of `pushfit`: the settings that it takes}.
 PROGRAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "train": TrainSettings,
     "sink": SinkSettings,
@@ -32,5 +32,5 @@ PROGRAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 @cache
 def names() -> frozenset[str]:
-    """The names of the settings of all programs: no parameter of a task is called by one."""
+    """The names of the settings of all programs. No parameter of a task has such a name."""
     return frozenset(s.name for struct in PROGRAMS.values() for s in settings_of(struct))

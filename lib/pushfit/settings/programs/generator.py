@@ -13,7 +13,7 @@ from pushfit.settings.stream import Health
 
 
 class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """generator_zmq.py: it learns everything else from the trainer."""
+    """The settings of generator_zmq.py. It gets everything else from the trainer."""
 
     connect: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1)], ...],
@@ -39,9 +39,10 @@ class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         str,
         about(
             "Generator",
-            ("FILE.py with the task, if the trainer runs such a file; both must be the same."),
+            "FILE.py with the task, if the trainer runs a task from a file. Both files must be "
+            "the same.",
             unit="name or path",
-            zero="the trainer's, which is built in",
+            zero="the built-in task that the trainer runs",
             placed=Placed.TASK,
             early=True,
         ),
@@ -56,12 +57,12 @@ class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                 "for each, in the order of --connect; none for a trainer without keys."
             ),
             unit="path",
-            zero="none: the trainer is on this host, or insecure",
+            zero="none, for a trainer on this host or with --insecure",
         ),
     ] = ()
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"],
-        about("Generator", "Generator processes to run; auto: one for each core."),
+        about("Generator", "Number of generator processes to run. auto: one for each core."),
     ] = 1
     stint: Annotated[
         float,
@@ -84,8 +85,8 @@ class GeneratorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         about(
             "Generator",
             (
-                "What to print. warnings: warnings only; info: also when a trainer is "
-                "joined or left; leases: also every lease."
+                "What is printed. warnings: warnings only; info: also when the generator "
+                "joins or leaves a trainer; leases: also every lease."
             ),
         ),
     ] = "info"

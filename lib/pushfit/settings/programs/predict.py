@@ -12,11 +12,13 @@ from pushfit.settings.stream import Bind, FleetSettings, Generators, task_of_run
 
 
 class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """predict.py: task, parameters and classes are those of the runs."""
+    """The settings of predict.py. Task, parameters and classes are those of the runs."""
 
     run: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1)], ...],
-        about("Prediction", "Folder of a trained run; several form an ensemble.", unit="path"),
+        about(
+            "Prediction", "Folder of a trained run. Several folders form an ensemble.", unit="path"
+        ),
     ] = ()
     task: Annotated[str, task_of_run("Prediction")] = ""
     data: Annotated[
@@ -25,7 +27,7 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
             "Prediction",
             "Folder of the test records.",
             unit="path",
-            zero="not on this host, with --generators 0",
+            zero="the records are not on this host, with --generators 0",
         ),
     ] = ""
     out: Annotated[str, about("Prediction", "CSV file for the submission.", unit="path")] = (
@@ -40,8 +42,8 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
         about(
             "Prediction",
             (
-                "Samples of each record whose answers are averaged. The first shows the "
-                "record as it is, the others are augmented as in training."
+                "Number of samples of each record, whose answers are averaged. The first "
+                "sample is the record as it is; the others are augmented as in training."
             ),
             ge=1,
         ),
@@ -54,7 +56,7 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
                 "Crops along each side of a photo (camera task). The N x N crops are "
                 "spread evenly, and their answers are averaged."
             ),
-            zero="as --samples says",
+            zero="as many samples as --samples gives",
             ge=0,
             le=32,
         ),
@@ -95,8 +97,8 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
         about(
             "Prediction",
             (
-                "Give each class to the same number of records. Of all such answers the "
-                "most probable is taken."
+                "Give each class to the same number of records, by the most probable of "
+                "all such answers."
             ),
         ),
     ] = False
@@ -115,14 +117,16 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
     ] = False
     report: Annotated[
         str,
-        about("Prediction", "JSON file for the figures.", unit="path", zero="print them only"),
+        about(
+            "Prediction", "JSON file for the figures.", unit="path", zero="print the figures only"
+        ),
     ] = ""
     batch_size: Annotated[
         int,
         about(
             "Prediction",
-            "Samples in one call of a model; the samples of a record are not split up.",
-            zero="as it was trained with",
+            "Samples in one call of a model. The samples of a record stay together.",
+            zero="the batch size of its training",
             ge=0,
         ),
     ] = 0
@@ -131,12 +135,12 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
         about("Prediction", "Seed of the random choices for --samples.", ge=0, le=2**32 - 1),
     ] = 0
 
-    # A trainer may be at work on the usual port.
+    # A trainer may use the usual port.
     bind: Bind = "tcp://127.0.0.1:0"
     generators: Generators = 1
 
     def __post_init__(self) -> None:
-        """Raises ConfigError where settings contradict each other."""
+        """Raise ConfigError if settings contradict each other."""
         given: dict[str, object] = {
             "--run": self.run,
             "--data": self.data,
@@ -146,15 +150,15 @@ class PredictSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_f
         for flag, value in given.items():
             if self.submissions and value:
                 raise ConfigError(
-                    f"--submissions combines files that exist, and {flag} is for a prediction: "
+                    f"--submissions combines existing files, and {flag} is for a prediction: "
                     "give one or the other"
                 )
         if self.grid and self.samples > 1:
             raise ConfigError(
-                "--grid and --samples both say how often a record is looked at: give one of them"
+                "--grid and --samples both set the number of samples of a record: give only one"
             )
         if self.equal_counts and self.combine == "majority":
             raise ConfigError(
-                "--equal-counts goes by probabilities, and --combine majority by votes: give "
+                "--equal-counts needs probabilities, and --combine majority gives votes: give "
                 "--combine mean or geometric with it"
             )

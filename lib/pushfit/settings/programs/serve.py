@@ -11,7 +11,7 @@ from pushfit.settings.stream import MiB, task_of_run
 
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """serve.py: task, classes and model are those of the run."""
+    """The settings of serve.py. Task, classes and model are those of the run."""
 
     run: Annotated[
         str,
@@ -39,24 +39,25 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     host: Annotated[
         str,
-        about("Server", "Address to listen at. With 0.0.0.0 every host that reaches it may ask."),
+        about(
+            "Server",
+            "Address to listen at. With 0.0.0.0, every host that reaches it may send requests.",
+        ),
     ] = "127.0.0.1"
     port: Annotated[
         int,
-        about("Server", "Port to listen at.", zero="any free one", also="PORT", ge=0, le=65_535),
+        about("Server", "Port to listen at.", zero="any free port", also="PORT", ge=0, le=65_535),
     ] = 8000
     workers: Annotated[
         int,
-        about(
-            "Server", "Processes that answer requests, each with a model of its own.", ge=1, le=64
-        ),
+        about("Server", "Processes that answer requests. Each loads the model.", ge=1, le=64),
     ] = 1
     root_path: Annotated[
         str,
         about(
             "Server",
             "URL prefix under which a reverse proxy shows this server, such as /digits.",
-            zero="what a proxy says in a header, or links that are relative",
+            zero="the prefix in a header of the proxy, or relative links",
         ),
     ] = ""
     allowed_host: Annotated[
@@ -68,7 +69,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 "*.example.org; *: any name. IP addresses and localhost are always "
                 "allowed."
             ),
-            zero="any but a public name with the port listened at, which a page elsewhere may use",
+            zero="any name, except a public name with the port of this server",
         ),
     ] = ()
     max_upload: Annotated[

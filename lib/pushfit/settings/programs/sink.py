@@ -10,7 +10,7 @@ from pushfit.settings.stream import StreamSettings
 
 
 class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """sink_zmq.py"""
+    """The settings of sink_zmq.py."""
 
     null: Annotated[bool, about("Sink", "Count and hash the stream, but store nothing.")] = False
     out: Annotated[
@@ -35,7 +35,10 @@ class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fie
     ] = False
     hdf5_filter: Annotated[
         Literal["none", "lz4", "blosc", "zstd"],
-        about("Sink", "Lossless compression of the HDF5 files; none is the fastest to read."),
+        about(
+            "Sink",
+            "Lossless compression of the HDF5 files. Files with none are the fastest to read.",
+        ),
     ] = "none"
     report: Annotated[
         str,
@@ -49,16 +52,19 @@ class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fie
     ] = ""
     hash: Annotated[
         bool,
-        about("Stream", "Compute the SHA-256 of the stream of batches: half a second for each GB."),
+        about(
+            "Stream",
+            "Compute the SHA-256 of the stream of batches, which takes half a second for each GB.",
+        ),
     ] = True
 
     def __post_init__(self) -> None:
         if self.resume and not self.out:
-            raise ConfigError("--resume needs the folder of the stream to go on with: give --out")
+            raise ConfigError("--resume needs the folder of the stream to continue: give --out")
         if self.out and not self.exact:
             raise ConfigError(
-                "--out needs --order exact: in order of arrival nobody could tell later which "
-                "sample is which"
+                "--out needs --order exact: in order of arrival the stored samples could not be "
+                "told apart"
             )
         if self.hdf5_filter != "none" and not self.out:
-            raise ConfigError("--hdf5-filter is for what is stored: give --out, too")
+            raise ConfigError("--hdf5-filter has an effect only on stored files: give --out, too")

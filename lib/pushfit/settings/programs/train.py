@@ -12,11 +12,11 @@ from pushfit.settings.declaration import Kept, about
 from pushfit.settings.fields import refuse_idle, settings_of
 from pushfit.settings.stored import StoredSettings
 
-MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # by default
+MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # default momentum of each optimizer
 
 
 class TrainSettings(StoredSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """train_zmq.py"""
+    """The settings of train_zmq.py."""
 
     model: Annotated[
         str,
@@ -240,14 +240,14 @@ class TrainSettings(StoredSettings, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"{self.model} has no ImageNet weights: use --weights none")
         if self.freeze_body and (self.weights == "none" or not (self.has_file or imagenet)):
             raise ConfigError(
-                f"--freeze-body needs a body that has been trained, and that of {self.model} would "
-                "be random: give --weights FILE, or --weights imagenet with a model of Keras"
+                f"--freeze-body needs a trained body, and that of {self.model} would be random: "
+                "give --weights FILE, or --weights imagenet with a model of Keras"
             )
         self.check_stored()
         if self.interval != interval.Interval() and not self.exact:
             raise ConfigError(
                 "--checkpoint-every needs --order exact: in order of arrival the batches of an "
-                "epoch are others each time, so only its start is a place to go on from"
+                "epoch differ each time, so a run can be resumed only at the start of an epoch"
             )
         refuse_idle(self)
         if self.momentum != "auto" and self.optimizer not in MOMENTUM:
@@ -256,16 +256,16 @@ class TrainSettings(StoredSettings, frozen=True, kw_only=True, forbid_unknown_fi
                 f"{self.optimizer}: leave --momentum out, or set it to auto"
             )
         if self.resume and not self.out:
-            raise ConfigError("--resume needs the folder of the run to go on with: give --out")
+            raise ConfigError("--resume needs the folder of the run to continue: give --out")
 
     @property
     def has_file(self) -> bool:
-        """Whether `weights` names a file."""
+        """Return whether `weights` is the path of a file."""
         return self.weights not in models.STARTS
 
     @property
     def momentum_of(self) -> dict[str, float]:
-        """What the optimizer is told of its momentum: nothing where it has none."""
+        """The argument `momentum` of the optimizer; empty if the optimizer has none."""
         if self.optimizer not in MOMENTUM:
             return {}
         given = self.momentum
@@ -273,7 +273,7 @@ class TrainSettings(StoredSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def interval(self) -> interval.Interval:
-        """`checkpoint_every`, read. Raises ConfigError."""
+        """`checkpoint_every` as an interval. Raises ConfigError."""
         return interval.parse(self.checkpoint_every)
 
 

@@ -1,7 +1,7 @@
 """Defaults of this site for the camera task: any setting, or any parameter of the task.
 
-They stand over those that the task brings, and under the table of hosts in base.py;
-`pushfit config --task camera` shows them all, with their origin.
+They override the defaults of the task itself, and the table of hosts in base.py overrides them.
+`pushfit config --task camera` shows all values, with their origin.
 """
 
 from __future__ import annotations

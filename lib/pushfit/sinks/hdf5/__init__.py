@@ -1,7 +1,7 @@
-"""A sink that stores the stream as HDF5 files (`pushfit.store.layout`), to be trained from again.
+"""A sink that stores a stream as HDF5 files (`pushfit.store.layout`), for later training.
 
-    Dispatcher ─▶ Tee ─▶ Feed ─▶ batches, audited and hashed as a trainer's are
+    Dispatcher ─▶ Tee ─▶ Feed ─▶ batches, audited and hashed as in a trainer
                    └──▶ Storing ─▶ Writer ─▶ shards
 
-What is stored is what the fleet delivered, in the plan's order, before it is mixed.
+The samples are stored as the fleet delivers them, in the plan's order, before they are mixed.
 """

@@ -1,4 +1,4 @@
-"""What a stored stream holds: its samples by class and manipulation, a look at some, its health."""
+"""An inspection of a stored stream: its tables of samples, a contact sheet, and a check of it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from pushfit.store.vetting import vetted
 from pushfit.tasks.base import TRAIN, Task
 from pushfit.text import as_lines, one_line
 
-SHOWN = 64  # samples of a contact sheet
-WAYS = 256  # values that `manipulation` may have
+SHOWN = 64  # samples on a contact sheet
+WAYS = 256  # number of values that `manipulation` may have
 INTS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64")
 
 
 class Contents:
-    """Of the store in `folder`. Raises DataError where it is none."""
+    """The content of the store in `folder`. Raises DataError if `folder` is not a store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.store = folder, layout.read(folder)
 
     def places(self) -> list[tuple[str, int, int]]:
-        """(split, epoch, number) of every shard that there is to be."""
+        """(split, epoch, number) of every shard that the complete store has."""
         return [
             (split, epoch, number)
             for split, form in self.store.splits.items()
@@ -42,11 +42,12 @@ class Contents:
         ]
 
     def missing(self) -> list[Path]:
+        """The paths of shards that are not there."""
         every = (shard_path(self.folder, *place) for place in self.places())
         return [path for path in every if not path.exists()]
 
     def task(self) -> Task | None:
-        """The task that drew the samples, if it is there: its file may be elsewhere by now."""
+        """The task that drew the samples; None: it is not on this host, or was changed."""
         try:
             known = values_of_run(self.folder).get("task")
             name = str(known.value) if known else self.store.task
@@ -58,7 +59,7 @@ class Contents:
     # -- info -------------------------------------------------------------------------------------
 
     def summary(self) -> str:
-        """What it is, for people."""
+        """A description for people, in several lines."""
         store, missing = self.store, self.missing()
         arrays = (f"{layout.dataset(a.name)} {a.dtype} {a.shape}" for a in store.arrays)
         size = sum(path.stat().st_size for path in shard_paths(self.folder))
@@ -76,14 +77,14 @@ class Contents:
         if missing:
             lines.append(f"missing  {len(missing):,} files, first {missing[0].name}. {self._on()}")
         elif not is_whole(self.folder):
-            lines.append(f"not whole: the sink did not come to its end. {self._on()}")
+            lines.append(f"not complete: the sink was interrupted. {self._on()}")
         return as_lines(lines)
 
     def _on(self) -> str:
-        return f"To go on: {typed('sink')} --resume --out {self.folder}"
+        return f"To resume it: {typed('sink')} --resume --out {self.folder}"
 
     def table(self, split: str) -> str:
-        """Samples of `split`, over all epochs, by class and, where there is one, manipulation."""
+        """A table of the samples of `split`, over all epochs, by class and by manipulation."""
         counts, bad = self.counts(split)
         ways = self._ways(counts.shape[1])
         shown = [n for n in range(len(ways)) if counts[:, n].any()] if len(ways) > 1 else []
@@ -97,13 +98,14 @@ class Contents:
             for row in rows
         ]
         if bad:
-            lines.append(f"of which {bad:,} visits were to bad records, and hold substitutes")
+            lines.append(f"visits to bad records, which hold substitutes: {bad:,}")
         return as_lines(lines)
 
     def counts(self, split: str) -> tuple[np.ndarray, int]:
-        """(classes, manipulations) samples in the shards that are there; visits that are bad.
+        """Samples of `split` in the shards that are there, and visits to bad records.
 
-        One row where samples have no class number, one column where they have no manipulation.
+        Returns ((classes, manipulations) int64, the number of those visits). There is one row if
+        samples have no class number, and one column if they have no manipulation.
         """
         numbers = {spec.name for spec in self.store.arrays if not spec.shape and spec.dtype in INTS}
         classes = len(self.store.classes) if "label" in numbers else 1
@@ -113,24 +115,27 @@ class Contents:
             labels = shard.column("label") if "label" in numbers else rows
             ways = shard.column("manipulation") if "manipulation" in numbers else rows
             if (labels < 0).any() or (labels >= classes).any():
-                raise DataError(f"{shard.path} has labels that are no classes. Try verify")
+                raise DataError(
+                    f"{shard.path} has labels that are not classes: check the store with "
+                    f"`pushfit store verify {self.folder}`"
+                )
             np.add.at(counts, (labels, np.clip(ways, 0, WAYS - 1)), 1)
             bad += len(shard.bad)
         return counts[:, : 1 if "manipulation" not in numbers else None], bad
 
     def _ways(self, count: int) -> list[str]:
-        """Names of the values of `manipulation`."""
+        """The names of the `count` values of `manipulation`."""
         named = tuple(getattr(self.task(), "manipulation_names", ()))
         return [*named[:count], *(str(n) for n in range(len(named), count))]
 
     # -- verify and sheet -------------------------------------------------------------------------
 
     def verify(self, live: console.Live) -> list[str]:
-        """Read everything. What is wrong, a sentence each; nothing where all is well."""
+        """Read every shard. Returns a sentence for each error; empty: all is well."""
         places = self.places()
         own = {shard_path(self.folder, *place) for place in places}
         wrong = [
-            f"{path} is no part of the stream in {self.folder}: move it away"
+            f"{path} is not a part of the stream in {self.folder}: move it away"
             for path in shard_paths(self.folder)
             if path not in own
         ]
@@ -144,10 +149,15 @@ class Contents:
         return wrong
 
     def sheet(self, into: Path) -> None:
-        """Draw samples from all over the training split, one of a visit. Raises ConfigError."""
+        """Draw a contact sheet of the first training epoch, with one sample of a visit.
+
+        into: the picture to write. Raises ConfigError if the samples have no pictures.
+        """
         task = self.task()
         if task is None:
-            raise ConfigError(f"the task {self.store.task} is not here, which says what to draw")
+            raise ConfigError(
+                f"the task {self.store.task}, which draws pictures of samples, is not on this host"
+            )
         form = self.store.splits[TRAIN]
         visits = np.unique(np.linspace(0, form.visits - 1, SHOWN).astype(int)).tolist()
         rows: list[tuple[np.ndarray, ...]] = []

@@ -1,6 +1,6 @@
-"""The folder that a stream is stored in, when a sink comes to it: new, or gone on with.
+"""What a sink finds in the folder where it is to store: nothing yet, or a stream to resume.
 
-All that is wrong with it is said before a socket is open.
+Every error in it is reported before a socket is open.
 """
 
 from __future__ import annotations
@@ -22,14 +22,19 @@ from pushfit.store.layout import STORE, Store
 from pushfit.store.progress import PROGRESS, RECORDS, Progress
 
 REPORT, QUARANTINE = outputs.REPORT, "quarantine.jsonl"
-# What may be there before store.json.
+# Files that may exist before store.json does.
 _FIRST = frozenset({outputs.LOCK, outputs.LOG, CONFIG, RECORDS, PROGRESS, QUARANTINE})
 
 log = logging.getLogger("pushfit.sink")
 
 
 class StoredSoFar(msgspec.Struct, frozen=True):
-    """What is stored. segment, visits: where to go on; complete: nothing is left to do."""
+    """A stream that is stored in part, or complete.
+
+    segment: the index of the segment to resume in.
+    visits: the number of its visits that are stored.
+    complete: all is stored.
+    """
 
     store: Store
     progress: Progress
@@ -39,16 +44,18 @@ class StoredSoFar(msgspec.Struct, frozen=True):
 
 
 def is_whole(out: Path) -> bool:
-    """Whether a sink came to its end there: its report is written last, and says so."""
+    """Return whether a sink has stored all in `out`: it writes its report last."""
     return (out / REPORT).exists() and not outputs.ended_early(out / REPORT)
 
 
 def find(
     out: Path, fixed: Mapping[str, str], defaults: Mapping[str, str], epochs: int
 ) -> StoredSoFar | None:
-    """What is stored in `out`, which is made where it is missing; None: nothing yet.
+    """The stream in `out`; None: nothing is stored yet. A missing folder is made.
 
-    fixed: the settings that a stream keeps, as written on a command line; defaults: those of all.
+    fixed: the settings that a stream keeps, as written on a command line.
+    defaults: the defaults of all settings.
+    epochs: the number of training epochs to store.
     Raises ConfigError, DataError, OutputError.
     """
     outputs.prepare(out, again=True)
@@ -56,7 +63,7 @@ def find(
     if not (out / STORE).exists():
         if others := sorted({path.name for path in out.iterdir()} - _FIRST):
             raise OutputError(
-                f"{out} is no folder that a stream is stored in: it holds {others[0]}, and no "
+                f"{out} is not the folder of a stored stream: it holds {others[0]}, and no "
                 f"{STORE}. Choose another --out"
             )
         log.info("nothing is stored in %s yet: starting from the beginning", out)
@@ -69,11 +76,11 @@ def find(
     ended, within = divmod(segment, len(store.splits))
     if epochs < (begun := ended + (within > 0 or visits > 0)):
         raise ConfigError(
-            f"--epochs {epochs}: {out} has {begun} epoch(s), or parts of them, already; give at "
-            "least that"
+            f"--epochs {epochs}: {out} has {begun} epoch(s) already, or parts of them: give "
+            f"--epochs {begun} or more"
         )
     complete = ended == epochs and is_whole(out)
     if not complete:
-        (out / REPORT).unlink(missing_ok=True)  # it speaks of an earlier end
+        (out / REPORT).unlink(missing_ok=True)  # it describes an earlier end
     progress.rows = progresses.before(progress.rows, store, segment)
     return StoredSoFar(store, progress, segment, visits, complete)

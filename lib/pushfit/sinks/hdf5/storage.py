@@ -1,7 +1,7 @@
-"""A folder in which a sink stores a stream: what the stream is for, and what becomes of it there.
+"""The folder in which a sink stores a stream, from the request for the stream to the report.
 
 Storage.purpose ─▶ LiveStream ─▶ Storage.storing ─▶ shards, progress, store.json
-                    └ a tee on the way of deliveries, which may begin where a shard ends
+                    └ a tee between dispatcher and feed, which may begin where a shard ends
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Storage:
     """One sink's work in one folder.
 
     out: the folder.
-    fixed: settings that a stream keeps.
-    begun: what is stored of the stream already, if anything is.
+    fixed: the settings that a stream keeps, as written on a command line.
+    begun: the part of the stream that is stored already; None: nothing is.
 
-    `bad` are the bad records, as they are listed in the folder.
+    `bad`: the rows of the bad records, as they are listed in the folder.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Storage:
         self._storing: Storing | None = None  # until the stream is open
 
     def bad_records(self) -> BadRecords:
-        """What the stream tells of bad records: it goes into `bad`."""
+        """What the stream reports bad records to. Their rows are added to `bad`."""
         limit = Limit.parse(self._settings.max_bad)
         return BadRecords(self._note, limit, earlier=self._earlier, listed=str(self.bad.path))
 
@@ -76,7 +76,7 @@ class Storage:
         log.warning("%s on %s is bad: %s", row["path"], row["host"], row["reason"])
 
     def purpose(self, *, needs_data: bool) -> Purpose:
-        """What the stream is for. needs_data: the data set must be on this machine."""
+        """What the stream is opened for. needs_data: the data set must be on this machine."""
         purpose = for_sink(self._settings, self._task, needs_data=needs_data)
         purpose = replace(
             purpose,
@@ -97,7 +97,10 @@ class Storage:
         )
 
     def _route(self, source: Source, reference: Reference) -> tuple[Source, Reference]:
-        """By way of a tee, once the folder has what it must have before the first shard."""
+        """Put a tee between the fleet and the feed.
+
+        First it writes the files that the folder must have before the first shard.
+        """
         if self._begun is None:
             source_hash = compatibility.source_of(self._task)
             store = self._store(source.plan, reference, source_hash)
@@ -113,9 +116,9 @@ class Storage:
         return tee, reference
 
     def storing(self, stream: Stream) -> Storing:
-        """Writes what comes through `stream`, which is open."""
+        """The writer of what comes through `stream`, which is open."""
         if self._prepared is None:
-            raise RuntimeError("the stream does not come by way of this storage: see `purpose`")
+            raise RuntimeError("the stream was not opened for this storage: see `purpose`")
         store, progress, tee = self._prepared
         self._storing = Storing(
             self.out, store, progress, tee, stream, stream.reference, self.bad, self.patience
@@ -160,7 +163,10 @@ class Storage:
         say("storing %.2f GB in %s, where %.2f GB are free", left / 1e9, self.out, free / 1e9)
 
     def report(self, stream: Stream, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """report.json: that of `stream`, by the stored stream's name, with what was stored."""
+        """The content of report.json: that of `stream`, with what was stored.
+
+        metrics: figures of this process, which are added to it.
+        """
         figures = self._storing.figures() if self._storing else {}
         run = {"run": self._prepared[0].run} if self._prepared else {}
         return stream.report({**metrics, **figures}) | run

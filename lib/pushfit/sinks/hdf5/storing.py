@@ -1,8 +1,8 @@
-"""What a storing sink writes, and in which order: so that a kill at any instant costs one shard.
+"""What a storing sink writes, and in which order: a kill at any moment costs one shard at most.
 
-- A shard is written when it is whole; what is known of bad records goes onto the disk before it.
+- A shard is written when it is complete. The bad records known so far are written before it.
 - A segment's row of the audit is written when its last batch has been hashed.
-- Whatever a full disk refuses is written again when there is room (`Patience`).
+- A write that fails because the disk is full is repeated when there is room (`Patience`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from pushfit.text import json_line
 
 
 class BadRows:
-    """OUT/quarantine.jsonl, written anew when it has grown: a full disk must not end a turn of the
-    exchange, which is where bad records are heard of."""
+    """The rows of OUT/quarantine.jsonl. Only `keep` writes them.
+
+    The exchange adds rows in its turns, which a full disk must not end.
+    """
 
     def __init__(self, path: Path, earlier: list[dict[str, Any]]) -> None:
         self.path, self._rows, self._kept = path, list(earlier), len(earlier)
@@ -43,18 +45,20 @@ class BadRows:
         self._rows.append(dict(row))
 
     def keep(self) -> None:
-        """Raises OutputError."""
-        rows = list(self._rows)  # the exchange may add to it meanwhile
-        rows.sort(key=lambda row: (row["epoch"], row["split"], row["path"]))  # not as they came
+        """Write the file anew if there are new rows. Raises OutputError."""
+        rows = list(self._rows)  # a copy, since the exchange may add rows meanwhile
+        rows.sort(key=lambda row: (row["epoch"], row["split"], row["path"]))  # equal for any fleet
         if len(rows) > self._kept:
             write_text(self.path, "".join(map(json_line, rows)))
             self._kept = len(rows)
 
 
 class Storing:
-    """Writes what passed through `tee` into `folder`; call `took` after each batch.
+    """Writes what passed through `tee` into `folder`. Call `took` after each batch.
 
-    stream: of which the audit's rows and the records given up are kept.
+    stream: the stream, whose rows of the audit and records given up are stored as well.
+    shards, nbytes: what this process has written.
+    seconds: the time spent on that, and on waiting for room.
     """
 
     def __init__(
@@ -71,12 +75,13 @@ class Storing:
         self.folder, self.store, self.patience = folder, store, patience
         self._progress, self._tee, self._stream, self._bad = progress, tee, stream, bad
         self._paths = Paths(reference)
-        # Of the segment of this index; and the record of each of its visits.
+        # (index of a segment, its writer, the record of each of its visits)
         self._writer: tuple[int, Writer, np.ndarray] | None = None
-        self.shards = self.nbytes = 0  # written by this process
-        self.seconds = 0.0  # spent on that, and on waiting for room
+        self.shards = self.nbytes = 0
+        self.seconds = 0.0
 
     def took(self, batch: Batch) -> None:
+        """Write the deliveries that came since the last call. batch: the one just taken."""
         began = time.monotonic()
         while self._tee.fresh:
             self._write(self._tee.fresh.popleft())
@@ -88,7 +93,7 @@ class Storing:
         self.seconds += time.monotonic() - began
 
     def figures(self) -> dict[str, float]:
-        """For the report's metrics, of this process."""
+        """The figures of this process, for the metrics of the report."""
         return {
             "shards": self.shards,
             "stored_bytes": self.nbytes,
@@ -106,7 +111,8 @@ class Storing:
             writer = Writer(
                 self.folder, self.store, segment.split, segment.epoch, number, self._save
             )
-            # The plan keeps one segment's records, and leases may be cut from the next already.
+            # The records are kept here, as the plan keeps those of one segment, and leases may be
+            # cut from the next segment already.
             self._writer = segment.index, writer, self._stream.feed.plan.records(segment)
         _, writer, records = self._writer
         paths = self._paths.of(segment, records[lease.start : lease.start + lease.count])
@@ -130,7 +136,7 @@ class Storing:
 
 
 class Paths:
-    """Of records, as far as the data set's listing is known; else ""."""
+    """The paths of records; ``""`` each if the listing of the data set is not known."""
 
     def __init__(self, reference: Reference) -> None:
         counts = {split: sum(reference.counts[split]) for split in sorted(reference.counts)}
@@ -140,6 +146,7 @@ class Paths:
         self._firsts = dict(zip(counts, ends, strict=False))
 
     def of(self, segment: Segment, records: np.ndarray) -> list[str]:
+        """The paths of `records` (n,) of the split of `segment`."""
         if not self._listing:
             return [""] * len(records)
         lines = (self._listing[n] for n in (records + self._firsts[segment.split]).tolist())

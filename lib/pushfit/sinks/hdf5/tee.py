@@ -1,7 +1,7 @@
-"""A source that remembers what it gave, for the sink to write; and that begins with what is stored.
+"""A source of stored and live deliveries, which keeps the live ones for the sink to write.
 
-A stream that was interrupted goes on at the first visit that no shard has. Its epoch's shards are
-read back before that, as if they were delivered now: so audit and hash are of all the epoch.
+A stream that was interrupted resumes at the first visit that no shard has. Before that, the shards
+of the same epoch are read, as if they were delivered now. So audit and hash cover the whole epoch.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pushfit.store.layout import Store
 from pushfit.store.shard import Shard
 from pushfit.wire.protocol import Bad
 
-STORED = -1  # the id of a lease that nobody was granted
+STORED = -1  # the id of a lease that was granted to no generator
 
 
 class Tee:
-    """A `Source`: the shards in `folder` of the segment that `live` begins in, then `live`.
+    """A `Source`: first the shards in `folder` of the segment in which `live` begins, then `live`.
 
-    fresh: what `live` delivered, until somebody takes it away.
+    fresh: the deliveries of `live`; the caller takes them out.
     """
 
     def __init__(self, live: Source, folder: Path, store: Store) -> None:
@@ -69,7 +69,7 @@ class Tee:
         form = self._store.splits[segment.split]
         for number in range(-(-start.visit // form.shard)):
             with Shard(self._folder, self._store, segment.split, segment.epoch, number) as shard:
-                shard.check()  # the hash must not be that of samples which a disk has spoilt
+                shard.check()  # the hash must not cover samples that the disk has damaged
                 end = shard.first + shard.count
                 for first in range(shard.first, end, form.group):
                     count = min(form.group, end - first)
