@@ -76,5 +76,5 @@ def counted(number: int, noun: str) -> str:
     """``"1 class"``, ``"2 classes"``, ``"3 entries"``, ``"1,000 steps"``."""
     if noun.endswith("ry") and number != 1:
         return f"{number:,} {noun[:-1]}ies"
-    ending = "" if number == 1 else "es" if noun.endswith(("s", "ch")) else "s"
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "tch")) else "s"
     return f"{number:,} {noun}{ending}"

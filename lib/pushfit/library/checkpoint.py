@@ -20,6 +20,7 @@ from pushfit.runs.checkpoint_state import Best, RunState
 from pushfit.tasks.base import TRAIN, VAL
 from pushfit.training import checkpoint, hidden_state
 from pushfit.training.finite import not_finite
+from pushfit.training.fit_data import prepare
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
@@ -61,6 +62,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._stream.counts_use()
         if (before := self._before) is not None:
+            prepare(self.model, self._stream.to_fit)  # else the metrics have no variables yet
             hidden_state.put(self.model, before.hidden_state, self._stream.resumed_from)
             self._resumed_at.append({"epoch": before.epoch, "step": before.step})
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import jax
     import tensorflow as tf
 
+    from pushfit.adapters.to_fit import ToFit
     from pushfit.adapters.torch import Batches
     from pushfit.runs.checkpoint_state import RunState
 
@@ -241,9 +242,8 @@ class BatchStream:
         None where the stream has no `split`. Give `fit` no `steps_per_epoch`.
         """
         from pushfit.adapters import keras
-        from pushfit.adapters.to_fit import ToFit
 
-        return keras.dataset(self.reading(), ToFit(self._task, self.arrays), split)
+        return keras.dataset(self.reading(), self.to_fit, split)
 
     def tf(self, split: str = TRAIN) -> tf.data.Dataset:
         """A `tf.data.Dataset`; each iteration is the next pass: {array name: tensor (B, *shape)}"""
@@ -268,6 +268,13 @@ class BatchStream:
         from pushfit.adapters import jax
 
         return jax.batches(self.reading(), split, sharding=sharding, in_flight=in_flight)
+
+    @property
+    def to_fit(self) -> ToFit:
+        """What makes (x, y) or (x, y, sample_weight) of a batch, by the task's `to_fit`."""
+        from pushfit.adapters.to_fit import ToFit
+
+        return ToFit(self._task, self.arrays)
 
     def reading(self, epoch: int | None = None) -> Reading:
         """How an adapter reads the stream. epoch: the one to read; None: the next one."""

@@ -33,10 +33,7 @@ def _of_class(task: type[Task]) -> str:
     for name, place in tasks.TASKS.items():
         if place == f"{task.__module__}:{task.__name__}":
             return name
-    try:
-        file = Path(inspect.getfile(task))
-    except (TypeError, OSError):  # typed into a notebook or a prompt
-        file = Path()
+    file = _file(task)
     why = (
         "generators are processes of their own, also on other hosts, and import the task from its "
         "file"
@@ -55,3 +52,17 @@ def _of_class(task: type[Task]) -> str:
     if loaded.__name__ != task.__name__:
         raise ConfigError(f"{file} is the file of the task {loaded.__name__}, not {task.__name__}")
     return str(file)
+
+
+def _file(task: type[Task]) -> Path:
+    """The file of the code of `task`; it does not exist where the code was typed in.
+
+    A notebook's module names the file of its kernel, so the methods are asked first.
+    """
+    for member in vars(task).values():
+        if inspect.isfunction(member):
+            return Path(member.__code__.co_filename)
+    try:
+        return Path(inspect.getfile(task))
+    except (TypeError, OSError):
+        return Path()
