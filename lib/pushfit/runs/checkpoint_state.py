@@ -57,7 +57,7 @@ class Best(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Of `Plateau`: the best value it saw, and for how many epochs it has seen none better."""
+    """Of `Plateau` and `EarlyStopping`: the best value, and the epochs since without a better."""
 
     best: float | None = None
     wait: int = 0
@@ -93,6 +93,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     audited: Audited
     given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}
+    stopping: Waiting = Waiting()
 
 
 class _Version(msgspec.Struct):

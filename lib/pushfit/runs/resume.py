@@ -15,10 +15,11 @@ from pushfit.errors import ConfigError, nearest
 from pushfit.installation import typed
 from pushfit.runs import checkpoint_state, outputs
 from pushfit.runs.checkpoint_state import LAST, RunState
+from pushfit.settings import code
 from pushfit.settings.config_file import CONFIG
 from pushfit.store.layout import STORE
 from pushfit.tasks import compatibility
-from pushfit.text import counted
+from pushfit.text import counted, one_line
 
 log = logging.getLogger("pushfit.trainer")
 
@@ -72,14 +73,27 @@ def _letters(name: str) -> str:
     return re.sub(r"\d+", "", name)
 
 
-def is_complete(before: RunState, epochs: int, out: Path) -> bool:
-    """Whether nothing is left to do. Raises ConfigError for fewer epochs than have begun."""
+def completed(before: RunState, epochs: int, patience: int, out: Path) -> str:
+    """Why nothing is left to do, and what would train on, in a sentence; "": there is.
+
+    patience: of --early-stopping. Raises ConfigError for fewer epochs than have begun.
+    """
     begun = before.epoch + (before.step > 0)
     if epochs < begun:
         raise ConfigError(
             f"--epochs {epochs}: the run in {out} is in epoch {begun} already; give at least that"
         )
-    return not before.step and before.epoch == epochs
+    if before.step:
+        return ""
+    done = f"Run {one_line(before.run)} is complete: {before.epoch} epoch(s)"
+    if before.epoch == epochs:
+        return f"{done}. --epochs N trains it on."
+    if patience and before.stopping.wait >= patience:
+        return (
+            f"{done}, of which the last {before.stopping.wait} were not better than those before. "
+            "A larger --early-stopping trains it on, or --early-stopping 0 to its last epoch."
+        )
+    return ""
 
 
 def compare(
@@ -98,6 +112,8 @@ def compare(
         then, given = settings.get(name, defaults.get(name)), now.get(name)
         if name == "task" and all(str(each).endswith(tasks.ENDING) for each in (then, given)):
             continue  # a file may move: what is in it counts
+        if then and given and code.unplaced(then) == code.unplaced(given):
+            continue
         if then != given:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(

@@ -37,6 +37,7 @@ class Placed(Enum):
     FOLDER = "folder"
     LINKS = "links"  # the site's own folders of links are meant from anywhere
     TASK = "task"  # only where it is the file of a task, and not a name
+    FILE = "file"  # only where it begins with FILE.py or is a FILE.json; in a list, item by item
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
