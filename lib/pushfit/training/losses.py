@@ -147,22 +147,22 @@ _WORDS = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentro
 
 
 def _of_keras(flag: str, text: str, known: Any) -> Any:
-    if known is keras.metrics and text in _WORDS:  # Keras chooses by the targets
-        return _WORDS[text]
-    own = "for code of your own give FILE.py:NAME or MODULE:NAME"
+    if known is keras.metrics and text.lower() in _WORDS:  # Keras chooses by the targets
+        return _WORDS[text.lower()]
+    own = "For code of your own give FILE.py:NAME or MODULE:NAME"
     try:
         found = known.get(text)
         # By its own counter, Keras would name a metric otherwise when the run is resumed.
         return type(found)(name=text) if isinstance(found, keras.metrics.Metric) else text
     except ValueError as error:
-        names = [*(name for name in dir(known) if not name.startswith("_")), *_WORDS]
+        names = [*(name for name in dir(known) if name.islower() and name[0] != "_"), *_WORDS]
         raise ConfigError(
-            f"{flag} {text}: Keras has no such name{nearest(text, names)}; {own}"
+            f"{flag} {text}: Keras has no such name{nearest(text, names) or '.'} {own}"
         ) from error
     except TypeError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"{flag} {text}: Keras makes none without arguments ({reason}); {own}"
+            f"{flag} {text}: Keras makes none without arguments ({reason}). {own}"
         ) from error
 
 
