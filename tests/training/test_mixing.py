@@ -44,7 +44,9 @@ def test_mixup_keeps_the_dtype(dtype: str) -> None:
     share = mixture.share.reshape(-1, 1, 1, 1).astype(np.float64)
     exact = given * share + given[mixture.partner].astype(np.float64) * (1 - share)
     assert mixed.dtype == dtype
-    np.testing.assert_allclose(mixed.astype(np.float64), exact, atol=0.51 if dtype[-1] != "6" else 1)
+    np.testing.assert_allclose(
+        mixed.astype(np.float64), exact, atol=0.51 if dtype[-1] != "6" else 1
+    )
 
 
 def test_cutmix_takes_a_rectangle_and_counts_its_pixels() -> None:

@@ -21,6 +21,7 @@ import keras
 
 from pushfit.errors import ConfigError, nearest
 from pushfit.runs import model_file
+from pushfit.settings.code import HUB
 from pushfit.settings.models import STARTS
 from pushfit.training import checkpoint, optimizers, schedules, zoo
 
@@ -59,6 +60,7 @@ def build(
     Raises ConfigError.
     """
     body, shape = zoo.find(name), _shape(patch)
+    name = body.name if name.startswith(HUB) else name
     model_file.check_weights(weights)
     if weights.endswith(model_file.KERAS):
         model = checkpoint.load(Path(weights))
