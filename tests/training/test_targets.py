@@ -74,7 +74,7 @@ def test_weights_of_a_file_are_by_name() -> None:
 
 def test_each_sample_of_training_weighs_as_its_class_does() -> None:
     found = of(class_weight='{"dog": 3, "cat": 0.5}')
-    x, y, weight = found[TRAIN].of(batch())
+    _, y, weight = found[TRAIN].of(batch())
     np.testing.assert_array_equal(y, batch().arrays["label"])
     np.testing.assert_array_equal(weight, [0.5, 3] * 4)
     assert weight.dtype == np.float32

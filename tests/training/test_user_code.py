@@ -1,4 +1,4 @@
-"""Code that a setting names: found, run by the user's word alone, and what is wrong with it told."""
+"""Code that a setting names: found, run by the user's word alone, and its mistakes told."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_data_names_runs_only_once_a_person_has_named_it(tmp_path: Path, file: Path) -> None:
     text = f"{file}:made"
-    with pytest.raises(ConfigError, match="the run before names --callback .* if you trust it"):
+    with pytest.raises(
+        ConfigError, match=r"the run before names --callback .* if you trust it, name it"
+    ):
         user_code.load_one("--callback", text, "the run before")
     assert not (tmp_path / "ran").exists()
     user_code.check_one("--callback", text)
@@ -74,7 +76,7 @@ def test_a_module_that_data_names_is_not_imported_either(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "pushfit_made_module.py").write_text("1 / 0\n")
     text = "pushfit_made_module:X"
-    with pytest.raises(ConfigError, match="you have not named that on this host. A folder"):
+    with pytest.raises(ConfigError, match=r"you have not named that on this host\. A folder"):
         user_code.load_one("--loss", text, "the run before")
     user_code.check_one("--loss", text)
     with pytest.raises(ConfigError, match="--loss pushfit_made_module:X: ZeroDivisionError"):
@@ -103,7 +105,7 @@ def test_modules_that_are_not_there(text: str, said: str) -> None:
 def test_files_that_are_not_there_or_wrong(tmp_path: Path, file: Path) -> None:
     with pytest.raises(ConfigError, match=r"--loss: there is no file .*, did you mean 'mine.py'"):
         user_code.check_one("--loss", f"{tmp_path / 'mien.py'}:made")
-    with pytest.raises(ConfigError, match="there is no 'maed' in .*, did you mean 'made'"):
+    with pytest.raises(ConfigError, match=r"there is no 'maed' in .*, did you mean 'made'"):
         user_code.load_one("--callback", f"{file}:maed")
     file.write_text("def broken(:\n")
     with pytest.raises(ConfigError, match=r"--loss: .*mine.py line 1 is not Python"):

@@ -70,7 +70,7 @@ def check_one(flag: str, text: str, said_by: str = "") -> None:
         raise ConfigError(
             f"{said_by} names {flag} {text}, and you have not named that on this host{how}. A "
             "folder may come from anybody, so the code that it names does not run: look into it, "
-            f"and if you trust it, give {flag} {text}"
+            f"and if you trust it, name it in a training: {flag} {text}"
         )
 
 

@@ -76,9 +76,7 @@ def _scaled(hub: Any, preset: str, image: Any) -> Any:
     try:
         wanted = hub.layers.ImageConverter.from_preset(preset).get_config()
     except Exception as error:  # a folder without one, or no such preset: the body tells that
-        log.info(
-            "Model     hub:%s names no scale of pixels (%s): they stay 0 to 255", preset, error
-        )
+        log.info("Model     hub:%s has no scale of pixels (%s): they stay 0 to 255", preset, error)
         return x
     scale, offset = wanted.get("scale"), wanted.get("offset")
     if scale is None and offset is None:
