@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from pushfit.errors import ConfigError
+from pushfit.runs import outputs
 from pushfit.settings import code
+from pushfit.settings.config_file import CONFIG
 from pushfit.settings.programs.train import TrainSettings
+from pushfit.settings.resolve import Resolved, resolve
 from pushfit.training import user_callbacks, user_code
 from pushfit.training.user_callbacks import CallbackError
 from pushfit.training.user_code import UserCode
@@ -54,9 +57,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_data_names_runs_only_once_a_person_has_named_it(tmp_path: Path, file: Path) -> None:
     text = f"{file}:made"
-    with pytest.raises(
-        ConfigError, match=r"the run before names --callback .* if you trust it, name it"
-    ):
+    with pytest.raises(ConfigError, match=r"the run before names --callback .* name it in a"):
         user_code.load_one("--callback", text, "the run before")
     assert not (tmp_path / "ran").exists()
     user_code.check_one("--callback", text)
@@ -87,6 +88,35 @@ def test_a_module_that_is_installed() -> None:
     assert user_code.load_one("--callback", "keras.callbacks:TerminateOnNaN") is (
         keras.callbacks.TerminateOnNaN
     )
+
+
+def resolved(*argv: object) -> Resolved[TrainSettings]:
+    return resolve(TrainSettings, [str(word) for word in argv], prog="train")
+
+
+def test_what_only_the_folder_of_a_run_names_does_not_run(tmp_path: Path, file: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    own = (
+        "--callback",
+        f"{file}:made",
+        "--model",
+        f"{file}:needs",
+        "--metrics",
+        f"auc,{file}:made",
+    )
+    first = resolved(*own, "--out", out)
+    outputs.write_json(out / CONFIG, first.as_json())
+    again = ("--resume", "--out", out)
+    with pytest.raises(ConfigError, match="the run before names --model"):
+        user_code.check(resolved(*again))
+    with pytest.raises(ConfigError, match="the run before names --callback"):
+        user_code.load(resolved(*again, *own[2:]))
+    user_code.check(resolved(*again, *own))  # named now
+    objects = user_code.load(first).objects
+    assert objects.keys() == {f"{file}:made", f"{file}:needs"}
+    user_code.check(resolved(*again))  # named before, as it is
+    assert resolved(*again, "--callback", "").settings.callback == ()
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ class Run(msgspec.Struct, frozen=True):
         except ConfigError as error:
             if missing is None:
                 raise
-            raise ConfigError(f"{error}. {missing}") from error
+            why = str(missing)
+            raise ConfigError(f"{str(error).rstrip('.')}. {why[0].upper()}{why[1:]}") from error
         finite.check_weights(model, self.file)
         return model
 
