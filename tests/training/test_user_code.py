@@ -65,6 +65,9 @@ def test_what_data_names_runs_only_once_a_person_has_named_it(tmp_path: Path, fi
     assert callable(user_code.load_one("--callback", text))
     assert callable(user_code.load_one("--callback", text, "the run before"))
     assert (tmp_path / "ran").read_text() == "x"  # a file runs once
+    for other in ("needs", "keras.utils.get_file"):  # another thing in it was not named
+        with pytest.raises(ConfigError, match="have not named that on this host"):
+            user_code.load_one("--callback", f"{file}:{other}", "the run before")
     file.write_text(file.read_text() + "\n# changed\n")
     with pytest.raises(ConfigError, match="have not named that on this host with its present"):
         user_code.load_one("--callback", text, "the run before")
@@ -103,7 +106,7 @@ def test_what_only_the_folder_of_a_run_names_does_not_run(tmp_path: Path, file: 
         "--model",
         f"{file}:needs",
         "--metrics",
-        f"auc,{file}:made",
+        f"auc,{file}:number",
     )
     first = resolved(*own, "--out", out)
     outputs.write_json(out / CONFIG, first.as_json())
@@ -114,7 +117,7 @@ def test_what_only_the_folder_of_a_run_names_does_not_run(tmp_path: Path, file: 
         user_code.load(resolved(*again, *own[2:]))
     user_code.check(resolved(*again, *own))  # named now
     objects = user_code.load(first).objects
-    assert objects.keys() == {f"{file}:made", f"{file}:needs"}
+    assert objects.keys() == {f"{file}:{name}" for name in ("made", "needs", "number")}
     user_code.check(resolved(*again))  # named before, as it is
     assert resolved(*again, "--callback", "").settings.callback == ()
 

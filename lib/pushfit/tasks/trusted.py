@@ -55,16 +55,17 @@ def of_data(path: Path, where: str) -> type[Task]:
     return user_task.load(path)
 
 
-def is_known(code: Path | str) -> bool:
+def is_known(code: Path | str, attribute: str = "") -> bool:
     """True if the user has named this code. Raises ConfigError for a file that cannot be read.
 
     code: the path of a file, which counts with its present content; or MODULE:NAME.
+    attribute: what is meant in the file. To have named one thing in it is not to have named others.
     """
-    entry = _entry(code)
+    entry = _entry(code, attribute)
     return entry is not None and entry.is_file()
 
 
-def _entry(code: Path | str) -> Path | None:
+def _entry(code: Path | str, attribute: str) -> Path | None:
     """The file that exists if `code` was named. Raises ConfigError.
 
     None: this user has no home folder, so nothing can be remembered.
@@ -73,16 +74,16 @@ def _entry(code: Path | str) -> Path | None:
         named = b"module\0" + code.encode()
     else:
         path = Path(os.path.abspath(code))  # noqa: PTH100  # links stay: they are names
-        named = os.fsencode(path) + b"\0" + user_file.digest(path)
+        named = os.fsencode(path) + b"\0" + user_file.digest(path) + attribute.encode()
     try:
         return state_home() / FOLDER / hashlib.sha256(named).hexdigest()
     except ConfigError:  # this user has no home folder
         return None
 
 
-def remember(code: Path | str) -> None:
+def remember(code: Path | str, attribute: str = "") -> None:
     """Keep in mind that the user has named this code (see `is_known`)."""
-    entry = _entry(code)
+    entry = _entry(code, attribute)
     try:
         if entry is None or entry.is_file():
             return

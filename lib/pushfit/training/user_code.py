@@ -55,17 +55,15 @@ def load(resolved: Resolved[TrainSettings]) -> UserCode:
 def check_one(flag: str, text: str, said_by: str = "") -> None:
     """See `check`. said_by: the data that names it, such as "the run before"; "": a person does."""
     named = code.parse(text, flag)
-    place: Path | str = text
     if named.is_file:
-        place = Path(named.where)
-        user_file.source(place, flag)
+        user_file.source(Path(named.where), flag)
     elif importlib.util.find_spec(named.where.partition(".")[0]) is None:
         package = named.where.partition(".")[0]
         raise ConfigError(
             f"{flag} {text}: there is no module {package!r} here: install it, or give the file as "
             "FILE.py:NAME"
         )
-    if said_by and not trusted.is_known(place):
+    if said_by and not trusted.is_known(*_entry(text, named)):
         how = " with its present content" if named.is_file else ""
         raise ConfigError(
             f"{said_by} names {flag} {text}, and you have not named that on this host{how}. A "
@@ -78,10 +76,8 @@ def load_one(flag: str, text: str, said_by: str = "") -> Any:
     """The object that `text` names. Raises ConfigError."""
     check_one(flag, text, said_by)
     named = code.parse(text, flag)
-    place: Path | str = text
     if named.is_file:
-        place = Path(named.where)
-        module = user_file.module(place, flag)
+        module = user_file.module(Path(named.where), flag)
     else:
         module = _imported(named.where, f"{flag} {text}")
     try:
@@ -93,8 +89,13 @@ def load_one(flag: str, text: str, said_by: str = "") -> Any:
             f"{nearest(named.attribute, names)}"
         ) from None
     if not said_by:
-        trusted.remember(place)
+        trusted.remember(*_entry(text, named))
     return found
+
+
+def _entry(text: str, named: code.Code) -> tuple[Path | str, str]:
+    """What `trusted` is asked for."""
+    return (Path(named.where), named.attribute) if named.is_file else (text, "")
 
 
 def _named(resolved: Resolved[TrainSettings]) -> Iterator[tuple[str, str, str]]:
