@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pushfit.errors import ConfigError
+from pushfit.settings.programs.train import TrainSettings
 from pushfit.training import checkpoint, losses, models
 from pushfit.training.user_code import UserCode
 
@@ -118,6 +119,13 @@ def test_which_losses_are_smoothed() -> None:
     for loss in ("mse", Own(), {"mask": "mse"}):
         with pytest.raises(ConfigError, match="--label-smoothing"):
             losses.of_soft_labels(loss, 0.1, soft=False)
+
+
+def test_what_no_task_can_use_is_told_before_there_is_one() -> None:
+    losses.check(TrainSettings(loss="mse", metrics=("mae",)), NONE)
+    for wrong in ({"loss": "mze"}, {"metrics": ("mze",)}, {"loss": "mse", "label_smoothing": 0.1}):
+        with pytest.raises(ConfigError, match=r"^--"):
+            losses.check(TrainSettings(**wrong), NONE)
 
 
 def test_each_of_several_heads_gets_the_loss_and_metrics_of_its_own() -> None:

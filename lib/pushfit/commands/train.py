@@ -77,11 +77,12 @@ def main(argv: list[str]) -> int:
 
     # Keras takes seconds to import: not before flags, data and folder are known to be right.
     print(backend.start(deterministic=settings.deterministic))
-    from pushfit.training import optimizers, telling
+    from pushfit.training import losses, optimizers, telling
     from pushfit.training.fit import Fit
 
     optimizers.make(settings.optimizer, settings.learning_rate, settings.arguments_of)
     code = user_code.load(resolved)
+    losses.check(settings, code)
 
     fit: Fit | None = None
     report_file = out / outputs.REPORT

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from pushfit.errors import ConfigError, nearest
+from pushfit.settings.learning import LearningSettings
 from pushfit.training import user_code
 from pushfit.training.user_code import UserCode
 
@@ -44,6 +45,13 @@ class SmoothedCrossentropy(keras.losses.Loss):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def check(settings: LearningSettings, code: UserCode) -> None:
+    """Raises ConfigError for a loss or metrics of `settings` that cannot be used with any task."""
+    loss, _ = chosen(settings.loss, settings.metrics, (None, None), code)
+    if settings.loss:
+        of_soft_labels(loss, settings.label_smoothing, soft=settings.mixes)
 
 
 def chosen(

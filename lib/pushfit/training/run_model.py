@@ -59,9 +59,11 @@ class RunModel:
         """A new model, compiled. Raises ConfigError."""
         settings, task, model = self._settings, self._task, self._own
         if self.compiled:
+            whose = "the user's" if code.names_code(settings.model) else "the task's"
             log.info(
-                "the model comes compiled and stays so: the settings of the optimizer and "
-                "its learning rate, and the task's loss and metrics, are not used"
+                "%s model comes compiled and stays so: the settings of the optimizer and "
+                "its learning rate, and the task's loss and metrics, are not used",
+                whose,
             )
             return model
         if model is None:
