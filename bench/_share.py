@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import simplejpeg
@@ -72,12 +71,7 @@ class Libraries:
         self._replace(manipulations, "bytearray", table)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for owner, name, value in reversed(self._before):
             if value is None:
                 delattr(owner, name)

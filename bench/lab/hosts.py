@@ -20,7 +20,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
 
 TOOLS = ("ip", "tc", "iptables", "unshare", "nsenter", "setpriv")
 NETWORK = "10.77.0"
@@ -161,12 +160,7 @@ class Lab:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __getitem__(self, name: str) -> Host:
