@@ -15,9 +15,7 @@ CPU time; images are in memory for all.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from pushfit.errors import PushFitError
+from bench._apart import tell
 from pushfit.generator.maker import Control, Maker
 from pushfit.tasks import create
 from pushfit.tasks.base import TRAIN
@@ -173,7 +171,4 @@ def measure(side: str, seconds: float, links: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    try:
-        print(json.dumps(measure(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]))))
-    except PushFitError as error:
-        sys.exit(str(error))
+    tell(measure)

@@ -53,8 +53,8 @@ def compare(served: Path, digits: Path, seconds: float, count: int) -> dict[str,
             for asked in ASKED
         }
         ratios |= rounds.ratios(pairs, name)
-    failed = lost + rounds.failed
-    return {"bench": "serve", "ratios": ratios, "figures": rounds.figures(), "failed": failed}
+    rounds.failed += lost
+    return rounds.result(ratios)
 
 
 def _ask(

@@ -9,21 +9,22 @@ simulated by one that sleeps.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from bench._apart import child, end
 from pushfit import tasks
 from pushfit.endpoint import parse
 from pushfit.errors import PushFitError
-from pushfit.fleet.local import PARENT, die_with_parent
+from pushfit.fleet.local import die_with_parent
 from pushfit.generator import worker
 from pushfit.generator.maker import Control, Made
 from pushfit.settings.stream import StreamSettings
@@ -140,21 +141,19 @@ def ready_stream(settings: StreamSettings, params: msgspec.Struct) -> LiveStream
     return LiveStream(settings, task, ready)
 
 
-def child(module: str, *words: str) -> subprocess.Popen[bytes]:
-    """`python -m MODULE WORDS`, which ends with this process at the latest."""
-    env = {**os.environ, PARENT: str(os.getpid())}
-    return subprocess.Popen([sys.executable, "-m", module, *words], env=env)
-
-
-def ready_peers(port: int, count: int, seconds: float = 0.0) -> list[subprocess.Popen[bytes]]:
-    address = f"tcp://127.0.0.1:{port}"
-    return [child("bench._ready", address, str(seconds)) for _ in range(count)]
-
-
-def end(children: Iterable[subprocess.Popen[bytes]]) -> None:
-    for process in children:
-        process.kill()
-        process.wait()
+@contextmanager
+def fleet(
+    settings: StreamSettings, params: msgspec.Struct, count: int, wait: float = 0.0
+) -> Iterator[LiveStream]:
+    """A trainer's stream over `data_set()`, with `count` generators that wait so long a visit."""
+    peers: list[subprocess.Popen[Any]] = []
+    try:
+        with ready_stream(settings, params) as stream:
+            words = ("-m", "bench._ready", f"tcp://127.0.0.1:{stream.port}", wait)
+            peers += [child(*words) for _ in range(count)]
+            yield stream
+    finally:  # they heard that the run is over when the stream closed
+        end(peers)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from bench._apart import tell
 from bench.store import KINDS
 from pushfit import tasks
 from pushfit.store.layout import SHARD_BYTES, Split, Store, shard_paths
@@ -21,11 +20,11 @@ from pushfit.tasks.base import TRAIN
 LEASE_BYTES = 8 * 2**20
 
 
-def main(kind: str, name: str, file: str, mb: str, folder: str) -> None:
+def measure(kind: str, name: str, file: Path, mb: float, folder: Path) -> dict[str, float]:
     with np.load(file) as held:
         arrays = [held[key] for key in held.files]
     with tempfile.TemporaryDirectory(dir=folder) as into:
-        print(json.dumps(measured(kind, name, arrays, float(mb) * 1e6, Path(into))))
+        return measured(kind, name, arrays, mb * 1e6, Path(into))
 
 
 def a_store(kind: str, name: str, nbytes: float) -> Store:
@@ -114,4 +113,4 @@ def _read(
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tell(measure)

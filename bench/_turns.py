@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from bench._apart import printed
 from pushfit.errors import ConfigError, PushFitError, nearest
+from pushfit.host import typed_path
 
 T = TypeVar("T")
 Figures = dict[str, float]
@@ -117,20 +118,36 @@ class Rounds:
         found = {key: self.ratio(*pair, name) for key, pair in pairs.items()}
         return {key: ratio for key, ratio in found.items() if ratio is not None}
 
+    def result(self, ratios: Figures, figures: Figures | None = None) -> dict[str, Any]:
+        """What `run` of a bench returns. figures: all medians where there are no others."""
+        shown = self.figures() if figures is None else figures
+        return {"ratios": ratios, "figures": shown, "failed": self.failed}
 
-def parser(name: str, doc: str | None, *, seconds: float, rounds: int) -> argparse.ArgumentParser:
-    """The command line of the bench `name`, with --seconds (0: none) and --rounds."""
+
+def parser(
+    name: str, doc: str | None, *, seconds: float = 0.0, rounds: int = 0, **options: Any
+) -> argparse.ArgumentParser:
+    """The command line of the bench `name`, with --seconds and --rounds; 0: without that flag."""
     made = argparse.ArgumentParser(
         prog=f"python -m bench {name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        **options,
     )
     if seconds:
         made.add_argument(
             "--seconds", type=float, default=seconds, help=f"of each measurement [{seconds:g}]"
         )
-    made.add_argument("--rounds", type=int, default=rounds, help=f"measurements a side [{rounds}]")
+    if rounds:
+        made.add_argument(
+            "--rounds", type=int, default=rounds, help=f"measurements a side [{rounds}]"
+        )
     return made
+
+
+def links_flag(flags: argparse.ArgumentParser, flag: str, what: str) -> None:
+    """A flag that names a folder of data; without it, the bench makes some."""
+    flags.add_argument(flag, type=typed_path, help=f"{what} [made if not named]")
 
 
 def chosen(flag: str, words: str, known: Sequence[str]) -> list[str]:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench._apart import ROOT, printed
-from pushfit.errors import DataError, PushFitError
+from bench._apart import ROOT, printed, tell
+from pushfit.errors import DataError
 from pushfit.runs import checkpoint_state
 from pushfit.tasks.base import Task
 from pushfit.training import backend, inference, trained_run
@@ -68,7 +68,5 @@ def test_accuracy(paths: Sequence[Path], task: Task, links: Path) -> float | Non
 
 if __name__ == "__main__":
     backend.start()
-    try:
-        print(json.dumps(measured([Path(word) for word in sys.argv[2:]], Path(sys.argv[1]))))
-    except PushFitError as error:
-        sys.exit(str(error))
+    LINKS, *RUNS = map(Path, sys.argv[1:])
+    tell(lambda: measured(RUNS, LINKS), ())

@@ -47,11 +47,11 @@ from bench import _data, _schedule
 from bench._apart import free_port
 from bench._copies import Copy, why_none_hangs
 from bench._havoc import PER_HOST, Fleet, Place, Strike
+from bench._turns import links_flag, parser
 from bench._watched import Progress
 from bench.lab import hosts
 from bench.lab.processes import Script, Starter
 from pushfit.errors import PushFitError
-from pushfit.host import typed_path
 from pushfit.wire.keys import KeyFolder
 
 HOSTS = ("cpu-a", "cpu-b", "cpu-c")
@@ -239,7 +239,6 @@ def result(
         "the trainer's memory grew": figures["trainer_growth_mib"] > GROWTH_MIB,
     }
     return {
-        "bench": "chaos",
         "ratios": {"hash_equal": int(equal)},
         "figures": figures,
         "failed": [what for what, so in wrong.items() if so],
@@ -247,14 +246,14 @@ def result(
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench chaos")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--links", type=typed_path, help="photos [made if not named]")
-    parser.add_argument("--expiry", type=float, default=5.0)
-    parser.add_argument("--silence", type=float, default=2.0)
-    parser.add_argument("--load", type=float, default=0.6, help="of what the cores can make")
-    options = parser.parse_args(args)
+    flags = parser("chaos", __doc__)
+    flags.add_argument("--minutes", type=float, default=10.0)
+    flags.add_argument("--seed", type=int, default=0)
+    links_flag(flags, "--links", "photos")
+    flags.add_argument("--expiry", type=float, default=5.0)
+    flags.add_argument("--silence", type=float, default=2.0)
+    flags.add_argument("--load", type=float, default=0.6, help="of what the cores can make")
+    options = flags.parse_args(args)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushfit-chaos-")))
         options.links = _data.small_photos(options.links, folder).resolve()

@@ -13,8 +13,6 @@ seconds pass before it counts, in which `auto` makes up its mind.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -23,12 +21,11 @@ from typing import Any
 import numpy as np
 
 from bench import _data
+from bench._apart import child, end
 from bench._methods import compare
-from bench._ready import end
-from bench._turns import Rounds, parser, told
+from bench._turns import Rounds, links_flag, parser, told
 from bench.lab.hosts import Lab, why_not
 from pushfit.errors import BadRecord, DataError
-from pushfit.host import typed_path
 from pushfit.tasks.base import TRAIN
 from pushfit.tasks.camera.params import CameraParams
 from pushfit.tasks.camera.task import CameraTask
@@ -46,7 +43,7 @@ def run(args: list[str]) -> dict[str, Any]:
     flags.add_argument("--px", type=int, default=512)
     flags.add_argument("--generators", type=int, default=2)
     flags.add_argument("--warm", type=float, default=5.0)
-    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    links_flag(flags, "--links", "folder with train/")
     flags.add_argument("--methods", nargs="*", metavar="NAME", help="compare these, or all")
     options = flags.parse_args(args)
     if options.methods is None and (reason := why_not()):
@@ -75,13 +72,8 @@ def run(args: list[str]) -> dict[str, Any]:
         for mode, name in RATIOS.items()
     }
     figures = {"ratio_of_the_method": patches.nbytes / len(compression.pack(patches))}
-    return {
-        "bench": "compress",
-        "ratios": rounds.ratios(pairs, "patches_per_second"),
-        "figures": figures
-        | rounds.figures(("patches_per_second", "cpu_share"), form="{name}_{side}"),
-        "failed": rounds.failed,
-    }
+    figures |= rounds.figures(("patches_per_second", "cpu_share"), form="{name}_{side}")
+    return rounds.result(rounds.ratios(pairs, "patches_per_second"), figures)
 
 
 def _compare(patches: np.ndarray, names: list[str]) -> dict[str, Any]:
@@ -90,7 +82,7 @@ def _compare(patches: np.ndarray, names: list[str]) -> dict[str, Any]:
     for name, ratio, packed, unpacked in compare(patches, names):
         ratios[name] = ratio
         figures |= {f"pack_mb_s_{name}": packed, f"unpack_mb_s_{name}": unpacked}
-    return {"bench": "compress", "ratios": ratios, "figures": figures}
+    return {"ratios": ratios, "figures": figures, "failed": []}
 
 
 def real_patches(links: Path, px: int) -> np.ndarray:
@@ -120,10 +112,8 @@ def _measure(rate: str, mode: str, file: Path, options: argparse.Namespace) -> d
         address = f"tcp://{lab['gpu'].address}:{PORT}"
         how = "elsewhere" if mode == "elsewhere" else "here"
         mode = "zstd" if mode == "elsewhere" else mode
-        generate = (sys.executable, "-m", "bench._capped", "generate", address, str(file), how)
-        peers = [
-            subprocess.Popen((*lab["cpu-a"].inside, *generate)) for _ in range(options.generators)
-        ]
+        words = ("-m", "bench._capped", "generate", address, file, how)
+        peers = [child(*words, inside=lab["cpu-a"].inside) for _ in range(options.generators)]
         try:
             return told(
                 "_capped", "consume", address, mode, file, options.warm, options.seconds,

@@ -33,7 +33,7 @@ PATIENCE = 120.0  # seconds beyond a measurement's own
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    """{"bench", "ratios", "figures", "failed"}. Raises ConfigError."""
+    """Raises ConfigError."""
     flags = parser("fit", __doc__, seconds=3.0, rounds=3)
     flags.add_argument("--regimes", default=",".join(REGIMES))
     flags.add_argument("--cores", default=",".join(CORES), help="one, all or both")
@@ -44,8 +44,7 @@ def run(args: list[str]) -> dict[str, Any]:
         for cores in chosen("--cores", options.cores, CORES):
             cases.append((regime, cores))
             rounds.measure(_sides(rounds, regime, cores, options.seconds), options.rounds)
-    ratios, figures = compared(rounds, cases)
-    return {"bench": "fit", "ratios": ratios, "figures": figures, "failed": rounds.failed}
+    return rounds.result(*compared(rounds, cases))
 
 
 def nbytes(regime: str) -> int:

@@ -42,10 +42,9 @@ from bench._loaders import WARM_SECONDS, speed
 from bench._patches import one_patch
 from bench._photos import linked, usable
 from bench._share import Libraries
-from bench._turns import Figures, Rounds, chosen, in_turn, parser
+from bench._turns import Figures, Rounds, chosen, in_turn, links_flag, parser
 from pushfit.errors import DataError
 from pushfit.generator.maker import Control, Maker
-from pushfit.host import typed_path
 from pushfit.tasks.base import TRAIN, DataSet, Record
 from pushfit.tasks.camera.params import CameraParams
 from pushfit.tasks.camera.task import CameraTask
@@ -59,9 +58,9 @@ RATE = "patches_per_s"
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    """{"bench", "ratios", "figures", "failed"}. Raises DataError."""
+    """Raises ConfigError, DataError."""
     flags = parser("generate", __doc__, seconds=6.0, rounds=3)
-    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    links_flag(flags, "--links", "folder with train/")
     flags.add_argument("--photos", type=int, default=42, help="photos to use, spread evenly")
     flags.add_argument("--part", choices=PARTS, help="only this part; both, unless said")
     flags.add_argument("--rivals", default=",".join(RIVALS), help=f"of {', '.join(RIVALS)}")
@@ -85,12 +84,7 @@ def run(args: list[str]) -> dict[str, Any]:
             there = linked(links, records, Path(folder))
             more = loader_rounds(rounds, there, rivals, sizes, options)
         ratios, figures = ratios | more[0], figures | more[1]
-    return {
-        "bench": "generate",
-        "ratios": ratios,
-        "figures": figures | rounds.figures(),
-        "failed": rounds.failed,
-    }
+    return rounds.result(ratios, figures | rounds.figures())
 
 
 class Ours:

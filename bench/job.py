@@ -29,11 +29,10 @@ from typing import Any
 import msgspec
 
 from bench import _data
-from bench._job_work import BATCH, Work
 from bench._photos import linked, usable
-from bench._turns import Figures, Rounds, chosen, parser, told
+from bench._turns import Figures, Rounds, chosen, links_flag, parser, told
+from bench._work import BATCH, Work
 from pushfit.errors import PushFitError
-from pushfit.host import typed_path
 
 RIVALS = ("tfdata", "service", "torch", "pydataset", "ray")
 SIDES = ("pushfit", *(f"{r}_{form}" for r in RIVALS for form in ("documented", "tuned")),
@@ -45,9 +44,9 @@ PATCH, PATCHES = 224, 16
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    """{"bench", "ratios", "figures", "failed"}. Raises ConfigError, DataError."""
+    """Raises ConfigError, DataError."""
     flags = parser("job", __doc__, seconds=0, rounds=3)
-    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    links_flag(flags, "--links", "folder with train/")
     flags.add_argument("--sides", default=",".join(SIDES), help="some of: " + ", ".join(SIDES))
     flags.add_argument("--samples", type=int, default=3840, help="trained on, of tuned sides")
     flags.add_argument("--patch", type=int, default=PATCH)
@@ -63,12 +62,7 @@ def run(args: list[str]) -> dict[str, Any]:
             return checked([side for side in sides if side in OURS], work)
         rounds = Rounds()
         rounds.measure({side: partial(trained, side, work) for side in sides}, options.rounds)
-    return {
-        "bench": "job",
-        "ratios": ratios(rounds, sides),
-        "figures": rounds.figures(),
-        "failed": rounds.failed,
-    }
+    return rounds.result(ratios(rounds, sides))
 
 
 def _whole(samples: int) -> int:
@@ -131,4 +125,4 @@ def checked(sides: list[str], work: Work) -> dict[str, Any]:
     same = {f"same_{s}": float(r == ours) for s, r in results.items() if s != "pushfit"}
     failed += [f"{name}: other samples" for name, equal in same.items() if not equal]
     figures = {f"{side}_samples": float(r["samples"]) for side, r in results.items()}
-    return {"bench": "job", "ratios": same, "figures": figures, "failed": failed}
+    return {"ratios": same, "figures": figures, "failed": failed}

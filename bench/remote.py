@@ -52,7 +52,7 @@ def run(args: list[str]) -> dict[str, Any]:
     ratios, figures = compared(rounds, fleets)
     if options.plot:
         draw(figures, fleets, options)
-    return {"bench": "remote", "ratios": ratios, "figures": figures, "failed": rounds.failed}
+    return rounds.result(ratios, figures)
 
 
 def measure(side: str, fleet: int, options: argparse.Namespace) -> Figures:

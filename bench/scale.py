@@ -92,9 +92,8 @@ def run(args: list[str]) -> dict[str, Any]:
         figures |= more
     if options.plot:
         plot(options.plot, sizes, figures)
-    return {
-        "bench": "scale", "ratios": ratios, "figures": figures, "failed": rounds.failed + failed,
-    }  # fmt: skip
+    rounds.failed += failed
+    return rounds.result(ratios, figures)
 
 
 def killed(generators: int) -> tuple[dict[str, float], list[str]]:

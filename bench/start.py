@@ -20,8 +20,7 @@ from typing import Any
 
 from bench import _data
 from bench._apart import printed
-from bench._turns import Figures, Rounds, parser, told
-from pushfit.host import typed_path
+from bench._turns import Figures, Rounds, links_flag, parser, told
 
 PATIENCE = 120.0  # seconds for a measurement
 
@@ -43,8 +42,8 @@ SCRIPTS = {"train": "train_zmq.py", "generator": "generator_zmq.py", "sink": "si
 def run(args: list[str]) -> dict[str, Any]:
     flags = parser("start", __doc__, seconds=0, rounds=5)
     flags.add_argument("--warm", type=int, default=1, help="rounds before, to fill the page cache")
-    flags.add_argument("--cameras", type=typed_path, help="photos' links [made if not named]")
-    flags.add_argument("--mnist", type=typed_path, help="MNIST's files [made if not named]")
+    links_flag(flags, "--cameras", "photos' links")
+    links_flag(flags, "--mnist", "MNIST's files")
     options = flags.parse_args(args)
     links = {"camera": _data.photos(options.cameras), "digits": _data.digits(options.mnist)}
     sides: dict[str, Callable[[], Figures]] = {
@@ -62,9 +61,4 @@ def run(args: list[str]) -> dict[str, Any]:
         f"{task}_vs_{other}": (other, f"generator_{task}")
         for task, other in itertools.product(links, RIVALS)
     }
-    return {
-        "bench": "start",
-        "ratios": rounds.ratios(pairs, "s"),
-        "figures": rounds.figures(),
-        "failed": rounds.failed,
-    }
+    return rounds.result(rounds.ratios(pairs, "s"))

@@ -27,6 +27,4 @@ def run(args: list[str]) -> dict[str, Any]:
     for name, others in compared.items():
         ratios |= against(found, name, "ours", others, options)
     ratios |= against(found, "encrypted_vs_ours", "encrypted", ("ours",), options)
-    return {
-        "bench": "transport", "ratios": ratios, "figures": found.figures(), "failed": found.failed,
-    }  # fmt: skip
+    return found.result(ratios)

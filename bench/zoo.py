@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -32,6 +31,7 @@ from typing import Any
 
 from bench import _data
 from bench._apart import ROOT, free_port, printed, tie
+from bench._turns import links_flag, parser
 from bench._zoo_table import no_plot, write
 from pushfit.errors import ConfigError, PushFitError
 from pushfit.fleet.local import GRACE, PARENT
@@ -44,16 +44,16 @@ PATIENCE = 900.0  # seconds for the measurement of a trained run
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench zoo", allow_abbrev=False)
-    parser.add_argument("--task", default="digits")
-    parser.add_argument(
+    known = parser("zoo", __doc__, allow_abbrev=False)
+    known.add_argument("--task", default="digits")
+    known.add_argument(
         "--models", default=MODELS, help="names that --list-models prints, or torchvision"
     )
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--links", type=typed_path, help="the data [made if not named]")
-    parser.add_argument("--generators", type=int, default=2)
-    parser.add_argument("--out", type=typed_path, help="folder for runs and table")
-    options, flags = parser.parse_known_args(args)
+    known.add_argument("--epochs", type=int, default=3)
+    links_flag(known, "--links", "the data")
+    known.add_argument("--generators", type=int, default=2)
+    known.add_argument("--out", type=typed_path, help="folder for runs and table")
+    options, flags = known.parse_known_args(args)
     named = TORCHVISION if options.models == "torchvision" else options.models.split(",")
     models = list(dict.fromkeys(find(name).name for name in named))
     check(options.task, flags)
@@ -89,7 +89,7 @@ def run(args: list[str]) -> dict[str, Any]:
         for name in each
         if name not in ("model", "batch") and each[name] is not None
     }
-    return {"bench": "zoo", "ratios": {}, "figures": figures, "failed": failed}
+    return {"ratios": {}, "figures": figures, "failed": failed}
 
 
 def check(task: str, flags: Sequence[str]) -> None:
