@@ -15,6 +15,7 @@ CPU time; images are in memory for all.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -24,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from bench._apart import tell
-from pushfit.generator.maker import Control, Maker
+from bench._lease import made
+from pushfit.generator.maker import Maker
 from pushfit.tasks import create
 from pushfit.tasks.base import TRAIN
-from pushfit.wire.protocol import Grant
 
 BATCH, LEASE = 1024, 10_000
 ANGLE, ZOOM, SHIFT = 10.0, 0.1, 0.1
@@ -42,13 +43,8 @@ def ours(links: Path) -> Make:
     count = len(data.splits[TRAIN])
     lease = min(LEASE, count)
     records = np.random.default_rng(0).permutation(count)[:lease].tolist()
-    epoch = iter(range(10**9))
-
-    def make() -> int:
-        grant = Grant(0, 1, TRAIN, next(epoch), 0, records, [])
-        return len(maker.make(grant, [], Control()).arrays[0])
-
-    return make
+    epoch = itertools.count()
+    return lambda: len(made(maker, records, epoch=next(epoch))[0])
 
 
 def _images(links: Path) -> np.ndarray:
@@ -154,10 +150,10 @@ def _speed(make: Make, seconds: float) -> float:
     """Samples a CPU second; what it makes first, while caches and compilers warm up, is not
     counted."""
     make()
-    started, made = time.process_time(), 0
-    while (spent := time.process_time() - started) < seconds or not made:
-        made += make()
-    return made / spent
+    started, count = time.process_time(), 0
+    while (spent := time.process_time() - started) < seconds or not count:
+        count += make()
+    return count / spent
 
 
 def measure(side: str, seconds: float, links: Path) -> dict[str, float]:

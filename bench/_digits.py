@@ -9,7 +9,7 @@
     redis_each        a sample a command, as queues of single items are written
 
 Producer and consumer are a process each, one of each; Redis has its server besides. A sample's
-image is a function of its label, so that a consumer can tell whether what came is what was sent.
+image is a function of its label, so that a consumer can compare what came with what was sent.
 Every consumer ends with numpy arrays: (n, 28, 28, 1) uint8 images and (n,) int32 labels.
 
     python -m bench._digits SIDE SECONDS      a consumer, which starts its producer: prints JSON
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
@@ -38,7 +39,6 @@ from pushfit.errors import ConfigError, PushFitError
 from pushfit.feed.feed import Feed
 from pushfit.fleet.local import die_with_parent
 from pushfit.tasks.base import ArraySpec
-from pushfit.wire.protocol import Grant
 
 RECORDS = 60_000  # of an epoch, as MNIST has
 BATCH = 1024
@@ -54,14 +54,14 @@ KEY = "batches"
 
 
 def ready() -> tuple[np.ndarray, np.ndarray]:
-    """As many samples as a lease has at most: images that follow from their labels."""
+    """The largest lease: (n, 28, 28, 1) uint8 images that follow from (n,) int32 labels."""
     labels = (np.arange(MOST) % 1000).astype(np.int32)
     table = np.random.default_rng(0).integers(0, 256, (1000, 28, 28, 1), np.uint8)
     return table[labels], labels
 
 
 class Check:
-    """Whether samples are those of `ready`."""
+    """Compares samples with those of `ready`."""
 
     def __init__(self) -> None:
         self._table = ready()[0][:1000]
@@ -77,12 +77,13 @@ class Check:
 class _Maker(Ready):
     """A lease is the first of the ready samples."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._arrays = ready()
+    made = staticmethod(cache(ready))
 
-    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
-        return SPECS, [array[:rows] for array in self._arrays]
+    def specs(self) -> tuple[ArraySpec, ...]:
+        return SPECS
+
+    def drawn(self, rows: int) -> list[np.ndarray]:
+        return [array[:rows] for array in self.made()]
 
 
 DATA = data_set(RECORDS, ("any",))

@@ -24,9 +24,9 @@ import numpy as np
 import zmq
 
 from bench._apart import beside, tell
-from bench._fit_regimes import REGIMES, Regime
 from bench._network import smallcnn
 from bench._ready import fleet, noise
+from bench.fit import REGIMES, Regime
 from pushfit.fleet.local import die_with_parent
 from pushfit.settings.programs.train import TrainSettings
 from pushfit.settings.stream import MiB

@@ -16,7 +16,7 @@ the start as at the end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def speed(side: str, *about: object) -> Figures:
     return told("_loaders", side, *about, seconds=float(seconds) + float(warm) + PATIENCE, env=env)
 
 
-def _sizes(side: str, work: Work) -> Iterator[int]:
+def _sizes(side: str, work: Work) -> Generator[int]:
     """How many patches each batch has, epoch after epoch."""
     shape = (work.patch, work.patch, 3)
     data = SIDES[side](work)

@@ -29,7 +29,7 @@ LINES = 16
 
 
 def compare(served: Path, digits: Path, seconds: float, count: int) -> dict[str, Any]:
-    """As a bench returns it. Raises ConfigError without httptools."""
+    """The result of `bench serve --http`. Raises ConfigError where httptools is missing."""
     if find_spec("httptools") is None:
         missing = ModuleNotFoundError(name="httptools")
         raise ConfigError(explained(missing) or "httptools is not installed")

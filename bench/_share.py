@@ -4,8 +4,8 @@
 
 Each call into them is timed from outside: simplejpeg and libturbojpeg (decoding), Pillow's
 `fromarray` and `save` (JPEG encoding), cykooz-resizer (its copies in and out among them) and
-`bytearray.translate` (the gamma tables). What is left is ours and numpy's: drawing, cutting,
-copying into the lease, reading, waiting.
+`bytearray.translate` (the gamma tables). The rest is PushFit's and numpy's:
+drawing, cutting, copying into the lease, reading, waiting.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@
     encrypted  ours with keys (CURVE)
     tf_…     tf.data service in the forms of `bench/_tf_service.py`, so many workers as generators
 
-The payload is noise. The consumer of each gets the received buffers and touches none of them, but
-for `batched`. Every measurement is a process of its own: no side inherits another's heap.
+The payload is noise. The consumer gets the received buffers and touches none of them; that of
+`batched` copies them into batches. Every measurement is a process of its own: no side inherits the
+heap of another.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def ours(
     exact: bool = True,
     keys: Path | None = None,
 ) -> Figures:
-    """The same over leases.
+    """The bytes travel as leases.
 
     batched: on into mixed batches; exact: in the plan's order; keys: a folder to make them in.
     """

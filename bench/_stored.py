@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from bench._apart import tell
+from bench._replay_store import empty
 from bench.store import KINDS
-from pushfit import tasks
-from pushfit.store.layout import SHARD_BYTES, Split, Store, shard_paths
+from pushfit.store.layout import SHARD_BYTES, Store, shard_paths
 from pushfit.store.shard import Shard
 from pushfit.store.writer import Writer, put
 from pushfit.tasks.base import TRAIN
@@ -28,16 +29,8 @@ def measure(kind: str, name: str, file: Path, mb: float, folder: Path) -> dict[s
 
 
 def a_store(kind: str, name: str, nbytes: float) -> Store:
-    task_name, params, _, patches = KINDS[kind]
-    chosen = tasks.load(task_name)
-    specs = chosen(chosen.Params(**params)).arrays()
-    sample = sum(spec.nbytes for spec in specs)
-    visits = max(1, round(nbytes / sample / patches))
-    return Store(
-        run="bench", task=task_name, source="", params={}, seed=0, batch_size=32, mix_visits=32,
-        classes=("a",), counts={}, fingerprint="", arrays=specs, compress=name,
-        splits={TRAIN: Split.sized(visits, patches, 1, sample)},
-    )  # fmt: skip
+    task, params, _, patches = KINDS[kind]
+    return replace(empty(task, params, patches, 32, nbytes), compress=name)
 
 
 def measured(

@@ -5,8 +5,8 @@
 Dispatcher, workers and consumer are processes of their own, new ones for each form, over gRPC on
 loopback. They are forked from this one, which has imported TensorFlow and run nothing of it: an
 import takes four seconds of a core. A worker draws one element of noise, keeps it (`cache`) and
-repeats it: making it costs nothing. The consumer takes element after element and looks at none,
-after the first has been compared with the one expected.
+repeats it: making it costs nothing. The consumer compares the first element with the one
+expected, and looks at no other.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
-from bench import _apart as apart
 from bench import _flow, _service
+from bench._apart import tell
 from pushfit.errors import PushFitError
 
 service = tf.data.experimental.service
@@ -44,8 +44,8 @@ def noise(size: int) -> tf.Tensor:
     return tf.reshape(tf.bitcast(words, tf.uint8), (-1,))[:size]
 
 
-def consume(target: str, form: str, size: int, seconds: float, tell: Callable[[Any], None]) -> None:
-    """Tells the GB a second that reach the consumer, and its CPU seconds a GB."""
+def consume(target: str, form: str, size: int, seconds: float, say: Callable[[Any], None]) -> None:
+    """Says the GB a second that reach the consumer, and its CPU seconds a GB."""
     data = tf.data.Dataset.range(1).map(lambda _: noise(size)).cache().repeat()
     data = data.apply(
         service.distribute(processing_mode=NO_SHARDING, service=target, **FORMS[form])
@@ -59,13 +59,13 @@ def consume(target: str, form: str, size: int, seconds: float, tell: Callable[[A
         raise RuntimeError("tf.data service delivered something else than was made")
     source = (int(element.shape[0]) for element in elements)
     _flow.warmed(source, WARM_SECONDS)
-    tell(_flow.measured(source, seconds).per_gb())
+    say(_flow.measured(source, seconds).per_gb())
 
 
 def measured(form: str, size: int, workers: int, seconds: float) -> dict[str, float]:
     """What the consumer tells of one form, with a fleet of its own. Raises PushFitError."""
     fork = multiprocessing.get_context("fork")
-    hear, tell = fork.Pipe(duplex=False)
+    hear, said = fork.Pipe(duplex=False)
     processes = []
 
     def start(role: Any, *args: Any) -> None:
@@ -78,12 +78,12 @@ def measured(form: str, size: int, workers: int, seconds: float) -> dict[str, fl
         return hear.recv()
 
     try:
-        start(_service.dispatch, workers, tell.send)
+        start(_service.dispatch, workers, said.send)
         target = heard()
         for _ in range(workers):
             start(_service.work, target.partition("://")[2])
         heard()
-        start(consume, target, form, size, seconds, tell.send)
+        start(consume, target, form, size, seconds, said.send)
         figures: dict[str, float] = heard()
         return figures
     finally:
@@ -97,4 +97,4 @@ def measure(size: int, workers: int, seconds: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    apart.tell(measure)
+    tell(measure)

@@ -43,14 +43,14 @@ def told(
 
 
 def in_turn(sides: Sequence[T], turn: int) -> tuple[T, ...]:
-    """The sides in the order of round `turn`: each round begins with another one, so that nobody
-    gains by whom it follows."""
+    """The sides in the order of round `turn`: each round begins with another one, so that no
+    side gains by the one that it follows."""
     first = turn % len(sides)
     return (*sides[first:], *sides[:first])
 
 
 class Rounds:
-    """What each side told in each round.
+    """The figures that each side told in each round.
 
     keep: a JSON file of earlier rounds, which count as well; new ones are added to it.
     rows: {side: its figures, a row a round}; failed: sentences for the result.
@@ -100,7 +100,7 @@ class Rounds:
         return middle
 
     def figures(self, names: Iterable[str] = (), form: str = "{side}_{name}") -> Figures:
-        """Medians of every side: those figures that are named, or all."""
+        """Medians of every side, of the figures that are named, or of all."""
         return {
             form.format(side=side, name=name): self.median(side, name)
             for side, rows in self.rows.items()

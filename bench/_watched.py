@@ -6,8 +6,8 @@ The script runs as it is, except that
 
 - every LOOK seconds a line goes to the file PROGRESS: seconds (CLOCK_MONOTONIC, the same for all
   processes of a machine), visits granted so far, visits received without a gap so far, resident
-  bytes. Visits are counted from the run's first, over all segments: a run that goes on after a
-  restart goes on counting where it stands.
+  bytes. Visits are counted from the run's first, over all segments: a run that is
+  resumed continues to count where it stood.
 - what it logs as a warning goes there too, after "! ";
 - it takes a batch no more often than every so many seconds as the file PACE says; while there is
   no such file, as fast as they come.
@@ -44,7 +44,7 @@ def position(leases: Leases, starts: Sequence[int]) -> tuple[int, int]:
     starts: visits before each segment.
     """
     while (at := (leases._segment, leases._visit)) != (leases._segment, leases._visit):
-        pass  # it moved on to the next segment between the two
+        pass  # the table moved to the next segment between the two
     granted = starts[at[0]] + at[1]
     head = leases.waiting_for
     return granted, starts[head.segment.index] + head.start if head else granted

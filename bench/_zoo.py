@@ -50,7 +50,7 @@ def validation(run: trained_run.Run) -> float | None:
 
 
 def test_accuracy(paths: Sequence[Path], task: Task, links: Path) -> float | None:
-    """By predict.py, of the test records in `links`; None where there are none, or no labels."""
+    """What predict.py reports on the test records in `links`; None without labels."""
     try:
         if task.scan_test(links).classes != ("labelled",):
             return None

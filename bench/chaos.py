@@ -13,7 +13,7 @@
   that moment had been received, without a gap before it. What struck in the meantime counts
   against it, and so does the time that this work takes on a calm day (`recovery_calm_s`, the same
   measure at random moments of the calm run). From the end of the fault, not its strike, counts
-  what leaves nothing that could recover before: the trainer stopped (until it goes on), the fleet
+  what leaves nothing that could recover before: the trainer stopped (until it continues), the fleet
   down to nobody (until the next generator is started). A liar, and photos that are not what they
   were, strike what is granted while they are on: it is the worst of many moments until their end.
 - **Growth**: resident memory of the trainer, the median of the last quarter of the run less that of
@@ -24,7 +24,7 @@ up (every photo can be read on some host at any time), a liar is not put out, a 
 recovered from, recovery takes longer than the expiry and five seconds, or the trainer grows.
 
 A trainer that is killed and resumes would be one more `do_KIND` of `_havoc`: `_watched` runs
-train_zmq.py as well, its visits go on counting over a restart, and Script can be started again.
+train_zmq.py as well, its visits are counted over a restart, and Script can be started again.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Run:
         self.patches = max(PER_VISIT, round(batches * BATCH / self.epochs))
 
     def chaos(self, lab: hosts.Lab | None) -> tuple[list[Strike], list[str]]:
-        """The same run, struck. Returns what struck, and what each liar ended with."""
+        """Run the stream under faults. Returns what struck, and what each liar ended with."""
         options = self.options
         host = lab["gpu"].address if lab else "127.0.0.1"
         port = PORT if lab else free_port()

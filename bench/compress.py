@@ -23,12 +23,11 @@ import numpy as np
 from bench import _data
 from bench._apart import child, end
 from bench._methods import compare
+from bench._photos import linked, usable
 from bench._turns import Rounds, links_flag, parser, told
+from bench._work import Work
 from bench.lab.hosts import Lab, why_not
-from pushfit.errors import BadRecord, DataError
-from pushfit.tasks.base import TRAIN
-from pushfit.tasks.camera.params import CameraParams
-from pushfit.tasks.camera.task import CameraTask
+from pushfit.errors import DataError
 from pushfit.wire import compression
 
 MODES = ("none", "auto", "zstd", "elsewhere")
@@ -86,23 +85,10 @@ def _compare(patches: np.ndarray, names: list[str]) -> dict[str, Any]:
 
 
 def real_patches(links: Path, px: int) -> np.ndarray:
-    """PATCHES training patches, PER_PHOTO of each of the first photos. Raises DataError."""
-    task = CameraTask(CameraParams(patch=px))
-    records = task.scan(links).splits[TRAIN]
-    found: list[np.ndarray] = []
-    for number, record in enumerate(records):
-        if len(found) >= PATCHES:
-            break
-        try:
-            photo = task.decode(task.read(links, record), record)
-        except BadRecord:
-            continue  # smaller than a patch
-        for k in range(PER_PHOTO):
-            rng = np.random.Generator(np.random.Philox([number, k]))
-            found.append(np.asarray(task.sample(photo, record, TRAIN, k, rng)["image"]))
-    if not found:
-        raise DataError(f"no photo in {links} has a patch of {px} px")
-    return np.ascontiguousarray(np.stack((found * PATCHES)[:PATCHES]))
+    """PATCHES training patches, PER_PHOTO of each photo. Raises DataError."""
+    with tempfile.TemporaryDirectory() as folder:
+        linked(links, usable(links, px), Path(folder))
+        return Work(folder, PATCHES, px, PER_PHOTO).made(range(PATCHES // PER_PHOTO))[0]
 
 
 def _measure(rate: str, mode: str, file: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -23,11 +23,25 @@ Without a GPU the model, the fleet and the trainer share the cores. So each is c
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench._fit_regimes import CORES, REGIMES
 from bench._turns import Figures, Rounds, chosen, parser, told
 
+
+class Regime(NamedTuple):
+    patch: int
+    batch: int
+    filters: int  # of a small convolutional network; 0: it looks at one corner and no further
+    stride: int  # of its first layer
+
+
+REGIMES = {
+    "64px": Regime(64, 32, 16, 2),
+    "224px": Regime(224, 32, 8, 4),
+    "28px": Regime(28, 128, 8, 1),
+    "trivial": Regime(256, 32, 0, 1),  # 6 MB batches: the feed's own ceiling
+}
+CORES = ("one", "all")
 STEP_MS = 5.0  # from which on a regime counts for `vs_memory`
 PATIENCE = 120.0  # seconds beyond a measurement's own
 
@@ -48,7 +62,7 @@ def run(args: list[str]) -> dict[str, Any]:
 
 
 def nbytes(regime: str) -> int:
-    """Of a batch."""
+    """Bytes of a batch."""
     return REGIMES[regime].batch * REGIMES[regime].patch ** 2 * 3
 
 

@@ -38,17 +38,16 @@ from typing import Any
 import numpy as np
 
 from bench import _data
+from bench._lease import made
 from bench._loaders import WARM_SECONDS, speed
 from bench._patches import one_patch
 from bench._photos import linked, usable
 from bench._share import Libraries
 from bench._turns import Figures, Rounds, chosen, in_turn, links_flag, parser
-from pushfit.errors import DataError
-from pushfit.generator.maker import Control, Maker
+from pushfit.generator.maker import Maker
 from pushfit.tasks.base import TRAIN, DataSet, Record
 from pushfit.tasks.camera.params import CameraParams
 from pushfit.tasks.camera.task import CameraTask
-from pushfit.wire.protocol import Grant
 
 SIZES, VISITS = (224, 512), (1, 4, 16)
 RIVALS = ("torch", "keras", "tf")
@@ -94,14 +93,9 @@ class Ours:
         classes = 1 + max(record.label for record in records)
         data = DataSet(tuple(map(str, range(classes))), {TRAIN: tuple(records)})
         self.maker = Maker(CameraTask(CameraParams(patch=px)), data, links, 0, {TRAIN: k})
-        self.control = Control()
 
     def visit(self, number: int, epoch: int) -> np.ndarray:
-        grant = Grant(0, 0, TRAIN, epoch, number, [number], [])
-        made = self.maker.make(grant, (), self.control)
-        if made.bad:
-            raise DataError(f"a photo went bad: {made.bad[0]}")
-        return made.arrays[0]
+        return made(self.maker, [number], epoch=epoch, first=number)[0]
 
 
 def one_core_rounds(
@@ -131,8 +125,8 @@ def one_core_rounds(
                 seconds[name] += time.process_time() - start
         for name, total in seconds.items():
             if 0 < turn <= count:
-                made = int(name.partition("_k")[2] or 1) * len(records)
-                rounds.add(name, {RATE: made / total})
+                patches = int(name.partition("_k")[2] or 1) * len(records)
+                rounds.add(name, {RATE: patches / total})
             elif turn and name in inside:
                 shares[f"library_share_{name.removeprefix('ours_')}"] = inside[name] / total
     for each in ours.values():

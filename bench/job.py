@@ -3,8 +3,8 @@
     python -m bench job [--links DIR] [--sides a,b] [--samples N] [--rounds N] [--check]
 
 Every side trains the same small model with the same batches on patches of the same photos, with
-two processes or threads that make them, all on this machine. docs: `bench/README.md` says how each
-was set up, `bench/_job_sides.py` is how.
+two processes or threads that make them, all on this machine. `bench/README.md` says how each was
+set up; the code is in `bench/_job_sides.py` and `bench/_rivals.py`.
 
     vs_RIVAL_FORM         PushFit's samples a second ÷ the rival's, from a third of the run on
     vs_RIVAL_FORM_cpu     the rival's CPU seconds a sample ÷ PushFit's, all processes, likewise
@@ -12,9 +12,9 @@ was set up, `bench/_job_sides.py` is how.
     SIDE_start_s          from the start of its process to the end of its first batch
     SIDE_wall_s           everything, start included, for --samples
     SIDE_cpu_s_per_1000   CPU seconds of all its processes, from a third of the run on
-    SIDE_fit_cpu_…        of those, what the process spent that runs `fit`
+    SIDE_fit_cpu_…        the part of these that the process of `fit` spent
 
---check: instead, whether the sides that run our code train on PushFit's very samples.
+--check: train nothing; compare the samples of the sides that run our code with PushFit's.
 """
 
 from __future__ import annotations

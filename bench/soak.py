@@ -1,4 +1,4 @@
-"""A run at full load for minutes: memory and file descriptors must stay, nobody may warn.
+"""A run at full load for minutes: memory and file descriptors must not grow, nothing may warn.
 
     python -m bench soak [--minutes 10] [--generators 2] [--links DIR] [--json]
 
@@ -111,7 +111,7 @@ def run(args: list[str]) -> dict[str, Any]:
     for name, course in courses.items():
         rest = course[int(WARM_UP * len(course)) :]
         steep, noise = slope(rest)
-        # The least of several looks: a file that is read just then is no leak.
+        # The least of several looks: a file that is read just then is not a leak.
         few = max(1, len(rest) // 5)
         more = min(look[2] for look in rest[-few:]) - min(look[2] for look in rest[:few])
         figures[f"{name}_mib"] = rest[-1][1]

@@ -1,11 +1,11 @@
-"""How long it takes until something happens: help on the screen, and a worker's first samples.
+"""Seconds until something happens: until help is shown, and until a worker's first samples.
 
     python -m bench start [--rounds 5] [--warm 1] [--cameras DIR] [--mnist DIR]
 
 - `train_help_s`, …: the whole process of `python train_zmq.py --help`; `python -c pass` beside it.
 - `generator_camera_s`, `generator_digits_s`: from the start of a generator's process to its first
   lease in the hands of a trainer that waits for it; `tfdata_worker_s`, `torch_worker_s`: the same
-  of a tf.data service worker, and of a DataLoader's by spawn (`bench/_starts.py`).
+  for a tf.data service worker, and for a DataLoader's worker by spawn (`bench/_starts.py`).
 - `import_tensorflow_s`: what a worker that must import it cannot do without.
 - Files are in the page cache; the sides take turns; medians.
 """

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from bench import _data
+from bench._lease import made
 from bench._turns import Rounds, links_flag, parser, told
 from pushfit import tasks
 from pushfit.errors import DataError
-from pushfit.generator.maker import Control, Maker
+from pushfit.generator.maker import Maker
 from pushfit.host import typed_path
 from pushfit.store.filters import FILTERS
 from pushfit.tasks.base import TRAIN
-from pushfit.wire.protocol import Grant
 
 # kind: (task, its parameters, visits drawn, K)
 KINDS: dict[str, tuple[str, dict[str, Any], int, int]] = {
@@ -72,7 +72,7 @@ def drawn(kind: str, photos: Path | None, digits: Path | None) -> list[np.ndarra
     found = task.scan(links)
     records = np.random.default_rng(0).permutation(len(found.splits[TRAIN]))[:visits].tolist()
     with Maker(task, found, links, 0, {TRAIN: patches}) as maker:
-        made = maker.make(Grant(0, 0, TRAIN, 0, 0, records, []), (), Control())
-    if not made.arrays[0].size:
+        arrays = made(maker, records)
+    if not arrays[0].size:
         raise DataError(f"no samples in {links}")
-    return made.arrays
+    return arrays

@@ -1,4 +1,4 @@
-"""What leases, exact order and accounting cost, against bare pyzmq; and tf.data service.
+"""What leases, exact order and accounting cost, against bare pyzmq and tf.data service.
 
 The sides are those of `bench/_sides.py`: `ours` against `raw`, and against `raw_kept`, so that what
 the protocol costs can be told from what the settings of the sockets gain. `batched` adds what only

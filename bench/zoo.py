@@ -4,8 +4,8 @@
                         [--generators 2] [--out runs/zoo-digits] [any flag of train_zmq.py]
 
 - The generators start once and stay; one trainer after another binds the port that they call.
-- A run a model, in OUT/MODEL, with the log beside it. The same command goes on where an earlier one
-  ended: runs that are complete are measured again, not trained again.
+- Each model has a run in OUT/MODEL, with the log beside it. The same command continues where an
+  earlier one ended: runs that are complete are measured again, not trained again.
 - validation: of the epoch that was best by it, which flatters. test: MNIST's t10k files in DIR; no
   figure where there are none. inference: a batch as large as in training, the median of many, in a
   process of its own. training: all epochs with their validation, as in history.csv; the imports
@@ -126,7 +126,7 @@ def fleet(links: Path, count: int) -> Iterator[int]:
 
 
 def train(model: str, common: Sequence[str], out: Path) -> None:
-    """A run to its end, or on from where it stands. Raises PushFitError."""
+    """Train a run to its end, from where it stands. Raises PushFitError."""
     words = ["--model", model, "--out", str(out / model), "--resume", "--progress", "lines"]
     log = out / f"{model}.log"
     with log.open("a") as file:
