@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import _data
-from bench._apart import ROOT, free_port, printed, tie
+from bench._apart import ROOT, child, free_port, printed, tie
 from bench._turns import links_flag, parser
 from bench._zoo_table import no_plot, write
 from pushfit.errors import ConfigError, PushFitError
-from pushfit.fleet.local import GRACE, PARENT
+from pushfit.fleet.local import GRACE
 from pushfit.host import typed_path
 from pushfit.settings.models import TORCHVISION, find
 
@@ -109,11 +108,7 @@ def fleet(links: Path, count: int) -> Iterator[int]:
     port = free_port()
     words = ["--connect", f"tcp://127.0.0.1:{port}", "--links", str(links), "--stay"]
     words += ["--processes", str(count), "--log", "warnings"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "generator_zmq.py"), *words],
-        env={**os.environ, PARENT: str(os.getpid())},
-        start_new_session=True,
-    )
+    process = child("generator_zmq.py", *words, start_new_session=True)
     try:
         yield port
     finally:
