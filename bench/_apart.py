@@ -25,6 +25,7 @@ from pushfit.fleet.local import PARENT
 from pushfit.requirements import explained
 
 ROOT = Path(__file__).resolve().parents[1]
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # TensorFlow's own log says nothing about a measurement
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
@@ -48,7 +49,7 @@ def printed(
     """
     process = subprocess.Popen(
         [*inside, sys.executable, *words],
-        cwd=ROOT, env={**os.environ, **(env or {})}, text=True,
+        cwd=ROOT, env={**os.environ, **QUIET, **(env or {})}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True, preexec_fn=tie,
     )  # fmt: skip
@@ -90,7 +91,7 @@ def child(*words: object, inside: Sequence[str] = (), **options: Any) -> subproc
 
     inside: as for `printed`. options: as `subprocess.Popen` has them.
     """
-    env = {**os.environ, PARENT: str(os.getpid())}
+    env = {**os.environ, **QUIET, PARENT: str(os.getpid())}
     command = [*inside, sys.executable, *map(str, words)]
     return subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=tie, **options)
 

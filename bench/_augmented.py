@@ -97,7 +97,6 @@ def cv2_tuned(links: Path) -> Make:
 
 
 def _keras(links: Path, *, compiled: bool) -> Make:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
     import tensorflow as tf
 

@@ -90,11 +90,8 @@ SIDES: dict[str, Callable[[Work], Batches]] = {
 
 def speed(side: str, *about: object) -> Figures:
     """One measurement. about: as for `measure`, and in a process of its own."""
-    env = {
-        "OMP_NUM_THREADS": "1",  # workers are the parallelism
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    # The workers are the parallelism.
+    env = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     *_, seconds, warm = map(str, about)
     return told("_loaders", side, *about, seconds=float(seconds) + float(warm) + PATIENCE, env=env)
 

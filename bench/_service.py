@@ -6,7 +6,6 @@ python -m bench._service - ADDRESS    a worker
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -64,7 +63,6 @@ def service(workers: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     die_with_parent()
     if sys.argv[1] == "-":
         work(sys.argv[2])

@@ -140,29 +140,22 @@ SIDES = {
 }
 
 
+def _told(side: str, case: str, *about: float) -> dict[str, Any]:
+    """A measurement. about: bytes, generators and seconds, as for `measure`."""
+    limit = about[-1] + PATIENCE
+    if side != TF:
+        return told("_sides", side, *about, seconds=limit)
+    each = told("_tf_service", *about, seconds=len(TF_FORMS) * limit)
+    return {f"tf_{form}_{case}": row for form, row in each.items()}
+
+
 def rounds(sides: Sequence[str], options: argparse.Namespace) -> Rounds:
     """{SIDE_SIZE_xPEERS: rows}: the sides in turn, for each size and number of generators."""
     made = Rounds()
     for label, peers in itertools.product(options.sizes, options.peers):
-        words = SIZES[label], peers, options.seconds
-
-        def one(side: str, about: tuple[int, int, float] = words) -> dict[str, Any]:
-            return told("_sides", side, *about, seconds=options.seconds + PATIENCE)
-
-        def tf_service(
-            case: str = f"{label}_x{peers}", about: tuple[int, int, float] = words
-        ) -> dict[str, Any]:
-            limit = len(TF_FORMS) * (options.seconds + PATIENCE)
-            each = told("_tf_service", *about, seconds=limit)
-            return {f"tf_{form}_{case}": row for form, row in each.items()}
-
-        made.measure(
-            {
-                f"{side}_{label}_x{peers}": tf_service if side == TF else partial(one, side)
-                for side in sides
-            },
-            options.rounds,
-        )
+        case, about = f"{label}_x{peers}", (SIZES[label], peers, options.seconds)
+        taking_turns = {f"{side}_{case}": partial(_told, side, case, *about) for side in sides}
+        made.measure(taking_turns, options.rounds)
     return made
 
 

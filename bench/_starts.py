@@ -11,7 +11,6 @@ In each the side that consumes is up before the clock starts: only the worker is
 
 from __future__ import annotations
 
-import os
 import time
 
 from bench._apart import beside, end, tell
@@ -83,7 +82,6 @@ def torch() -> float:
 
 
 def measure(side: str, task: str = "", links: str = "") -> dict[str, float]:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if side == "generator":
         return {"s": generator(task, links)}
     return {"s": tfdata() if side == "tfdata" else torch()}

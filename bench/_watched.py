@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushfit.entry import enter
 from pushfit.feed.feed import Batch
@@ -50,15 +50,18 @@ def position(leases: Leases, starts: Sequence[int]) -> tuple[int, int]:
     return granted, starts[head.segment.index] + head.start if head else granted
 
 
-class Moment:
+class Moment(NamedTuple):
     """One line of the file: when, visits granted and received, resident bytes."""
 
-    __slots__ = ("granted", "received", "resident", "seconds")
+    seconds: float
+    granted: int
+    received: int
+    resident: int
 
-    def __init__(self, line: str) -> None:
-        seconds, granted, received, resident = line.split()
-        self.seconds = float(seconds)
-        self.granted, self.received, self.resident = int(granted), int(received), int(resident)
+    @classmethod
+    def of(cls, line: str) -> Moment:
+        seconds, *counts = line.split()
+        return cls(float(seconds), *map(int, counts))
 
 
 class Progress:
@@ -67,7 +70,7 @@ class Progress:
     def __init__(self, path: Path) -> None:
         lines = path.read_text().splitlines()
         self.warnings = [line[2:] for line in lines if line.startswith("! ")]
-        self.moments = [Moment(line) for line in lines if not line.startswith("! ")]
+        self.moments = [Moment.of(line) for line in lines if not line.startswith("! ")]
         self._seconds = [moment.seconds for moment in self.moments]
 
     def recovery(self, struck: float, counted_from: float) -> float | None:

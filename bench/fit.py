@@ -82,7 +82,7 @@ def _sides(rounds: Rounds, regime: str, cores: str, seconds: float) -> Any:
 
 def measure(side: str, regime: str, cores: str, seconds: float, rate: float = 0.0) -> Figures:
     """rate: bytes a second for `beside`."""
-    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    env = {"KERAS_BACKEND": "tensorflow"}
     if cores == "one":
         env["TF_NUM_INTRAOP_THREADS"] = "1"
     return told("_fit_sides", side, regime, seconds, rate, seconds=seconds + PATIENCE, env=env)

@@ -42,7 +42,7 @@ from bench._lease import made
 from bench._loaders import WARM_SECONDS, speed
 from bench._patches import one_patch
 from bench._photos import linked, usable
-from bench._share import Libraries
+from bench._share import libraries
 from bench._turns import Figures, Rounds, chosen, in_turn, links_flag, parser
 from pushfit.generator.maker import Maker
 from pushfit.tasks.base import TRAIN, DataSet, Record
@@ -118,10 +118,10 @@ def one_core_rounds(
                 elif turn <= count:
                     ours[px, k].visit(number, turn)
                 else:
-                    with Libraries() as libraries:
+                    with libraries() as within:
                         start = time.process_time()
                         ours[px, k].visit(number, turn)
-                    inside[name] += libraries.seconds
+                    inside[name] += within.seconds
                 seconds[name] += time.process_time() - start
         for name, total in seconds.items():
             if 0 < turn <= count:

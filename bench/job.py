@@ -72,7 +72,7 @@ def _whole(samples: int) -> int:
 
 
 def measure(side: str, work: Work, what: str) -> dict[str, Any]:
-    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    env = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     words = (side, msgspec.json.encode(work).decode(), time.time(), what)
     return told("_job_sides", *words, seconds=LIMIT, env=env)
 

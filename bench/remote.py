@@ -59,7 +59,7 @@ def run(args: list[str]) -> dict[str, Any]:
 def measure(side: str, fleet: int, options: argparse.Namespace) -> Figures:
     words = (side, fleet, options.wait, options.seconds, options.patch, options.buffer * MIB)
     limit = options.seconds + PATIENCE
-    return told("_remote_sides", *words, seconds=limit, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    return told("_remote_sides", *words, seconds=limit)
 
 
 def compared(rounds: Rounds, fleets: list[int]) -> tuple[Figures, Figures]:
