@@ -61,6 +61,9 @@ def printed(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        for pipe in (process.stdout, process.stderr):  # still open where the time was up
+            if pipe is not None:
+                pipe.close()
     if process.returncode:
         last = (complaint.strip().splitlines() or ["it ended without a word"])[-1]
         module = _MISSING.fullmatch(last)
