@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from bench._ready import fleet, noise
-from bench.lab.processes import ROOT
 from pushfit.settings.stream import MiB, StreamSettings
 from pushfit.tasks.camera.params import CameraParams
+from tests.support.benches import bench
 
 pytestmark = pytest.mark.slow
 
 
 def test_fit() -> None:
-    words = "fit --json --seconds 0.3 --rounds 1 --regimes 28px --cores all"
-    command = [sys.executable, "-m", "bench", *words.split()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
+    words = "--seconds 0.3 --rounds 1 --regimes 28px --cores all"
+    result = bench("fit", *words.split())
     for name in ("vs_memory_28px_all", "vs_beside_28px_all"):
         assert result["ratios"][name] > 0
     for side in ("memory", "fed"):
