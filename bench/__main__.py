@@ -1,8 +1,8 @@
 """`python -m bench NAME [--json] …`: one comparison, both sides in one run, printed as ratios.
 
-Each module of this folder is one comparison: its `run(args)` returns {"bench", "ratios",
-"figures"}. With --json, one line: those and the machine they were measured on. What it returns
-besides as "failed", sentences, goes to stderr, and makes the exit code 1.
+Each module of this folder is one comparison: its `run(args)` returns {"ratios", "figures",
+"failed"}. With --json, one line of JSON is printed: ratios, figures, and the machine that they were
+measured on. The sentences in "failed" go to stderr, and make the exit code 1.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def main(argv: list[str]) -> int:
         )
     # As Ctrl-C: by default it would end this process alone, and leave the fleets that it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    result = importlib.import_module(f"bench.{name}").run(args)
-    result["data"] = _data.used()
+    made = importlib.import_module(f"bench.{name}").run(args)
+    result = {"bench": name, **made, "data": _data.used()}
     failed = result.pop("failed", [])
     for sentence in failed:
         print(f"FAILED: {sentence}", file=sys.stderr)

@@ -15,9 +15,8 @@ CPU time; images are in memory for all.
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from pushfit.errors import PushFitError
-from pushfit.generator.maker import Control, Maker
+from bench._apart import tell
+from bench._lease import made
+from pushfit.generator.maker import Maker
 from pushfit.tasks import create
 from pushfit.tasks.base import TRAIN
-from pushfit.wire.protocol import Grant
 
 BATCH, LEASE = 1024, 10_000
 ANGLE, ZOOM, SHIFT = 10.0, 0.1, 0.1
@@ -44,13 +43,8 @@ def ours(links: Path) -> Make:
     count = len(data.splits[TRAIN])
     lease = min(LEASE, count)
     records = np.random.default_rng(0).permutation(count)[:lease].tolist()
-    epoch = iter(range(10**9))
-
-    def make() -> int:
-        grant = Grant(0, 1, TRAIN, next(epoch), 0, records, [])
-        return len(maker.make(grant, [], Control()).arrays[0])
-
-    return make
+    epoch = itertools.count()
+    return lambda: len(made(maker, records, epoch=next(epoch))[0])
 
 
 def _images(links: Path) -> np.ndarray:
@@ -103,7 +97,6 @@ def cv2_tuned(links: Path) -> Make:
 
 
 def _keras(links: Path, *, compiled: bool) -> Make:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
     import tensorflow as tf
 
@@ -156,10 +149,10 @@ def _speed(make: Make, seconds: float) -> float:
     """Samples a CPU second; what it makes first, while caches and compilers warm up, is not
     counted."""
     make()
-    started, made = time.process_time(), 0
-    while (spent := time.process_time() - started) < seconds or not made:
-        made += make()
-    return made / spent
+    started, count = time.process_time(), 0
+    while (spent := time.process_time() - started) < seconds or not count:
+        count += make()
+    return count / spent
 
 
 def measure(side: str, seconds: float, links: Path) -> dict[str, float]:
@@ -173,7 +166,4 @@ def measure(side: str, seconds: float, links: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    try:
-        print(json.dumps(measure(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]))))
-    except PushFitError as error:
-        sys.exit(str(error))
+    tell(measure)

@@ -12,16 +12,17 @@ their own, while here all hosts share those of one machine.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bench._apart import tell
 from bench._dispatched import DONE, deliveries, open_dispatcher
 from bench._ready import Ready, data_set, work
 from pushfit.endpoint import parse
-from pushfit.errors import PushFitError
 from pushfit.tasks.base import ArraySpec
 from pushfit.wire import compression
 from pushfit.wire.protocol import Grant
@@ -31,7 +32,8 @@ LEASE_BYTES, BUDGET = 2 * 2**20, 256 * 2**20
 HASHED = 64  # samples
 
 
-def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: float) -> None:
+def consume(address: str, mode: str, file: Path, warm: float, seconds: float) -> dict[str, Any]:
+    patches = np.load(file)
     dispatcher, _ = open_dispatcher(
         (ArraySpec("image", "uint8", patches.shape[1:]),), DATA, visits=10**7, expiry=60.0,
         lease_bytes=LEASE_BYTES, budget=BUDGET, bind=parse(address, bind=True),
@@ -54,12 +56,12 @@ def consume(address: str, mode: str, patches: np.ndarray, warm: float, seconds: 
                     break
         spent = time.perf_counter() - began
         stages = next(iter(dispatcher.exchange.roster.peers.values())).stages
-        print(json.dumps({
+        return {
             "patches_per_second": taken / spent,
             "cpu_share": (time.process_time() - cpu) / spent,
             "pack_s": stages.pack, "send_s": stages.send, "idle_s": stages.idle,
             "sha256": digest.hexdigest(),
-        }))  # fmt: skip
+        }  # fmt: skip
     finally:
         dispatcher.close(done=True, reason=DONE)
 
@@ -70,10 +72,12 @@ class Patches(Ready):
     made: np.ndarray  # again and again, so that any run of them is a view
     period: int
 
-    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
-        specs = (ArraySpec("image", "uint8", self.made.shape[1:]),)
+    def specs(self) -> tuple[ArraySpec, ...]:
+        return (ArraySpec("image", "uint8", self.made.shape[1:]),)
+
+    def arrays(self, grant: Grant, rows: int) -> list[np.ndarray]:
         first = grant.first % self.period
-        return specs, [self.made[first : first + rows]]
+        return [self.made[first : first + rows]]
 
 
 class PackedOnce:
@@ -89,13 +93,7 @@ class PackedOnce:
         return self._packed[key]
 
 
-def main(argv: list[str]) -> None:
-    role, address, *rest = argv
-    if role == "consume":
-        mode, file, warm, seconds = rest
-        consume(address, mode, np.load(file), float(warm), float(seconds))
-        return
-    file, how = rest
+def generate(address: str, file: str, how: str) -> None:
     patches = np.load(file)
     Patches.period = len(patches)
     Patches.made = np.concatenate([patches] * (2 + LEASE_BYTES // patches.nbytes))
@@ -105,7 +103,8 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except PushFitError as error:
-        sys.exit(str(error))
+    ROLE, *WORDS = sys.argv[1:]
+    if ROLE == "consume":
+        tell(consume, WORDS)
+    else:
+        generate(*WORDS)

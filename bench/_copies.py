@@ -63,7 +63,7 @@ class Copy:
         self._photos = sorted(Path(at, name) for at, _, names in os.walk(train) for name in names)
 
     def some(self, choice: float, most: int) -> list[Path]:
-        """At most so many photos to learn from, all over the classes. choice: in [0, 1)."""
+        """At most `most` training photos, spread over the classes. choice: in [0, 1)."""
         count = min(most, len(self._photos))
         first, step = int(choice * len(self._photos)), len(self._photos) // count
         return [self._photos[(first + n * step) % len(self._photos)] for n in range(count)]
@@ -93,7 +93,7 @@ class Copy:
 
         def undo() -> None:
             restore()
-            os.close(descriptor)  # whoever waits may go on
+            os.close(descriptor)  # whoever waits gets the photo
 
         return undo
 
@@ -111,7 +111,7 @@ class Copy:
 
 
 def _put(photo: Path, content: bytes) -> None:
-    """From one moment to the next, a file of its own is there."""
+    """Replace the link by a file with that content, in one step."""
     file = _beside(photo)
     file.write_bytes(content)
     file.replace(photo)

@@ -9,7 +9,7 @@
     redis_each        a sample a command, as queues of single items are written
 
 Producer and consumer are a process each, one of each; Redis has its server besides. A sample's
-image is a function of its label, so that a consumer can tell whether what came is what was sent.
+image is a function of its label, so that a consumer can compare what came with what was sent.
 Every consumer ends with numpy arrays: (n, 28, 28, 1) uint8 images and (n,) int32 labels.
 
     python -m bench._digits SIDE SECONDS      a consumer, which starts its producer: prints JSON
@@ -17,28 +17,28 @@ Every consumer ends with numpy arrays: (n, 28, 28, 1) uint8 images and (n,) int3
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 from typing import Any
 
 import numpy as np
 
-from bench._apart import free_port, tie
+from bench import _flow
+from bench._apart import beside, end, free_port, tell, tie
 from bench._dispatched import DONE, deliveries, open_dispatcher
-from bench._ready import Ready, child, data_set, end, work
+from bench._ready import Ready, data_set, work
 from pushfit.dispatch.dispatcher import Dispatcher
 from pushfit.errors import ConfigError, PushFitError
 from pushfit.feed.feed import Feed
 from pushfit.fleet.local import die_with_parent
 from pushfit.tasks.base import ArraySpec
-from pushfit.wire.protocol import Grant
 
 RECORDS = 60_000  # of an epoch, as MNIST has
 BATCH = 1024
@@ -54,14 +54,14 @@ KEY = "batches"
 
 
 def ready() -> tuple[np.ndarray, np.ndarray]:
-    """As many samples as a lease has at most: images that follow from their labels."""
+    """The largest lease: (n, 28, 28, 1) uint8 images that follow from (n,) int32 labels."""
     labels = (np.arange(MOST) % 1000).astype(np.int32)
     table = np.random.default_rng(0).integers(0, 256, (1000, 28, 28, 1), np.uint8)
     return table[labels], labels
 
 
 class Check:
-    """Whether samples are those of `ready`."""
+    """Compares samples with those of `ready`."""
 
     def __init__(self) -> None:
         self._table = ready()[0][:1000]
@@ -77,12 +77,13 @@ class Check:
 class _Maker(Ready):
     """A lease is the first of the ready samples."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._arrays = ready()
+    made = staticmethod(cache(ready))
 
-    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
-        return SPECS, [array[:rows] for array in self._arrays]
+    def specs(self) -> tuple[ArraySpec, ...]:
+        return SPECS
+
+    def drawn(self, rows: int) -> list[np.ndarray]:
+        return [array[:rows] for array in self.made()]
 
 
 DATA = data_set(RECORDS, ("any",))
@@ -93,12 +94,11 @@ def _trainer(patches: int) -> Iterator[Dispatcher]:
     dispatcher, address = open_dispatcher(
         SPECS, DATA, patches=patches, epochs=10_000, window=32, lease_bytes=LEASE_BYTES
     )
-    peer = child("bench._digits", "generator", address)
-    try:
-        yield dispatcher
-    finally:
-        dispatcher.close(done=True, reason=DONE)
-        end([peer])
+    with beside("-m", "bench._digits", "generator", address):
+        try:
+            yield dispatcher
+        finally:
+            dispatcher.close(done=True, reason=DONE)
 
 
 def leases() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -133,9 +133,8 @@ def _server() -> Iterator[Path]:
         port = free_port()
         flags = ("--port", port, "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", folder,
                  "--save", "", "--appendonly", "no", "--loglevel", "warning")  # fmt: skip
-        command = [program, *map(str, flags)]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=tie)
         (Path(folder) / "port").write_text(str(port))
+        server = Popen([program, *map(str, flags)], stdout=DEVNULL, preexec_fn=tie)
         try:
             until = time.monotonic() + 10.0
             while not socket.exists():
@@ -178,17 +177,14 @@ def producer(side: str, socket: str) -> None:
 def from_redis(side: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with _server() as socket:
         client = _client(socket, tuned=side == "redis_tuned")
-        peer = child("bench._digits", "producer", side, str(socket))
-        try:
+        words = ("-m", "bench._digits", "producer", side, socket)
+        with beside(*words), closing(client):
             while True:
                 value = client.blpop(KEY)[1]
                 count = len(value) // SAMPLE
                 pixels = count * SPECS[0].nbytes
                 image = np.frombuffer(value, np.uint8, pixels).reshape(count, 28, 28, 1)
                 yield image, np.frombuffer(value, np.int32, count, pixels)
-        finally:
-            end([peer])
-            client.close()
 
 
 OURS = {"leases": leases, "batches": batches, "mixed": lambda: batches(MIXED)}
@@ -198,30 +194,26 @@ REDIS = ("redis_documented", "redis_tuned", "redis_each")
 def measure(side: str, seconds: float) -> dict[str, Any]:
     """{"samples_s", "right"} of a consumer in this process."""
     source = OURS[side]() if side in OURS else from_redis(side)
-    check, got = Check(), 0
-    warm = WARM if side != "redis_each" else 2000
-    try:
-        while got < warm:
-            images, labels = next(source)
+    check = Check()
+
+    def checked() -> Iterator[int]:
+        for images, labels in source:
             check(images, labels)
-            got += len(labels)
-        started, got = time.perf_counter(), 0
-        while (spent := time.perf_counter() - started) < seconds:
-            got += len(next(source)[1])
+            yield len(labels)
+
+    try:
+        _flow.warmed(checked(), amount=WARM if side != "redis_each" else 2000)
+        flow = _flow.measured((len(labels) for _, labels in source), seconds)
     finally:
         source.close()  # type: ignore[attr-defined]
-    return {"samples_s": got / spent, "right": check.right}
+    return {"samples_s": flow.got / flow.seconds, "right": check.right}
 
 
 if __name__ == "__main__":
-    try:
-        if sys.argv[1] == "generator":
-            die_with_parent()
-            work(_Maker, DATA, sys.argv[2])
-        elif sys.argv[1] == "producer":
-            die_with_parent()
-            producer(*sys.argv[2:])
-        else:
-            print(json.dumps(measure(sys.argv[1], float(sys.argv[2]))))
-    except PushFitError as error:
-        sys.exit(str(error))
+    die_with_parent()
+    if sys.argv[1] == "generator":
+        work(_Maker, DATA, sys.argv[2])
+    elif sys.argv[1] == "producer":
+        producer(*sys.argv[2:])
+    else:
+        tell(measure)

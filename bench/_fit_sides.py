@@ -12,12 +12,10 @@ batches, from WARM seconds on; what happens between two epochs of `memory` is le
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,10 @@ import keras
 import numpy as np
 import zmq
 
-from bench._fit_regimes import REGIMES, Regime
-from bench._ready import child, end, noise, ready_peers, ready_stream
+from bench._apart import beside, tell
+from bench._network import smallcnn
+from bench._ready import fleet, noise
+from bench.fit import REGIMES, Regime
 from pushfit.fleet.local import die_with_parent
 from pushfit.settings.programs.train import TrainSettings
 from pushfit.settings.stream import MiB
@@ -73,16 +73,9 @@ class Stopwatch(keras.callbacks.Callback):
 
 
 def model(regime: Regime) -> keras.Model:
-    """By the names that `train_zmq.py --weights FILE` wants to find."""
-    image = keras.Input((regime.patch, regime.patch, 3), dtype="uint8", name="image")
-    x = keras.layers.Rescaling(1 / 128, offset=-1.0)(image if regime.filters else image[:, :8, :8])
-    for stride in (regime.stride, 2) if regime.filters else ():
-        x = keras.layers.Conv2D(regime.filters, 3, stride, "same", activation="relu")(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    made = keras.Model(image, keras.layers.Dense(2, "softmax", name="class")(x), name="smallcnn")
-    loss = "sparse_categorical_crossentropy"
-    made.compile("adam", loss, metrics=["accuracy"])
-    return made
+    if not regime.filters:
+        return smallcnn(regime.patch, [], 2, corner=8)
+    return smallcnn(regime.patch, [(regime.filters, regime.stride), (regime.filters, 2)], 2)
 
 
 def task(regime: Regime) -> CameraTask:
@@ -108,15 +101,10 @@ def fed(regime: Regime, watch: Stopwatch) -> None:
             model="smallcnn", weights=str(out / "model.keras"), batch_size=regime.batch, epochs=1,
             patches_per_epoch=SAMPLES, bind="tcp://127.0.0.1:0", buffer=BUFFER, progress="lines",
         )  # fmt: skip
-        peers: list[subprocess.Popen[bytes]] = []
-        try:
-            with ready_stream(settings, CameraParams(patch=regime.patch)) as stream:
-                peers += ready_peers(stream.port, PEERS)
-                fit = Fit(stream, settings, out, {})
-                fit._callbacks.callbacks.append(watch)
-                fit.run()
-        finally:  # they heard that the run is over when the stream closed
-            end(peers)
+        with fleet(settings, CameraParams(patch=regime.patch), PEERS) as stream:
+            fit = Fit(stream, settings, out, {})
+            fit._callbacks.callbacks.append(watch)
+            fit.run()
 
 
 def _measure(side: str, regime: Regime, seconds: float) -> dict[str, float]:
@@ -145,19 +133,15 @@ def load(rate: float) -> None:
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-def main(side: str, regime: str, seconds: float, rate: float) -> None:
+def main(side: str, regime: str, seconds: float, rate: float) -> dict[str, float]:
     backend.start()
-    others: list[subprocess.Popen[bytes]] = []
-    if side == "beside":
-        others = [child("bench._fit_sides", "load", regime, "0", str(rate))]
-    try:
-        print(json.dumps(_measure(side, REGIMES[regime], seconds)))
-    finally:
-        end(others)
+    with ExitStack() as stack:
+        if side == "beside":
+            stack.enter_context(beside("-m", "bench._fit_sides", "load", regime, 0, rate))
+        return _measure(side, REGIMES[regime], seconds)
 
 
 if __name__ == "__main__":
-    SIDE, REGIME, SECONDS, RATE = sys.argv[1:]
-    if SIDE == "load":
-        load(float(RATE))
-    main(SIDE, REGIME, float(SECONDS), float(RATE))
+    if sys.argv[1] == "load":
+        load(float(sys.argv[4]))
+    tell(main)

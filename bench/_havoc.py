@@ -1,6 +1,6 @@
 """A live fleet around a trainer, and the hands that strike it.
 
-Each host has so many generators as it wants; one that is gone is replaced, as a supervisor would.
+Each host has as many generators as it wants, and one that is gone is replaced.
 `strike` does what an event says, `do_KIND` for each kind; what it has to undo it undoes in `tick`.
 
 **The witness**: while a host's photos are not what they were, or a liar is there, one other host is
@@ -140,7 +140,7 @@ class Fleet:
     # -- faults -----------------------------------------------------------------------------------
 
     def strike(self, event: Event) -> bool:
-        """Do what `event` says; False where nobody is there for it to strike."""
+        """Do what `event` says. Returns False where there is nobody to strike."""
         strike = Strike(event.kind, time.monotonic())
         if not getattr(self, f"do_{event.kind}")(event, strike):
             return False
@@ -208,45 +208,38 @@ class Fleet:
         chosen = self._one(event, least=2)
         if chosen is None:
             return False
-        script = chosen[1]
-        self._stopped.add(script.pid)
-        script.send(signal.SIGSTOP)
-
-        def go_on() -> None:
-            self._stopped.discard(script.pid)
-            if script.process.poll() is None:
-                script.send(signal.SIGCONT)
-
-        self._undo_in(event.lasts, go_on)
+        chosen[1].send(signal.SIGSTOP)
+        self._ill_for(event.lasts, chosen[1], self._stopped)
         return True
 
     def do_slow(self, event: Event, strike: Strike) -> bool:
         if chosen := self._one(event, least=2):
-            self._slow_down(chosen[1], event.lasts)
+            self._ill_for(event.lasts, chosen[1], self._slow)
         return chosen is not None
 
-    def _slow_down(self, script: Script, seconds: float) -> None:
-        self._slow.add(script.pid)
+    def _ill_for(self, seconds: float, script: Script, among: set[int]) -> None:
+        """Keep the generator in `among` for `seconds`; then it runs at its own speed."""
+        among.add(script.pid)
 
-        def go_on() -> None:
-            self._slow.discard(script.pid)
+        def resume() -> None:
+            among.discard(script.pid)
             if script.process.poll() is None:
                 script.send(signal.SIGCONT)
 
-        self._undo_in(seconds, go_on)
+        self._undo_in(seconds, resume)
 
     def do_stop_trainer(self, event: Event, strike: Strike) -> bool:
-        """Nothing can recover while it stands still: recovery counts from where it goes on."""
+        """Nothing can recover while it stands still: recovery counts from where it continues."""
         if any(other.counted is None for other in self.strikes):
             return False  # it stands still already
         strike.counted = None
         self.trainer.send(signal.SIGSTOP)
 
-        def go_on() -> None:
+        def resume() -> None:
             strike.counted = time.monotonic()
             self.trainer.send(signal.SIGCONT)
 
-        self._undo_in(event.lasts, go_on)
+        self._undo_in(event.lasts, resume)
         return True
 
     def do_garbage(self, event: Event, strike: Strike) -> bool:
@@ -330,7 +323,7 @@ class Fleet:
         struck = self._spoil(event, strike, Copy.take_away)
         for place, script in self._well() if struck else ():
             if place is not struck:
-                self._slow_down(script, event.lasts)
+                self._ill_for(event.lasts, script, self._slow)
         return struck is not None
 
     def _spoil(

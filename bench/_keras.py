@@ -1,62 +1,36 @@
-"""The two data sets that Keras' PyDataset workers are given: as documented, and with ours."""
+"""`keras.utils.PyDataset` of batches that a function makes; a module of its own imports Keras."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
-import numpy as np
-
-from bench._patches import pillow_patch
-
-if TYPE_CHECKING:
-    from bench._loaders import Photos
 
 
-class OnePatch(keras.utils.PyDataset):
-    """A batch is one patch each of `batch` photos. epoch: photos in it."""
+class Sequence(keras.utils.PyDataset):  # type: ignore[misc]
+    """batches: how many. make: returns the batch of a number. options: as Keras has them."""
 
-    def __init__(self, photos: Photos, epoch: int, batch: int, workers: int) -> None:
-        super().__init__(workers=workers, use_multiprocessing=True)
-        self.paths, self.px, self.batch, self.epoch = photos.paths(), photos.px, batch, epoch
+    def __init__(self, batches: int, make: Callable[[int], Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.batches, self.make = batches, make
 
     def __len__(self) -> int:
-        return self.epoch // self.batch
+        return self.batches
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng()
-        numbers = range(index * self.batch, (index + 1) * self.batch)
-        paths = [self.paths[number % len(self.paths)] for number in numbers]
-        made = np.stack([pillow_patch(Path(path), self.px, rng) for path in paths])
-        return made, np.zeros(len(made), np.int32)
+    def __getitem__(self, index: int) -> Any:
+        return self.make(index)
 
 
-class ManyPatches(keras.utils.PyDataset):
-    """A batch is the K patches each of as many visits as fill it. epoch: visits in it."""
+class Taken:
+    """An epoch of batches as `fit` takes them, short of making the back end's tensors of them."""
 
-    def __init__(self, photos: Photos, epoch: int, batch: int, workers: int) -> None:
-        super().__init__(workers=workers, use_multiprocessing=True)
-        self.photos, self.visits, self.epoch = photos, max(batch // photos.k, 1), epoch
+    def __init__(self, data: Sequence) -> None:
+        from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
-    def __len__(self) -> int:
-        return self.epoch // self.visits
+        self._adapter = PyDatasetAdapter(data, shuffle=True)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        first = index * self.visits
-        made = [self.photos.visit(n, n) for n in range(first, first + self.visits)]
-        images = np.concatenate(made) if len(made) > 1 else made[0]
-        return images, np.zeros(len(images), np.int32)
-
-
-def batches(data: keras.utils.PyDataset) -> Iterator[np.ndarray]:
-    """As `fit` takes them, short of turning them into the back end's tensors."""
-    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
-
-    adapter = PyDatasetAdapter(data, shuffle=True)
-    while True:
-        adapter.on_epoch_begin()
-        for images, _ in adapter.get_numpy_iterator():
-            yield images
-        adapter.on_epoch_end()
+    def __iter__(self) -> Iterator[Any]:
+        self._adapter.on_epoch_begin()
+        yield from self._adapter.get_numpy_iterator()
+        self._adapter.on_epoch_end()

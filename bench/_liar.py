@@ -22,14 +22,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace
 
-from pushfit import __version__, tasks
+from bench import _messages
+from pushfit import tasks
 from pushfit.endpoint import Endpoint
-from pushfit.tasks import compatibility
 from pushfit.tasks.base import ArraySpec
 from pushfit.wire import protocol as wire
 from pushfit.wire.generator_sockets import GeneratorSockets
@@ -68,29 +68,15 @@ class Session(NamedTuple):
         """A result that would be accepted; all values are 0."""
         rows = len(grant.records) * self.welcome.patches[grant.split]
         arrays = [np.zeros((rows, *spec.shape), spec.dtype) for spec in self.specs]
-        header = wire.Data(
-            run=self.welcome.run,
-            generator=self.name,
-            lease=grant.lease,
-            fence=grant.fence,
-            first=grant.first,
-            count=len(grant.records),
-            arrays=self.specs,
-            stages=wire.Stages(),
-        )
+        header = _messages.result(self.welcome, self.name, grant, self.specs)
         return header, arrays
 
     def fail(self, grant: wire.Grant, record: int, *, retry: bool) -> wire.Fail:
         """Says that the lease cannot be made."""
         return wire.Fail(
-            run=self.welcome.run,
-            lease=grant.lease,
-            fence=grant.fence,
-            record=record,
-            path="made/up.jpg",
-            reason="a lie",
-            retry=retry,
-        )
+            run=self.welcome.run, lease=grant.lease, fence=grant.fence, record=record,
+            path="made/up.jpg", reason="a lie", retry=retry,
+        )  # fmt: skip
 
 
 # -- lies -----------------------------------------------------------------------------------------
@@ -104,55 +90,9 @@ def labels_that_are_no_class(session: Session, grant: wire.Grant) -> Message:
     return header, arrays
 
 
-def bad_records_of_other_leases(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    bad = [wire.Bad(grant.first + RECORD + n, n, f"made/up-{n}.jpg", "a lie") for n in range(50)]
-    return msgspec.structs.replace(header, bad=bad), arrays
-
-
-def bad_records_by_other_names(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    bad = [
-        wire.Bad(grant.first + n, record, "made/up.jpg", "a lie")
-        for n, record in enumerate(grant.records)
-    ]
-    return msgspec.structs.replace(header, bad=bad), arrays
-
-
-def wrong_shapes(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    specs = tuple(msgspec.structs.replace(one, shape=(*one.shape, 2)) for one in session.specs)
-    return msgspec.structs.replace(header, arrays=specs), arrays
-
-
 def too_few_rows(session: Session, grant: wire.Grant) -> Message:
     header, arrays = session.result(grant)
     return header, [array[:-1] for array in arrays]
-
-
-def other_visits(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    return msgspec.structs.replace(header, first=grant.first + 1), arrays
-
-
-def compressed_noise(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    return msgspec.structs.replace(header, packed=("zstd",) * len(arrays)), arrays
-
-
-def a_lease_of_others(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    return msgspec.structs.replace(header, fence=grant.fence + 1), arrays
-
-
-def a_lease_that_is_not_cut_yet(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    return msgspec.structs.replace(header, lease=grant.lease + RECORD), arrays
-
-
-def in_the_name_of_nobody(session: Session, grant: wire.Grant) -> Message:
-    header, arrays = session.result(grant)
-    return msgspec.structs.replace(header, generator="nobody/1/2"), arrays
 
 
 def a_record_that_is_none(session: Session, grant: wire.Grant) -> Message:
@@ -167,17 +107,43 @@ def nothing_can_make_it(session: Session, grant: wire.Grant) -> Message:
     return session.fail(grant, -1, retry=False)
 
 
+# What a header says in the place of the truth; all else of the result is right.
+HEADERS: dict[str, Callable[[wire.Grant, wire.Data], dict[str, Any]]] = {
+    "bad_records_of_other_leases": lambda grant, header: {
+        "bad": [
+            wire.Bad(grant.first + RECORD + n, n, f"made/up-{n}.jpg", "a lie") for n in range(50)
+        ]
+    },
+    "bad_records_by_other_names": lambda grant, header: {
+        "bad": [
+            wire.Bad(grant.first + n, record, "made/up.jpg", "a lie")
+            for n, record in enumerate(grant.records)
+        ]
+    },
+    "wrong_shapes": lambda grant, header: {
+        "arrays": tuple(replace(one, shape=(*one.shape, 2)) for one in header.arrays)
+    },
+    "other_visits": lambda grant, header: {"first": grant.first + 1},
+    "compressed_noise": lambda grant, header: {"packed": ("zstd",) * len(header.arrays)},
+    "a_lease_of_others": lambda grant, header: {"fence": grant.fence + 1},
+    "a_lease_that_is_not_cut_yet": lambda grant, header: {"lease": grant.lease + RECORD},
+    "in_the_name_of_nobody": lambda grant, header: {"generator": "nobody/1/2"},
+}
+
+
+def _of_the_header(name: str) -> Lie:
+    def lie(session: Session, grant: wire.Grant) -> Message:
+        header, arrays = session.result(grant)
+        return replace(header, **HEADERS[name](grant, header)), arrays
+
+    lie.__name__ = name
+    return lie
+
+
 LIES: tuple[Lie, ...] = (
     labels_that_are_no_class,
-    bad_records_of_other_leases,
-    bad_records_by_other_names,
-    wrong_shapes,
     too_few_rows,
-    other_visits,
-    compressed_noise,
-    a_lease_of_others,
-    a_lease_that_is_not_cut_yet,
-    in_the_name_of_nobody,
+    *map(_of_the_header, HEADERS),
     a_record_that_is_none,
     a_record_that_can_be_read,
     nothing_can_make_it,
@@ -239,13 +205,7 @@ class Liar:
             sockets.close()
 
     def _join(self, name: str, sockets: GeneratorSockets) -> Session:
-        hello = wire.Hello(
-            host="liar",
-            pid=os.getpid(),
-            slots=1,
-            libraries=compatibility.libraries(),
-            version=__version__,
-        )
+        hello = _messages.hello("liar", slots=1)
         while not sockets.send(wire.encode(hello)):
             if time.monotonic() > self._until:
                 raise Ended
@@ -258,13 +218,8 @@ class Liar:
             sockets.open_data(welcome.data_port)
             sockets.reaches_data(1.0)
         task = tasks.create(welcome.task, welcome.params, welcome.source, None)
-        ready = wire.Ready(
-            run=welcome.run,
-            source=welcome.source,
-            fingerprint=welcome.fingerprint,
-            classes=("true", "false"),
-            counts={"train": [1, 1]},
-        )
+        classes = ("true", "false")
+        ready = _messages.ready(welcome, classes, {"train": [1, 1]}, welcome.fingerprint)
         sockets.send(wire.encode(ready))
         return Session(name, sockets, welcome, task.arrays())
 

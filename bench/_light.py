@@ -29,10 +29,10 @@ from collections.abc import Callable
 import numpy as np
 import zmq
 
-from pushfit import __version__
+from bench import _messages
+from bench._ready import RECORDS, data_set
 from pushfit.host import allow_many_files
-from pushfit.tasks import compatibility
-from pushfit.tasks.base import ArraySpec, DataSet, Record
+from pushfit.tasks.base import ArraySpec
 from pushfit.wire import protocol as wire
 from pushfit.wire.generator_sockets import NEAR_BYTES
 from pushfit.wire.sockets import (
@@ -47,13 +47,12 @@ from pushfit.wire.sockets import (
     readable,
 )
 
-RECORDS = 1000
 SLOTS = 64  # as a real generator's
 SILENCE = 5.0
 SMALL = 2**16  # bytes of a sample, below which it holds what its record says
 LATENCIES = 200_000  # kept at most
 
-DATA = DataSet(("any",), {"train": tuple(Record(f"{n}", 0, 0) for n in range(RECORDS))})
+DATA = data_set(classes=("any",))
 
 
 def content(size: int, patches: int) -> np.ndarray:
@@ -65,7 +64,7 @@ def content(size: int, patches: int) -> np.ndarray:
 
 
 def writable(socket: zmq.Socket[bytes]) -> bool:
-    """Whether it takes a message. A send alone would not look at what woke us."""
+    """Return whether it takes a message. A send alone would not look at what woke us."""
     return bool(get(socket, EVENTS) & POLLOUT)
 
 
@@ -79,13 +78,7 @@ class Fleet:
         self.specs = (ArraySpec("image", "uint8", (size,)),)
         self.context = zmq.Context()
         self.context.set(zmq.MAX_SOCKETS, 2 * count + 16)
-        self.hello = wire.Hello(
-            host="light",
-            pid=os.getpid(),
-            slots=SLOTS,
-            libraries=compatibility.libraries(),
-            version=__version__,
-        )
+        self.hello = _messages.hello("light", SLOTS)
         self.epoll = select.epoll()
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self._turns = 0
@@ -210,14 +203,7 @@ class Light:
             self.hand.extend(message.grants)
         elif isinstance(message, wire.Welcome):
             self.welcome = message
-            counts, fingerprint = DATA.counts(), DATA.fingerprint()
-            ready = wire.Ready(
-                run=message.run,
-                source=message.source,
-                fingerprint=fingerprint,
-                classes=DATA.classes,
-                counts=counts,
-            )
+            ready = _messages.ready(message, DATA.classes, DATA.counts(), DATA.fingerprint())
             self._say(ready)
             self._data = self._socket(zmq.PUSH, DATA_HWM)
             self._data.setsockopt(zmq.SNDBUF, NEAR_BYTES)
@@ -274,17 +260,9 @@ class Light:
         assert self.welcome is not None and self._data is not None
         if not writable(self._data):
             return False
-        visits, fleet = len(grant.records), self.fleet
-        header = wire.Data(
-            run=self.welcome.run,
-            generator=self.name,
-            lease=grant.lease,
-            fence=grant.fence,
-            first=grant.first,
-            count=visits,
-            arrays=fleet.specs,
-            stages=wire.Stages(transform=fleet.work * visits),
-        )
+        fleet = self.fleet
+        stages = wire.Stages(transform=fleet.work * len(grant.records))
+        header = _messages.result(self.welcome, self.name, grant, fleet.specs, stages)
         payload = fleet.payload(grant.records, self.welcome.patches[grant.split])
         self._data.send(wire.encode(header), NOBLOCK | zmq.SNDMORE)
         self._data.send(payload, copy=False)

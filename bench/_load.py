@@ -29,6 +29,7 @@ from PIL import Image
 LINES = 128
 SIDE = 28
 BOUNDARY = b"pushfit"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"
 PATIENCE = 30.0  # seconds for an answer
 
 
@@ -205,17 +206,21 @@ async def malformed(port: int, count: int) -> dict[str, Any]:
     return {"statuses": {str(status): number for status, number in sorted(statuses.items())}}
 
 
-if __name__ == "__main__":
-    kind, port, *rest = sys.argv[1:]
+def _recognize(folder: str) -> list[bytes]:
+    return [post(form(each)) for each in digits(Path(folder))]
+
+
+def main(kind: str, port: int, *rest: str) -> dict[str, Any]:
     if kind == "rate":
-        requests = [post(form(each)) for each in digits(Path(rest[0]))]
-        said = asyncio.run(at_rate(int(port), requests, float(rest[1]), float(rest[2])))
-    elif kind == "closed":
+        folder, rate, seconds = rest
+        return asyncio.run(at_rate(port, _recognize(folder), float(rate), float(seconds)))
+    if kind == "closed":
         asked, folder, lines, seconds = rest
-        requests = [b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"]
-        if asked == "recognize":
-            requests = [post(form(each)) for each in digits(Path(folder))]
-        said = asyncio.run(closed(int(port), requests, int(lines), float(seconds)))
-    else:
-        said = asyncio.run(malformed(int(port), int(rest[0])))
-    print(json.dumps(said))
+        requests = _recognize(folder) if asked == "recognize" else [HEALTH]
+        return asyncio.run(closed(port, requests, int(lines), float(seconds)))
+    return asyncio.run(malformed(port, int(rest[0])))
+
+
+if __name__ == "__main__":
+    KIND, PORT, *REST = sys.argv[1:]
+    print(json.dumps(main(KIND, int(PORT), *REST)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import zmq
@@ -19,7 +19,6 @@ from bench._ready import Ready, data_set, work
 from pushfit.fleet.local import die_with_parent
 from pushfit.tasks.base import ArraySpec
 from pushfit.wire.keys import GeneratorKey, read_secret
-from pushfit.wire.protocol import Grant
 
 DATA = data_set(classes=("any",))
 
@@ -46,14 +45,11 @@ class Bytes(Ready):
 
     size = 0
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._made: dict[int, np.ndarray] = {}
+    def specs(self) -> tuple[ArraySpec, ...]:
+        return (ArraySpec("image", "uint8", (self.size,)),)
 
-    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
-        if rows not in self._made:
-            self._made[rows] = noise(rows * self.size).reshape(rows, self.size)
-        return (ArraySpec("image", "uint8", (self.size,)),), [self._made[rows]]
+    def drawn(self, rows: int) -> list[np.ndarray]:
+        return [noise(rows * self.size).reshape(rows, self.size)]
 
 
 if __name__ == "__main__":

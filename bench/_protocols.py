@@ -29,7 +29,7 @@ LINES = 16
 
 
 def compare(served: Path, digits: Path, seconds: float, count: int) -> dict[str, Any]:
-    """As a bench returns it. Raises ConfigError without httptools."""
+    """The result of `bench serve --http`. Raises ConfigError where httptools is missing."""
     if find_spec("httptools") is None:
         missing = ModuleNotFoundError(name="httptools")
         raise ConfigError(explained(missing) or "httptools is not installed")
@@ -53,8 +53,8 @@ def compare(served: Path, digits: Path, seconds: float, count: int) -> dict[str,
             for asked in ASKED
         }
         ratios |= rounds.ratios(pairs, name)
-    failed = lost + rounds.failed
-    return {"bench": "serve", "ratios": ratios, "figures": rounds.figures(), "failed": failed}
+    rounds.failed += lost
+    return rounds.result(ratios)
 
 
 def _ask(

@@ -3,27 +3,27 @@
     python -m bench._ready ADDRESS [SECONDS-A-VISIT]
 
 It serves any task that draws pictures: noise that is made once, sent without a copy. With
-SECONDS-A-VISIT it waits so long for each visit before it hands that over: a core somewhere else,
-simulated by one that sleeps.
+SECONDS-A-VISIT it waits that long for each visit, and so plays a core on another host.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from bench._apart import child, end
 from pushfit import tasks
 from pushfit.endpoint import parse
 from pushfit.errors import PushFitError
-from pushfit.fleet.local import PARENT, die_with_parent
+from pushfit.fleet.local import die_with_parent
 from pushfit.generator import worker
 from pushfit.generator.maker import Control, Made
 from pushfit.settings.stream import StreamSettings
@@ -57,14 +57,17 @@ def noise(specs: Iterable[ArraySpec], rows: int) -> list[np.ndarray]:
 
 
 class Ready:
-    """Stands in for `Maker`: a subclass says what `rows` samples are, made once and sent without
-    a copy."""
+    """Stands in for `Maker`: a subclass says what `rows` samples are, which are made once.
+
+    They are sent without a copy, and every lease of a size is the same arrays.
+    """
 
     def __init__(
         self, task: Any, data: Any, links: Any, seed: int, patches: Any, patience: float,
         reader: Any = None,
     ) -> None:  # fmt: skip
         self.task, self.patches = task, patches
+        self._kept: dict[int, list[np.ndarray]] = {}
 
     def __enter__(self) -> Ready:
         return self
@@ -78,13 +81,23 @@ class Ready:
     def check(self, grant: Grant) -> None:
         """Every grant can be made."""
 
-    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
-        raise NotImplementedError
+    def specs(self) -> tuple[ArraySpec, ...]:
+        return tuple(self.task.arrays())
+
+    def drawn(self, rows: int) -> list[np.ndarray]:
+        """Noise, as the task's arrays are."""
+        return noise(self.specs(), rows)
+
+    def arrays(self, grant: Grant, rows: int) -> list[np.ndarray]:
+        """The samples of a lease."""
+        if rows not in self._kept:
+            self._kept[rows] = self.drawn(rows)
+        return self._kept[rows]
 
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         control.pause()
-        specs, arrays = self.samples(grant, len(grant.records) * self.patches[grant.split])
-        return Made(specs, arrays, [], Stages())
+        arrays = self.arrays(grant, len(grant.records) * self.patches[grant.split])
+        return Made(self.specs(), arrays, [], Stages())
 
 
 def work(
@@ -107,20 +120,10 @@ def work(
         sys.exit(str(error))
 
 
-class Pictures(Ready):
-    """Noise as the task's arrays are; every lease of a size is the same arrays."""
+class Waiting(Ready):
+    """Waits before it hands over a lease."""
 
     wait = 0.0  # seconds a visit
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._made: dict[int, list[np.ndarray]] = {}
-
-    def samples(self, grant: Grant, rows: int) -> tuple[tuple[ArraySpec, ...], list[np.ndarray]]:
-        specs = self.task.arrays()
-        if rows not in self._made:
-            self._made[rows] = noise(specs, rows)
-        return specs, self._made[rows]
 
     def make(self, grant: Grant, ahead: Iterable[Grant], control: Control) -> Made:
         began = time.monotonic()
@@ -140,25 +143,23 @@ def ready_stream(settings: StreamSettings, params: msgspec.Struct) -> LiveStream
     return LiveStream(settings, task, ready)
 
 
-def child(module: str, *words: str) -> subprocess.Popen[bytes]:
-    """`python -m MODULE WORDS`, which ends with this process at the latest."""
-    env = {**os.environ, PARENT: str(os.getpid())}
-    return subprocess.Popen([sys.executable, "-m", module, *words], env=env)
-
-
-def ready_peers(port: int, count: int, seconds: float = 0.0) -> list[subprocess.Popen[bytes]]:
-    address = f"tcp://127.0.0.1:{port}"
-    return [child("bench._ready", address, str(seconds)) for _ in range(count)]
-
-
-def end(children: Iterable[subprocess.Popen[bytes]]) -> None:
-    for process in children:
-        process.kill()
-        process.wait()
+@contextmanager
+def fleet(
+    settings: StreamSettings, params: msgspec.Struct, count: int, wait: float = 0.0
+) -> Iterator[LiveStream]:
+    """A trainer's stream over `data_set()`, with `count` generators. wait: seconds a visit."""
+    peers: list[subprocess.Popen[Any]] = []
+    try:
+        with ready_stream(settings, params) as stream:
+            words = ("-m", "bench._ready", f"tcp://127.0.0.1:{stream.port}", wait)
+            peers += [child(*words) for _ in range(count)]
+            yield stream
+    finally:  # they heard that the run is over when the stream closed
+        end(peers)
 
 
 if __name__ == "__main__":
     die_with_parent()
-    Pictures.wait = float(sys.argv[2]) if sys.argv[2:] else 0.0
+    Waiting.wait = float(sys.argv[2]) if sys.argv[2:] else 0.0
     create = lambda welcome: tasks.create(welcome.task, welcome.params)  # noqa: E731
-    work(Pictures, data_set(), sys.argv[1], task=create)
+    work(Waiting, data_set(), sys.argv[1], task=create)

@@ -12,24 +12,24 @@ and then hands over K patches that are ready-made.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
+
+from bench import _flow
+from bench._apart import tell
 
 K, BATCH = 16, 32
 WARM = 2.0  # seconds after the last worker joined
 VISITS = 2_000_000
+KEPT: list[object] = []  # servers with clients in the same process do not end: they are not closed
 
 
-def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]:
+def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Generator[int]:
     """Samples of each batch; the first comes when all workers have joined."""
-    from bench._ready import end, ready_peers, ready_stream
+    from bench._ready import fleet
     from pushfit.settings.stream import StreamSettings
     from pushfit.tasks.camera.params import CameraParams
 
@@ -37,20 +37,15 @@ def pushfit(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]
         batch_size=BATCH, epochs=1, patches_per_epoch=VISITS * K, patches_per_visit=K,
         bind="tcp://127.0.0.1:0", buffer=buffer,
     )  # fmt: skip
-    peers: list[subprocess.Popen[bytes]] = []
-    try:
-        with ready_stream(settings, CameraParams(patch=patch)) as stream:
-            peers += ready_peers(stream.port, workers, wait)
-            joined = False
-            for batch in stream.feed.all():  # taken from the start: no stock may count later
-                joined = joined or stream.dispatcher.exchange.generators == workers
-                if joined:
-                    yield len(batch.arrays["label"])
-    finally:  # they heard that the run is over when the stream closed
-        end(peers)
+    with fleet(settings, CameraParams(patch=patch), workers, wait) as stream:
+        joined = False
+        for batch in stream.feed.all():  # taken from the start: no stock may count later
+            joined = joined or stream.dispatcher.exchange.generators == workers
+            if joined:
+                yield len(batch.arrays["label"])
 
 
-def service(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]:
+def service(workers: int, wait: float, patch: int, buffer: int) -> Generator[int]:
     import tensorflow as tf
     from tensorflow.python.data.experimental.ops import testing  # its sleep runs in C++
 
@@ -73,21 +68,24 @@ def service(workers: int, wait: float, patch: int, buffer: int) -> Iterator[int]
     del kept
 
 
-def measure(batches: Iterator[int], seconds: float) -> dict[str, float]:
+def measure(
+    side: str, workers: int, wait: float, seconds: float, patch: int, buffer: int
+) -> dict[str, float]:
     """Samples a second, and the CPU seconds that this process and all others took for a second."""
-    next(batches)
-    joined = time.perf_counter()
-    while time.perf_counter() - joined < WARM:
-        next(batches)
-    began, used, machine = time.perf_counter(), time.process_time(), _machine()
-    count = 0
-    while time.perf_counter() - began < seconds:
-        count += next(batches)
-    spent = time.perf_counter() - began
+    batches = {"pushfit": pushfit, "service": service}[side](workers, wait, patch, buffer)
+    _flow.warmed(batches)  # the first comes when all workers have joined
+    _flow.warmed(batches, WARM)
+    machine = _machine()
+    flow = _flow.measured(batches, seconds)
+    machine = _machine() - machine
+    if side == "pushfit":
+        batches.close()
+    else:
+        KEPT.append(batches)
     return {
-        "samples_per_s": count / spent,
-        "cpu": (time.process_time() - used) / spent,
-        "machine_cpu": (_machine() - machine) / spent,
+        "samples_per_s": flow.got / flow.seconds,
+        "cpu": flow.cpu / flow.seconds,
+        "machine_cpu": machine / flow.seconds,
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -100,10 +98,5 @@ def _machine() -> float:
 
 
 if __name__ == "__main__":
-    SIDE, WORKERS, WAIT, SECONDS, PATCH, BUFFER = sys.argv[1:]
-    make = {"pushfit": pushfit, "service": service}[SIDE]
-    source = make(int(WORKERS), float(WAIT), int(PATCH), int(BUFFER))
-    print(json.dumps(measure(source, float(SECONDS))), flush=True)
-    if SIDE == "service":
-        os._exit(0)  # servers with clients in the same process never end by themselves
-    source.close()
+    tell(measure)
+    os._exit(0)

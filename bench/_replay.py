@@ -14,13 +14,12 @@ on. Where SECONDS is 0 it is one pass, and the kernel is told to forget the file
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bench._apart import tell
 from bench._replay_store import KINDS
 from pushfit import tasks
 from pushfit.settings.programs.train import TrainSettings
@@ -85,8 +84,7 @@ def measured(once: Callable[[], Iterator[int]], seconds: float) -> dict[str, flo
     return {"gb_s": nbytes / spent / GB, "cpu_s_per_gb": used / (nbytes / GB)}
 
 
-def main(side: str, kind: str, where: str, words: str) -> None:
-    folder, seconds = Path(where), float(words)
+def measure(side: str, kind: str, folder: Path, seconds: float) -> dict[str, float]:
     sides: dict[str, Callable[[], Iterator[int]]] = {
         "plain": lambda: plain(folder),
         "filling": lambda: filling(folder, kind),
@@ -97,8 +95,8 @@ def main(side: str, kind: str, where: str, words: str) -> None:
         sum(plain(folder))  # into the page cache
     else:
         forget(folder)
-    print(json.dumps(measured(sides[side], seconds or 1e-9)))
+    return measured(sides[side], seconds or 1e-9)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tell(measure)

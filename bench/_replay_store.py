@@ -25,21 +25,29 @@ KINDS: dict[str, tuple[str, dict[str, Any], int, int]] = {
 }
 
 
-def make(folder: Path, kind: str, nbytes: int) -> Store:
-    """One epoch of about `nbytes` of samples."""
-    name, changed, patches, batch = KINDS[kind]
+def empty(
+    name: str, changed: dict[str, Any], patches: int, batch: int, nbytes: float, least: int = 1
+) -> Store:
+    """One epoch of about `nbytes` of a task's samples, of which nothing is written.
+
+    least: visits, where those bytes are fewer.
+    """
     chosen = tasks.load(name)
     task = chosen(chosen.Params(**changed))
-    arrays = task.arrays()
-    sample = sum(spec.nbytes for spec in arrays)
-    visits = max(64, nbytes // (sample * patches))
-    store = Store(
-        run="bench", task=name, source=compatibility.source_of(tasks.load(name)),
-        seed=0, batch_size=batch,
+    sample = sum(spec.nbytes for spec in task.arrays())
+    visits = max(least, round(nbytes / sample / patches))
+    return Store(
+        run="bench", task=name, source=compatibility.source_of(chosen), seed=0, batch_size=batch,
         params=msgspec.to_builtins(task.params), mix_visits=32, classes=tuple("0123456789"),
-        counts={TRAIN: [visits]}, fingerprint="", arrays=arrays,
+        counts={TRAIN: [visits]}, fingerprint="", arrays=task.arrays(),
         splits={TRAIN: Split.sized(visits, patches, 1, sample)},
     )  # fmt: skip
+
+
+def make(folder: Path, kind: str, nbytes: int) -> Store:
+    """One epoch of about `nbytes` of noise, in `folder`."""
+    name, changed, patches, batch = KINDS[kind]
+    store = empty(name, changed, patches, batch, nbytes, least=64)
     folder.mkdir(parents=True)
     layout.write(folder, store)
     config = {"task": name, "batch_size": batch, "patches_per_visit": patches, **store.params}
@@ -48,8 +56,9 @@ def make(folder: Path, kind: str, nbytes: int) -> Store:
     rng, group = np.random.default_rng(0), store.splits[TRAIN].group
     noise = [
         rng.integers(0, 256 if spec.shape else 2, (group * patches, *spec.shape)).astype(spec.dtype)
-        for spec in arrays
+        for spec in store.arrays
     ]
+    visits = store.splits[TRAIN].visits
     writer = Writer(folder, store, TRAIN, 0, 0, put)
     for first in range(0, visits, group):
         count = min(group, visits - first)

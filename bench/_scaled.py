@@ -13,15 +13,15 @@ from __future__ import annotations
 import json
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import msgspec
 
+from bench._apart import child, end, tell
 from bench._dispatched import DONE, deliveries, open_dispatcher
 from bench._light import DATA
 from pushfit.errors import PushFitError
@@ -65,7 +65,7 @@ class Trainer:
             lease_bytes=setup.lease_bytes, budget=setup.budget, expiry=setup.expiry,
             data_total=2 * setup.budget,
         )  # fmt: skip
-        self.fleet: list[subprocess.Popen[str]] = []
+        self.fleet: list[Popen[str]] = []
 
     @property
     def leases(self) -> Leases:
@@ -79,15 +79,9 @@ class Trainer:
         processes = min(setup.processes, setup.generators)
         for number in range(processes):
             count = len(range(number, setup.generators, processes))
-            words = (self.address, str(count), str(setup.size), str(work))
-            self.fleet.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "bench._light", *words],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
+            words = (self.address, count, setup.size, work)
+            command = ("-m", "bench._light", *words)
+            self.fleet.append(child(*command, stdin=PIPE, stdout=PIPE, text=True))
         for process in self.fleet:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
@@ -123,9 +117,7 @@ class Trainer:
 
     def close(self) -> None:
         self.dispatcher.close(done=True, reason=DONE)
-        for process in self.fleet:
-            process.kill()
-            process.wait()
+        end(self.fleet)
 
 
 def flow(setup: Setup) -> dict[str, float]:
@@ -228,6 +220,9 @@ def audit(setup: Setup) -> dict[str, Any]:
     }
 
 
+def measure(kind: str, setup: str) -> dict[str, Any]:
+    return {"flow": flow, "audit": audit}[kind](msgspec.json.decode(setup, type=Setup))
+
+
 if __name__ == "__main__":
-    KIND, WORDS = sys.argv[1:]
-    print(json.dumps({"flow": flow, "audit": audit}[KIND](msgspec.json.decode(WORDS, type=Setup))))
+    tell(measure)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bench._apart import ROOT, tie
+from bench._apart import beside
 from pushfit.errors import PushFitError
 
 PATIENCE = 120.0  # seconds until it is ready
@@ -22,31 +20,24 @@ AS_IT_IS = ("serve.py",)
 
 @contextmanager
 def server(
-    served: Path, *words: str, program: Sequence[str] = AS_IT_IS
+    served: Path, *flags: str, program: Sequence[str] = AS_IT_IS
 ) -> Iterator[tuple[psutil.Process, int, float]]:
     """The process, its port, and the seconds until it was ready. Raises PushFitError.
 
     program: what Python runs, with the flags of serve.py.
     """
     started = time.monotonic()
-    command = [sys.executable, *program, "--run", str(served), "--port", "0", *words]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stderr=log, preexec_fn=tie)
-        try:
-            port = 0
-            while not port or not _ready(port):
-                if process.poll() is not None or time.monotonic() - started > PATIENCE:
-                    log.seek(0)
-                    raise PushFitError(
-                        "serve.py: " + (log.read().strip().splitlines() or ["?"])[-1]
-                    )
-                time.sleep(0.05)
+    words = (*program, "--run", served, "--port", 0, *flags)
+    with tempfile.TemporaryFile("w+") as log, beside(*words, stderr=log) as process:
+        port = 0
+        while not port or not _ready(port):
+            if process.poll() is not None or time.monotonic() - started > PATIENCE:
                 log.seek(0)
-                port = port or _port(log.readline())
-            yield psutil.Process(process.pid), port, time.monotonic() - started
-        finally:
-            process.kill()
-            process.wait()
+                raise PushFitError("serve.py: " + (log.read().strip().splitlines() or ["?"])[-1])
+            time.sleep(0.05)
+            log.seek(0)
+            port = port or _port(log.readline())
+        yield psutil.Process(process.pid), port, time.monotonic() - started
 
 
 def _port(line: str) -> int:

@@ -10,31 +10,30 @@
     encrypted  ours with keys (CURVE)
     tf_…     tf.data service in the forms of `bench/_tf_service.py`, so many workers as generators
 
-The payload is noise. The consumer of each gets the received buffers and touches none of them, but
-for `batched`. Every measurement is a process of its own: no side inherits another's heap.
+The payload is noise. The consumer gets the received buffers and touches none of them; that of
+`batched` copies them into batches. Every measurement is a process of its own: no side inherits the
+heap of another.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import numpy as np
 import zmq
 
+from bench import _flow
+from bench._apart import child, end, tell
 from bench._dispatched import DONE, deliveries, open_dispatcher
 from bench._peer import DATA, noise
-from bench._ready import child, end
-from bench._turns import Rounds, parser, told
+from bench._turns import Figures, Rounds, parser, told
 from pushfit.dispatch.dispatcher import Dispatcher
 from pushfit.errors import PushFitError
 from pushfit.feed.feed import Feed
@@ -49,28 +48,20 @@ TF_FORMS = ("compressed", "compressed_tuned", "uncompressed", "uncompressed_tune
 SIZES = {"0.8MB": 800_000, "8MB": 8_000_000}
 PEERS = (1, 2)
 SAMPLES = 8  # samples a lease, so that the accounting has something to count
-GB = 1e9
 PATIENCE = 60.0  # seconds for a measurement beyond its own: a side whose peers died ends there
 
 
-def _peers(
-    kind: str, address: str, size: int, count: int, *more: str
-) -> list[subprocess.Popen[bytes]]:
-    return [child("bench._peer", kind, address, str(size), *more) for _ in range(count)]
+def _peers(kind: str, address: str, size: int, count: int, *more: str) -> list[Popen[Any]]:
+    return [child("-m", "bench._peer", kind, address, size, *more) for _ in range(count)]
 
 
-def _measured(source: Iterator[int], warm: int, seconds: float) -> dict[str, float]:
+def _measured(source: Iterator[int], warm: int, seconds: float) -> Figures:
     """What comes after `warm` bytes: GB a second, and CPU seconds a GB in this process."""
-    while warm > 0:
-        warm -= next(source)
-    started, cpu, got = time.perf_counter(), time.process_time(), 0
-    while time.perf_counter() - started < seconds:
-        got += next(source)
-    spent = time.perf_counter() - started
-    return {"gb_s": got / spent / GB, "cpu_s_per_gb": (time.process_time() - cpu) / got * GB}
+    _flow.warmed(source, amount=warm)
+    return _flow.measured(source, seconds).per_gb()
 
 
-def raw(size: int, peers: int, seconds: float, *, send_buffer: int = 0) -> dict[str, float]:
+def raw(size: int, peers: int, seconds: float, *, send_buffer: int = 0) -> Figures:
     """Bare PUSH/PULL. send_buffer: of the senders, in the kernel; 0: what the kernel chooses."""
     context = zmq.Context()
     pull = context.socket(zmq.PULL)
@@ -93,8 +84,8 @@ def ours(
     batched: bool = False,
     exact: bool = True,
     keys: Path | None = None,
-) -> dict[str, float]:
-    """The same over leases.
+) -> Figures:
+    """The bytes travel as leases.
 
     batched: on into mixed batches; exact: in the plan's order; keys: a folder to make them in.
     """
@@ -127,13 +118,13 @@ def _taken(dispatcher: Dispatcher) -> Iterator[int]:
         yield delivery.arrays[0].nbytes
 
 
-def encrypted(size: int, peers: int, seconds: float) -> dict[str, float]:
+def encrypted(size: int, peers: int, seconds: float) -> Figures:
     """`ours` with keys: every byte is encrypted and authenticated."""
     with tempfile.TemporaryDirectory() as folder:
         return ours(size, peers, seconds, keys=Path(folder) / "keys")
 
 
-def raw_kept(size: int, peers: int, seconds: float) -> dict[str, float]:
+def raw_kept(size: int, peers: int, seconds: float) -> Figures:
     """`raw` with the settings that our own sockets make."""
     keep_receive_buffers()
     return raw(size, peers, seconds, send_buffer=NEAR_BYTES)
@@ -149,35 +140,28 @@ SIDES = {
 }
 
 
+def _told(side: str, case: str, *about: float) -> dict[str, Any]:
+    """A measurement. about: bytes, generators and seconds, as for `measure`."""
+    limit = about[-1] + PATIENCE
+    if side != TF:
+        return told("_sides", side, *about, seconds=limit)
+    each = told("_tf_service", *about, seconds=len(TF_FORMS) * limit)
+    return {f"tf_{form}_{case}": row for form, row in each.items()}
+
+
 def rounds(sides: Sequence[str], options: argparse.Namespace) -> Rounds:
     """{SIDE_SIZE_xPEERS: rows}: the sides in turn, for each size and number of generators."""
     made = Rounds()
     for label, peers in itertools.product(options.sizes, options.peers):
-        words = SIZES[label], peers, options.seconds
-
-        def one(side: str, about: tuple[int, int, float] = words) -> dict[str, Any]:
-            return told("_sides", side, *about, seconds=options.seconds + PATIENCE)
-
-        def tf_service(
-            case: str = f"{label}_x{peers}", about: tuple[int, int, float] = words
-        ) -> dict[str, Any]:
-            limit = len(TF_FORMS) * (options.seconds + PATIENCE)
-            each = told("_tf_service", *about, seconds=limit)
-            return {f"tf_{form}_{case}": row for form, row in each.items()}
-
-        made.measure(
-            {
-                f"{side}_{label}_x{peers}": tf_service if side == TF else partial(one, side)
-                for side in sides
-            },
-            options.rounds,
-        )
+        case, about = f"{label}_x{peers}", (SIZES[label], peers, options.seconds)
+        taking_turns = {f"{side}_{case}": partial(_told, side, case, *about) for side in sides}
+        made.measure(taking_turns, options.rounds)
     return made
 
 
 def against(
     rounds: Rounds, name: str, side: str, others: Sequence[str], options: argparse.Namespace
-) -> dict[str, float]:
+) -> Figures:
     """{NAME_SIZE_xPEERS: `side` ÷ the fastest of `others`, NAME_SIZE: the worst of those}."""
     ratios: dict[str, float] = {}
     for label in options.sizes:
@@ -200,6 +184,9 @@ def arguments(name: str, doc: str | None, args: list[str]) -> argparse.Namespace
     return made.parse_args(args)
 
 
+def measure(side: str, size: int, peers: int, seconds: float) -> Figures:
+    return SIDES[side](size, peers, seconds)
+
+
 if __name__ == "__main__":
-    side, size, peers, seconds = sys.argv[1:]
-    print(json.dumps(SIDES[side](int(size), int(peers), float(seconds))))
+    tell(measure)

@@ -11,14 +11,10 @@ In each the side that consumes is up before the clock starts: only the worker is
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 
-from bench._apart import ROOT, tie
-from pushfit.errors import PushFitError
+from bench._apart import beside, end, tell
+from bench._service import worker
 from pushfit.settings.programs.sink import SinkSettings
 from pushfit.settings.resolve import resolve
 from pushfit.streams.live import LiveStream
@@ -36,13 +32,9 @@ def generator(task: str, links: str) -> float:
         address = f"tcp://127.0.0.1:{stream.port}"
         words = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")
         started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, preexec_fn=tie)
-        try:
+        with beside(*words):
             next(stream.dispatcher.deliveries())
             return time.perf_counter() - started
-        finally:
-            process.kill()
-            process.wait()
 
 
 def tfdata() -> float:
@@ -50,10 +42,8 @@ def tfdata() -> float:
 
     service = tf.data.experimental.service
     dispatcher = service.DispatchServer()
-    _, _, address = dispatcher.target.partition("://")
     started = time.perf_counter()
-    command = [sys.executable, "-m", "bench._starts", "tfworker", address]
-    process = subprocess.Popen(command, preexec_fn=tie)
+    process = worker(dispatcher.target)
     try:
         data = tf.data.Dataset.range(10).apply(
             service.distribute(service.ShardingPolicy.OFF, dispatcher.target)
@@ -61,15 +51,7 @@ def tfdata() -> float:
         next(iter(data))
         return time.perf_counter() - started
     finally:
-        process.kill()
-        process.wait()
-
-
-def tfworker(address: str) -> None:
-    import tensorflow as tf
-
-    service = tf.data.experimental.service
-    service.WorkerServer(service.WorkerConfig(dispatcher_address=address)).join()
+        end([process])
 
 
 class Numbers:
@@ -99,17 +81,11 @@ def torch() -> float:
     return time.perf_counter() - started
 
 
-def main(side: str, *words: str) -> None:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    if side == "tfworker":
-        tfworker(*words)
-        return
-    sides = {"generator": generator, "tfdata": tfdata, "torch": torch}
-    print(json.dumps({"s": sides[side](*words)}), flush=True)  # type: ignore[operator]
+def measure(side: str, task: str = "", links: str = "") -> dict[str, float]:
+    if side == "generator":
+        return {"s": generator(task, links)}
+    return {"s": tfdata() if side == "tfdata" else torch()}
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except PushFitError as error:
-        sys.exit(str(error))
+    tell(measure)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
+from bench._apart import tell
+from bench._replay_store import empty
 from bench.store import KINDS
-from pushfit import tasks
-from pushfit.store.layout import SHARD_BYTES, Split, Store, shard_paths
+from pushfit.store.layout import SHARD_BYTES, Store, shard_paths
 from pushfit.store.shard import Shard
 from pushfit.store.writer import Writer, put
 from pushfit.tasks.base import TRAIN
@@ -21,24 +21,16 @@ from pushfit.tasks.base import TRAIN
 LEASE_BYTES = 8 * 2**20
 
 
-def main(kind: str, name: str, file: str, mb: str, folder: str) -> None:
+def measure(kind: str, name: str, file: Path, mb: float, folder: Path) -> dict[str, float]:
     with np.load(file) as held:
         arrays = [held[key] for key in held.files]
     with tempfile.TemporaryDirectory(dir=folder) as into:
-        print(json.dumps(measured(kind, name, arrays, float(mb) * 1e6, Path(into))))
+        return measured(kind, name, arrays, mb * 1e6, Path(into))
 
 
 def a_store(kind: str, name: str, nbytes: float) -> Store:
-    task_name, params, _, patches = KINDS[kind]
-    chosen = tasks.load(task_name)
-    specs = chosen(chosen.Params(**params)).arrays()
-    sample = sum(spec.nbytes for spec in specs)
-    visits = max(1, round(nbytes / sample / patches))
-    return Store(
-        run="bench", task=task_name, source="", params={}, seed=0, batch_size=32, mix_visits=32,
-        classes=("a",), counts={}, fingerprint="", arrays=specs, compress=name,
-        splits={TRAIN: Split.sized(visits, patches, 1, sample)},
-    )  # fmt: skip
+    task, params, _, patches = KINDS[kind]
+    return replace(empty(task, params, patches, 32, nbytes), compress=name)
 
 
 def measured(
@@ -114,4 +106,4 @@ def _read(
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tell(measure)

@@ -2,7 +2,7 @@
 
     python -m bench._strangers HOST PORT SECONDS SEED KEY-FILE
 
-The nonsense comes with a key, or nobody would look at it; all else comes without.
+The nonsense comes with a key, since nobody would look at it otherwise; all else has no key.
 """
 
 from __future__ import annotations

@@ -5,23 +5,21 @@
 Dispatcher, workers and consumer are processes of their own, new ones for each form, over gRPC on
 loopback. They are forked from this one, which has imported TensorFlow and run nothing of it: an
 import takes four seconds of a core. A worker draws one element of noise, keeps it (`cache`) and
-repeats it: making it costs nothing. The consumer takes element after element and looks at none,
-after the first has been compared with the one expected.
+repeats it: making it costs nothing. The consumer compares the first element with the one
+expected, and looks at no other.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
-import os
-import sys
-import time
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import tensorflow as tf
+
+from bench import _flow, _service
+from bench._apart import tell
+from pushfit.errors import PushFitError
 
 service = tf.data.experimental.service
 NO_SHARDING = service.ShardingPolicy.OFF  # every worker repeats the whole data set: it is endless
@@ -35,22 +33,6 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def dispatcher(workers: int, tell: Connection) -> None:
-    """Tells its address, and then that all workers are there."""
-    server = service.DispatchServer(service.DispatcherConfig(port=0))
-    tell.send(server.target)
-    while server._num_workers() < workers:  # there is no public way to know
-        time.sleep(0.02)
-    tell.send("ready")
-    server.join()
-
-
-def worker(target: str) -> None:
-    address = target.partition("://")[2]
-    config = service.WorkerConfig(dispatcher_address=address, heartbeat_interval_ms=200)
-    service.WorkerServer(config).join()
-
-
 def noise(size: int) -> tf.Tensor:
     """(size,) uint8, the same wherever it is drawn; nothing can compress it."""
     words = tf.random.stateless_uniform(
@@ -59,8 +41,8 @@ def noise(size: int) -> tf.Tensor:
     return tf.reshape(tf.bitcast(words, tf.uint8), (-1,))[:size]
 
 
-def consume(target: str, form: str, size: int, seconds: float, tell: Connection) -> None:
-    """Tells the GB a second that reach the consumer, and its CPU seconds a GB."""
+def consume(target: str, form: str, size: int, seconds: float, say: Callable[[Any], None]) -> None:
+    """Says the GB a second that reach the consumer, and its CPU seconds a GB."""
     data = tf.data.Dataset.range(1).map(lambda _: noise(size)).cache().repeat()
     data = data.apply(
         service.distribute(processing_mode=NO_SHARDING, service=target, **FORMS[form])
@@ -72,21 +54,15 @@ def consume(target: str, form: str, size: int, seconds: float, tell: Connection)
     elements = iter(data)
     if not bool(tf.reduce_all(next(elements) == noise(size))):
         raise RuntimeError("tf.data service delivered something else than was made")
-    warm = time.perf_counter()
-    while time.perf_counter() - warm < WARM_SECONDS:
-        next(elements)
-    started, cpu, got = time.perf_counter(), time.process_time(), 0
-    while time.perf_counter() - started < seconds:
-        got += int(next(elements).shape[0])
-    spent = time.perf_counter() - started
-    used = time.process_time() - cpu
-    tell.send({"gb_s": got / spent / 1e9, "cpu_s_per_gb": used / got * 1e9})
+    source = (int(element.shape[0]) for element in elements)
+    _flow.warmed(source, WARM_SECONDS)
+    say(_flow.measured(source, seconds).per_gb())
 
 
-def measure(form: str, size: int, workers: int, seconds: float) -> dict[str, float]:
-    """What the consumer tells of one form, with a fleet of its own."""
+def measured(form: str, size: int, workers: int, seconds: float) -> dict[str, float]:
+    """What the consumer tells of one form, with a fleet of its own. Raises PushFitError."""
     fork = multiprocessing.get_context("fork")
-    hear, tell = fork.Pipe(duplex=False)
+    hear, said = fork.Pipe(duplex=False)
     processes = []
 
     def start(role: Any, *args: Any) -> None:
@@ -95,16 +71,16 @@ def measure(form: str, size: int, workers: int, seconds: float) -> dict[str, flo
 
     def heard() -> Any:
         if not hear.poll(seconds + PATIENCE):
-            raise RuntimeError(f"tf.data service ({form}) did not start, or delivers nothing")
+            raise PushFitError(f"tf.data service ({form}) did not start, or delivers nothing")
         return hear.recv()
 
     try:
-        start(dispatcher, workers, tell)
+        start(_service.dispatch, workers, said.send)
         target = heard()
         for _ in range(workers):
-            start(worker, target)
+            start(_service.work, target.partition("://")[2])
         heard()
-        start(consume, target, form, size, seconds, tell)
+        start(consume, target, form, size, seconds, said.send)
         figures: dict[str, float] = heard()
         return figures
     finally:
@@ -113,6 +89,9 @@ def measure(form: str, size: int, workers: int, seconds: float) -> dict[str, flo
             process.join()
 
 
+def measure(size: int, workers: int, seconds: float) -> dict[str, Any]:
+    return {form: measured(form, size, workers, seconds) for form in FORMS}
+
+
 if __name__ == "__main__":
-    SIZE, WORKERS, SECONDS = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    print(json.dumps({form: measure(form, SIZE, WORKERS, SECONDS) for form in FORMS}))
+    tell(measure)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from bench._apart import printed
 from pushfit.errors import ConfigError, PushFitError, nearest
+from pushfit.host import typed_path
 
 T = TypeVar("T")
 Figures = dict[str, float]
@@ -42,14 +43,14 @@ def told(
 
 
 def in_turn(sides: Sequence[T], turn: int) -> tuple[T, ...]:
-    """The sides in the order of round `turn`: each round begins with another one, so that nobody
-    gains by whom it follows."""
+    """The sides in the order of round `turn`: each round begins with another one, so that no
+    side gains by the one that it follows."""
     first = turn % len(sides)
     return (*sides[first:], *sides[:first])
 
 
 class Rounds:
-    """What each side told in each round.
+    """The figures that each side told in each round.
 
     keep: a JSON file of earlier rounds, which count as well; new ones are added to it.
     rows: {side: its figures, a row a round}; failed: sentences for the result.
@@ -99,7 +100,7 @@ class Rounds:
         return middle
 
     def figures(self, names: Iterable[str] = (), form: str = "{side}_{name}") -> Figures:
-        """Medians of every side: those figures that are named, or all."""
+        """Medians of every side, of the figures that are named, or of all."""
         return {
             form.format(side=side, name=name): self.median(side, name)
             for side, rows in self.rows.items()
@@ -117,20 +118,36 @@ class Rounds:
         found = {key: self.ratio(*pair, name) for key, pair in pairs.items()}
         return {key: ratio for key, ratio in found.items() if ratio is not None}
 
+    def result(self, ratios: Figures, figures: Figures | None = None) -> dict[str, Any]:
+        """What `run` of a bench returns. figures: all medians where there are no others."""
+        shown = self.figures() if figures is None else figures
+        return {"ratios": ratios, "figures": shown, "failed": self.failed}
 
-def parser(name: str, doc: str | None, *, seconds: float, rounds: int) -> argparse.ArgumentParser:
-    """The command line of the bench `name`, with --seconds (0: none) and --rounds."""
+
+def parser(
+    name: str, doc: str | None, *, seconds: float = 0.0, rounds: int = 0, **options: Any
+) -> argparse.ArgumentParser:
+    """The command line of the bench `name`, with --seconds and --rounds; 0: without that flag."""
     made = argparse.ArgumentParser(
         prog=f"python -m bench {name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        **options,
     )
     if seconds:
         made.add_argument(
             "--seconds", type=float, default=seconds, help=f"of each measurement [{seconds:g}]"
         )
-    made.add_argument("--rounds", type=int, default=rounds, help=f"measurements a side [{rounds}]")
+    if rounds:
+        made.add_argument(
+            "--rounds", type=int, default=rounds, help=f"measurements a side [{rounds}]"
+        )
     return made
+
+
+def links_flag(flags: argparse.ArgumentParser, flag: str, what: str) -> None:
+    """A flag that names a folder of data; without it, the bench makes some."""
+    flags.add_argument(flag, type=typed_path, help=f"{what} [made if not named]")
 
 
 def chosen(flag: str, words: str, known: Sequence[str]) -> list[str]:

@@ -6,8 +6,8 @@ The script runs as it is, except that
 
 - every LOOK seconds a line goes to the file PROGRESS: seconds (CLOCK_MONOTONIC, the same for all
   processes of a machine), visits granted so far, visits received without a gap so far, resident
-  bytes. Visits are counted from the run's first, over all segments: a run that goes on after a
-  restart goes on counting where it stands.
+  bytes. Visits are counted from the run's first, over all segments: a run that is
+  resumed continues to count where it stood.
 - what it logs as a warning goes there too, after "! ";
 - it takes a batch no more often than every so many seconds as the file PACE says; while there is
   no such file, as fast as they come.
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushfit.entry import enter
 from pushfit.feed.feed import Batch
@@ -44,21 +44,24 @@ def position(leases: Leases, starts: Sequence[int]) -> tuple[int, int]:
     starts: visits before each segment.
     """
     while (at := (leases._segment, leases._visit)) != (leases._segment, leases._visit):
-        pass  # it moved on to the next segment between the two
+        pass  # the table moved to the next segment between the two
     granted = starts[at[0]] + at[1]
     head = leases.waiting_for
     return granted, starts[head.segment.index] + head.start if head else granted
 
 
-class Moment:
+class Moment(NamedTuple):
     """One line of the file: when, visits granted and received, resident bytes."""
 
-    __slots__ = ("granted", "received", "resident", "seconds")
+    seconds: float
+    granted: int
+    received: int
+    resident: int
 
-    def __init__(self, line: str) -> None:
-        seconds, granted, received, resident = line.split()
-        self.seconds = float(seconds)
-        self.granted, self.received, self.resident = int(granted), int(received), int(resident)
+    @classmethod
+    def of(cls, line: str) -> Moment:
+        seconds, *counts = line.split()
+        return cls(float(seconds), *map(int, counts))
 
 
 class Progress:
@@ -67,7 +70,7 @@ class Progress:
     def __init__(self, path: Path) -> None:
         lines = path.read_text().splitlines()
         self.warnings = [line[2:] for line in lines if line.startswith("! ")]
-        self.moments = [Moment(line) for line in lines if not line.startswith("! ")]
+        self.moments = [Moment.of(line) for line in lines if not line.startswith("! ")]
         self._seconds = [moment.seconds for moment in self.moments]
 
     def recovery(self, struck: float, counted_from: float) -> float | None:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench._apart import ROOT, printed
-from pushfit.errors import DataError, PushFitError
+from bench._apart import ROOT, printed, tell
+from pushfit.errors import DataError
 from pushfit.runs import checkpoint_state
 from pushfit.tasks.base import Task
 from pushfit.training import backend, inference, trained_run
@@ -50,7 +50,7 @@ def validation(run: trained_run.Run) -> float | None:
 
 
 def test_accuracy(paths: Sequence[Path], task: Task, links: Path) -> float | None:
-    """By predict.py, of the test records in `links`; None where there are none, or no labels."""
+    """What predict.py reports on the test records in `links`; None without labels."""
     try:
         if task.scan_test(links).classes != ("labelled",):
             return None
@@ -68,7 +68,5 @@ def test_accuracy(paths: Sequence[Path], task: Task, links: Path) -> float | Non
 
 if __name__ == "__main__":
     backend.start()
-    try:
-        print(json.dumps(measured([Path(word) for word in sys.argv[2:]], Path(sys.argv[1]))))
-    except PushFitError as error:
-        sys.exit(str(error))
+    LINKS, *RUNS = map(Path, sys.argv[1:])
+    tell(lambda: measured(RUNS, LINKS), ())

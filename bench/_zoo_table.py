@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench._plot import panels
 from pushfit.requirements import advice, is_there
 from pushfit.runs.outputs import write_text
 
@@ -63,24 +64,14 @@ def _shown(key: str, value: Any) -> str:
 
 def plot(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """Accuracy (test, or else validation) by what a batch and what training cost."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     judged = "test" if any(row["test"] is not None for row in rows) else "validation"
     shown = [row for row in rows if row[judged] is not None]
-    figure, panels = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
-    for axes, cost in zip(panels, ("inference_ms", "training_s"), strict=True):
-        for row in shown:
-            at = row[cost], 100 * row[judged]
-            axes.plot(*at, "o")
-            axes.annotate(row["model"], at, (5, 4), textcoords="offset points", fontsize=8)
-        axes.set(xscale="log", xlabel=HEADINGS[cost])
-        axes.margins(0.15)
-        axes.grid(visible=True, alpha=0.3)
-    panels[0].set(ylabel=f"{judged} accuracy, %")
-    figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    with panels(path, 2, size=(11, 4.5), title=title, sharey=True) as both:
+        for axes, cost in zip(both, ("inference_ms", "training_s"), strict=True):
+            for row in shown:
+                at = row[cost], 100 * row[judged]
+                axes.plot(*at, "o")
+                axes.annotate(row["model"], at, (5, 4), textcoords="offset points", fontsize=8)
+            axes.set(xscale="log", xlabel=HEADINGS[cost])
+            axes.margins(0.15)
+        both[0].set(ylabel=f"{judged} accuracy, %")

@@ -13,7 +13,7 @@
   that moment had been received, without a gap before it. What struck in the meantime counts
   against it, and so does the time that this work takes on a calm day (`recovery_calm_s`, the same
   measure at random moments of the calm run). From the end of the fault, not its strike, counts
-  what leaves nothing that could recover before: the trainer stopped (until it goes on), the fleet
+  what leaves nothing that could recover before: the trainer stopped (until it continues), the fleet
   down to nobody (until the next generator is started). A liar, and photos that are not what they
   were, strike what is granted while they are on: it is the worst of many moments until their end.
 - **Growth**: resident memory of the trainer, the median of the last quarter of the run less that of
@@ -24,7 +24,7 @@ up (every photo can be read on some host at any time), a liar is not put out, a 
 recovered from, recovery takes longer than the expiry and five seconds, or the trainer grows.
 
 A trainer that is killed and resumes would be one more `do_KIND` of `_havoc`: `_watched` runs
-train_zmq.py as well, its visits go on counting over a restart, and Script can be started again.
+train_zmq.py as well, its visits are counted over a restart, and Script can be started again.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from bench import _data, _schedule
 from bench._apart import free_port
 from bench._copies import Copy, why_none_hangs
 from bench._havoc import PER_HOST, Fleet, Place, Strike
+from bench._turns import links_flag, parser
 from bench._watched import Progress
 from bench.lab import hosts
 from bench.lab.processes import Script, Starter
 from pushfit.errors import PushFitError
-from pushfit.host import typed_path
 from pushfit.wire.keys import KeyFolder
 
 HOSTS = ("cpu-a", "cpu-b", "cpu-c")
@@ -108,7 +108,7 @@ class Run:
         self.patches = max(PER_VISIT, round(batches * BATCH / self.epochs))
 
     def chaos(self, lab: hosts.Lab | None) -> tuple[list[Strike], list[str]]:
-        """The same run, struck. Returns what struck, and what each liar ended with."""
+        """Run the stream under faults. Returns what struck, and what each liar ended with."""
         options = self.options
         host = lab["gpu"].address if lab else "127.0.0.1"
         port = PORT if lab else free_port()
@@ -239,7 +239,6 @@ def result(
         "the trainer's memory grew": figures["trainer_growth_mib"] > GROWTH_MIB,
     }
     return {
-        "bench": "chaos",
         "ratios": {"hash_equal": int(equal)},
         "figures": figures,
         "failed": [what for what, so in wrong.items() if so],
@@ -247,14 +246,14 @@ def result(
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench chaos")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--links", type=typed_path, help="photos [made if not named]")
-    parser.add_argument("--expiry", type=float, default=5.0)
-    parser.add_argument("--silence", type=float, default=2.0)
-    parser.add_argument("--load", type=float, default=0.6, help="of what the cores can make")
-    options = parser.parse_args(args)
+    flags = parser("chaos", __doc__)
+    flags.add_argument("--minutes", type=float, default=10.0)
+    flags.add_argument("--seed", type=int, default=0)
+    links_flag(flags, "--links", "photos")
+    flags.add_argument("--expiry", type=float, default=5.0)
+    flags.add_argument("--silence", type=float, default=2.0)
+    flags.add_argument("--load", type=float, default=0.6, help="of what the cores can make")
+    options = flags.parse_args(args)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushfit-chaos-")))
         options.links = _data.small_photos(options.links, folder).resolve()

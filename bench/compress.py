@@ -13,8 +13,6 @@ seconds pass before it counts, in which `auto` makes up its mind.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -23,15 +21,13 @@ from typing import Any
 import numpy as np
 
 from bench import _data
+from bench._apart import child, end
 from bench._methods import compare
-from bench._ready import end
-from bench._turns import Rounds, parser, told
+from bench._photos import linked, usable
+from bench._turns import Rounds, links_flag, parser, told
+from bench._work import Work
 from bench.lab.hosts import Lab, why_not
-from pushfit.errors import BadRecord, DataError
-from pushfit.host import typed_path
-from pushfit.tasks.base import TRAIN
-from pushfit.tasks.camera.params import CameraParams
-from pushfit.tasks.camera.task import CameraTask
+from pushfit.errors import DataError
 from pushfit.wire import compression
 
 MODES = ("none", "auto", "zstd", "elsewhere")
@@ -46,7 +42,7 @@ def run(args: list[str]) -> dict[str, Any]:
     flags.add_argument("--px", type=int, default=512)
     flags.add_argument("--generators", type=int, default=2)
     flags.add_argument("--warm", type=float, default=5.0)
-    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    links_flag(flags, "--links", "folder with train/")
     flags.add_argument("--methods", nargs="*", metavar="NAME", help="compare these, or all")
     options = flags.parse_args(args)
     if options.methods is None and (reason := why_not()):
@@ -75,13 +71,8 @@ def run(args: list[str]) -> dict[str, Any]:
         for mode, name in RATIOS.items()
     }
     figures = {"ratio_of_the_method": patches.nbytes / len(compression.pack(patches))}
-    return {
-        "bench": "compress",
-        "ratios": rounds.ratios(pairs, "patches_per_second"),
-        "figures": figures
-        | rounds.figures(("patches_per_second", "cpu_share"), form="{name}_{side}"),
-        "failed": rounds.failed,
-    }
+    figures |= rounds.figures(("patches_per_second", "cpu_share"), form="{name}_{side}")
+    return rounds.result(rounds.ratios(pairs, "patches_per_second"), figures)
 
 
 def _compare(patches: np.ndarray, names: list[str]) -> dict[str, Any]:
@@ -90,27 +81,14 @@ def _compare(patches: np.ndarray, names: list[str]) -> dict[str, Any]:
     for name, ratio, packed, unpacked in compare(patches, names):
         ratios[name] = ratio
         figures |= {f"pack_mb_s_{name}": packed, f"unpack_mb_s_{name}": unpacked}
-    return {"bench": "compress", "ratios": ratios, "figures": figures}
+    return {"ratios": ratios, "figures": figures, "failed": []}
 
 
 def real_patches(links: Path, px: int) -> np.ndarray:
-    """PATCHES training patches, PER_PHOTO of each of the first photos. Raises DataError."""
-    task = CameraTask(CameraParams(patch=px))
-    records = task.scan(links).splits[TRAIN]
-    found: list[np.ndarray] = []
-    for number, record in enumerate(records):
-        if len(found) >= PATCHES:
-            break
-        try:
-            photo = task.decode(task.read(links, record), record)
-        except BadRecord:
-            continue  # smaller than a patch
-        for k in range(PER_PHOTO):
-            rng = np.random.Generator(np.random.Philox([number, k]))
-            found.append(np.asarray(task.sample(photo, record, TRAIN, k, rng)["image"]))
-    if not found:
-        raise DataError(f"no photo in {links} has a patch of {px} px")
-    return np.ascontiguousarray(np.stack((found * PATCHES)[:PATCHES]))
+    """PATCHES training patches, PER_PHOTO of each photo. Raises DataError."""
+    with tempfile.TemporaryDirectory() as folder:
+        linked(links, usable(links, px), Path(folder))
+        return Work(folder, PATCHES, px, PER_PHOTO).made(range(PATCHES // PER_PHOTO))[0]
 
 
 def _measure(rate: str, mode: str, file: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -120,10 +98,8 @@ def _measure(rate: str, mode: str, file: Path, options: argparse.Namespace) -> d
         address = f"tcp://{lab['gpu'].address}:{PORT}"
         how = "elsewhere" if mode == "elsewhere" else "here"
         mode = "zstd" if mode == "elsewhere" else mode
-        generate = (sys.executable, "-m", "bench._capped", "generate", address, str(file), how)
-        peers = [
-            subprocess.Popen((*lab["cpu-a"].inside, *generate)) for _ in range(options.generators)
-        ]
+        words = ("-m", "bench._capped", "generate", address, file, how)
+        peers = [child(*words, inside=lab["cpu-a"].inside) for _ in range(options.generators)]
         try:
             return told(
                 "_capped", "consume", address, mode, file, options.warm, options.seconds,

@@ -18,8 +18,7 @@ from typing import Any
 
 from bench import _augmented, _data
 from bench._digits import OURS, REDIS
-from bench._turns import Rounds, parser, told
-from pushfit.host import typed_path
+from bench._turns import Rounds, links_flag, parser, told
 
 PARTS = ("delivered", "made")
 PATIENCE = 120.0  # seconds for a measurement beyond its own
@@ -29,7 +28,7 @@ CALLED = {"batches_samples_s": "delivered_samples_s", "ours_samples_s": "made_sa
 def run(args: list[str]) -> dict[str, Any]:
     flags = parser("digits", __doc__, seconds=1.0, rounds=3)
     flags.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
-    flags.add_argument("--links", type=typed_path, help="MNIST's files [made if not named]")
+    links_flag(flags, "--links", "MNIST's files")
     options = flags.parse_args(args)
     seconds, limit = options.seconds, options.seconds + PATIENCE
     sides = {}
@@ -44,9 +43,5 @@ def run(args: list[str]) -> dict[str, Any]:
     rounds.measure(sides, options.rounds)
     pairs = {f"vs_{other}": ("batches", other) for other in REDIS}
     pairs |= {f"vs_{other}": ("ours", other) for other in [*_augmented.SIDES][1:]}
-    return {
-        "bench": "digits",
-        "ratios": rounds.ratios(pairs, "samples_s"),
-        "figures": {CALLED.get(name, name): each for name, each in rounds.figures().items()},
-        "failed": rounds.failed,
-    }
+    figures = {CALLED.get(name, name): each for name, each in rounds.figures().items()}
+    return rounds.result(rounds.ratios(pairs, "samples_s"), figures)

@@ -23,17 +23,31 @@ Without a GPU the model, the fleet and the trainer share the cores. So each is c
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench._fit_regimes import CORES, REGIMES
 from bench._turns import Figures, Rounds, chosen, parser, told
 
+
+class Regime(NamedTuple):
+    patch: int
+    batch: int
+    filters: int  # of a small convolutional network; 0: it looks at one corner and no further
+    stride: int  # of its first layer
+
+
+REGIMES = {
+    "64px": Regime(64, 32, 16, 2),
+    "224px": Regime(224, 32, 8, 4),
+    "28px": Regime(28, 128, 8, 1),
+    "trivial": Regime(256, 32, 0, 1),  # 6 MB batches: the feed's own ceiling
+}
+CORES = ("one", "all")
 STEP_MS = 5.0  # from which on a regime counts for `vs_memory`
 PATIENCE = 120.0  # seconds beyond a measurement's own
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    """{"bench", "ratios", "figures", "failed"}. Raises ConfigError."""
+    """Raises ConfigError."""
     flags = parser("fit", __doc__, seconds=3.0, rounds=3)
     flags.add_argument("--regimes", default=",".join(REGIMES))
     flags.add_argument("--cores", default=",".join(CORES), help="one, all or both")
@@ -44,12 +58,11 @@ def run(args: list[str]) -> dict[str, Any]:
         for cores in chosen("--cores", options.cores, CORES):
             cases.append((regime, cores))
             rounds.measure(_sides(rounds, regime, cores, options.seconds), options.rounds)
-    ratios, figures = compared(rounds, cases)
-    return {"bench": "fit", "ratios": ratios, "figures": figures, "failed": rounds.failed}
+    return rounds.result(*compared(rounds, cases))
 
 
 def nbytes(regime: str) -> int:
-    """Of a batch."""
+    """Bytes of a batch."""
     return REGIMES[regime].batch * REGIMES[regime].patch ** 2 * 3
 
 
@@ -69,7 +82,7 @@ def _sides(rounds: Rounds, regime: str, cores: str, seconds: float) -> Any:
 
 def measure(side: str, regime: str, cores: str, seconds: float, rate: float = 0.0) -> Figures:
     """rate: bytes a second for `beside`."""
-    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    env = {"KERAS_BACKEND": "tensorflow"}
     if cores == "one":
         env["TF_NUM_INTRAOP_THREADS"] = "1"
     return told("_fit_sides", side, regime, seconds, rate, seconds=seconds + PATIENCE, env=env)

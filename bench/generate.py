@@ -38,18 +38,16 @@ from typing import Any
 import numpy as np
 
 from bench import _data
+from bench._lease import made
 from bench._loaders import WARM_SECONDS, speed
 from bench._patches import one_patch
 from bench._photos import linked, usable
-from bench._share import Libraries
-from bench._turns import Figures, Rounds, chosen, in_turn, parser
-from pushfit.errors import DataError
-from pushfit.generator.maker import Control, Maker
-from pushfit.host import typed_path
+from bench._share import libraries
+from bench._turns import Figures, Rounds, chosen, in_turn, links_flag, parser
+from pushfit.generator.maker import Maker
 from pushfit.tasks.base import TRAIN, DataSet, Record
 from pushfit.tasks.camera.params import CameraParams
 from pushfit.tasks.camera.task import CameraTask
-from pushfit.wire.protocol import Grant
 
 SIZES, VISITS = (224, 512), (1, 4, 16)
 RIVALS = ("torch", "keras", "tf")
@@ -59,9 +57,9 @@ RATE = "patches_per_s"
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    """{"bench", "ratios", "figures", "failed"}. Raises DataError."""
+    """Raises ConfigError, DataError."""
     flags = parser("generate", __doc__, seconds=6.0, rounds=3)
-    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    links_flag(flags, "--links", "folder with train/")
     flags.add_argument("--photos", type=int, default=42, help="photos to use, spread evenly")
     flags.add_argument("--part", choices=PARTS, help="only this part; both, unless said")
     flags.add_argument("--rivals", default=",".join(RIVALS), help=f"of {', '.join(RIVALS)}")
@@ -85,12 +83,7 @@ def run(args: list[str]) -> dict[str, Any]:
             there = linked(links, records, Path(folder))
             more = loader_rounds(rounds, there, rivals, sizes, options)
         ratios, figures = ratios | more[0], figures | more[1]
-    return {
-        "bench": "generate",
-        "ratios": ratios,
-        "figures": figures | rounds.figures(),
-        "failed": rounds.failed,
-    }
+    return rounds.result(ratios, figures | rounds.figures())
 
 
 class Ours:
@@ -100,14 +93,9 @@ class Ours:
         classes = 1 + max(record.label for record in records)
         data = DataSet(tuple(map(str, range(classes))), {TRAIN: tuple(records)})
         self.maker = Maker(CameraTask(CameraParams(patch=px)), data, links, 0, {TRAIN: k})
-        self.control = Control()
 
     def visit(self, number: int, epoch: int) -> np.ndarray:
-        grant = Grant(0, 0, TRAIN, epoch, number, [number], [])
-        made = self.maker.make(grant, (), self.control)
-        if made.bad:
-            raise DataError(f"a photo went bad: {made.bad[0]}")
-        return made.arrays[0]
+        return made(self.maker, [number], epoch=epoch, first=number)[0]
 
 
 def one_core_rounds(
@@ -130,15 +118,15 @@ def one_core_rounds(
                 elif turn <= count:
                     ours[px, k].visit(number, turn)
                 else:
-                    with Libraries() as libraries:
+                    with libraries() as within:
                         start = time.process_time()
                         ours[px, k].visit(number, turn)
-                    inside[name] += libraries.seconds
+                    inside[name] += within.seconds
                 seconds[name] += time.process_time() - start
         for name, total in seconds.items():
             if 0 < turn <= count:
-                made = int(name.partition("_k")[2] or 1) * len(records)
-                rounds.add(name, {RATE: made / total})
+                patches = int(name.partition("_k")[2] or 1) * len(records)
+                rounds.add(name, {RATE: patches / total})
             elif turn and name in inside:
                 shares[f"library_share_{name.removeprefix('ours_')}"] = inside[name] / total
     for each in ours.values():

@@ -3,8 +3,8 @@
     python -m bench job [--links DIR] [--sides a,b] [--samples N] [--rounds N] [--check]
 
 Every side trains the same small model with the same batches on patches of the same photos, with
-two processes or threads that make them, all on this machine. docs: `bench/README.md` says how each
-was set up, `bench/_job_sides.py` is how.
+two processes or threads that make them, all on this machine. `bench/README.md` says how each was
+set up; the code is in `bench/_job_sides.py` and `bench/_rivals.py`.
 
     vs_RIVAL_FORM         PushFit's samples a second ÷ the rival's, from a third of the run on
     vs_RIVAL_FORM_cpu     the rival's CPU seconds a sample ÷ PushFit's, all processes, likewise
@@ -12,9 +12,9 @@ was set up, `bench/_job_sides.py` is how.
     SIDE_start_s          from the start of its process to the end of its first batch
     SIDE_wall_s           everything, start included, for --samples
     SIDE_cpu_s_per_1000   CPU seconds of all its processes, from a third of the run on
-    SIDE_fit_cpu_…        of those, what the process spent that runs `fit`
+    SIDE_fit_cpu_…        the part of these that the process of `fit` spent
 
---check: instead, whether the sides that run our code train on PushFit's very samples.
+--check: train nothing; compare the samples of the sides that run our code with PushFit's.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ from typing import Any
 import msgspec
 
 from bench import _data
-from bench._job_work import BATCH, Work
 from bench._photos import linked, usable
-from bench._turns import Figures, Rounds, chosen, parser, told
+from bench._turns import Figures, Rounds, chosen, links_flag, parser, told
+from bench._work import BATCH, Work
 from pushfit.errors import PushFitError
-from pushfit.host import typed_path
 
 RIVALS = ("tfdata", "service", "torch", "pydataset", "ray")
 SIDES = ("pushfit", *(f"{r}_{form}" for r in RIVALS for form in ("documented", "tuned")),
@@ -45,9 +44,9 @@ PATCH, PATCHES = 224, 16
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    """{"bench", "ratios", "figures", "failed"}. Raises ConfigError, DataError."""
+    """Raises ConfigError, DataError."""
     flags = parser("job", __doc__, seconds=0, rounds=3)
-    flags.add_argument("--links", type=typed_path, help="folder with train/ [made if not named]")
+    links_flag(flags, "--links", "folder with train/")
     flags.add_argument("--sides", default=",".join(SIDES), help="some of: " + ", ".join(SIDES))
     flags.add_argument("--samples", type=int, default=3840, help="trained on, of tuned sides")
     flags.add_argument("--patch", type=int, default=PATCH)
@@ -63,12 +62,7 @@ def run(args: list[str]) -> dict[str, Any]:
             return checked([side for side in sides if side in OURS], work)
         rounds = Rounds()
         rounds.measure({side: partial(trained, side, work) for side in sides}, options.rounds)
-    return {
-        "bench": "job",
-        "ratios": ratios(rounds, sides),
-        "figures": rounds.figures(),
-        "failed": rounds.failed,
-    }
+    return rounds.result(ratios(rounds, sides))
 
 
 def _whole(samples: int) -> int:
@@ -78,7 +72,7 @@ def _whole(samples: int) -> int:
 
 
 def measure(side: str, work: Work, what: str) -> dict[str, Any]:
-    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    env = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     words = (side, msgspec.json.encode(work).decode(), time.time(), what)
     return told("_job_sides", *words, seconds=LIMIT, env=env)
 
@@ -131,4 +125,4 @@ def checked(sides: list[str], work: Work) -> dict[str, Any]:
     same = {f"same_{s}": float(r == ours) for s, r in results.items() if s != "pushfit"}
     failed += [f"{name}: other samples" for name, equal in same.items() if not equal]
     figures = {f"{side}_samples": float(r["samples"]) for side, r in results.items()}
-    return {"bench": "job", "ratios": same, "figures": figures, "failed": failed}
+    return {"ratios": same, "figures": figures, "failed": failed}

@@ -22,6 +22,4 @@ def run(args: list[str]) -> dict[str, Any]:
     arrival = against(found, "exact_vs_arrival", "ours", ("arrival",), options)
     if arrival:
         ratios |= {**arrival, "exact_vs_arrival": min(arrival.values())}
-    return {
-        "bench": "order", "ratios": ratios, "figures": found.figures(), "failed": found.failed,
-    }  # fmt: skip
+    return found.result(ratios)

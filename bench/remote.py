@@ -1,4 +1,4 @@
-"""What more cores on other hosts bring: generators that wait instead of computing.
+"""What more cores on other hosts gain, played by generators that wait instead of computing.
 
     python -m bench remote [--workers 1,4,16,64] [--wait 0.05] [--seconds S] [--rounds N]
                            [--keep FILE] [--plot PNG]
@@ -6,8 +6,8 @@
 Each worker sleeps --wait seconds a visit and then hands over 16 patches, so this machine can play
 many cores. PushFit delivers them in exact order, mixed, each once; the workers of a tf.data
 service, which sleep as long, deliver them as they come. Starting workers is not counted. With
---keep, what was measured is added to FILE, and all that is in there counts: so a long comparison
-can be made in short pieces.
+--keep, what was measured is added to FILE, and all that is in it counts, so a long comparison can
+be made in short pieces.
 
     ideal_N          samples a second of N generators ÷ (N times those of one)
     service_ideal_N  the same of the tf.data service
@@ -22,6 +22,7 @@ import argparse
 from functools import partial
 from typing import Any
 
+from bench._plot import panels
 from bench._turns import Figures, Rounds, chosen, parser, told
 from pushfit.host import typed_path
 
@@ -38,7 +39,7 @@ def run(args: list[str]) -> dict[str, Any]:
     flags.add_argument("--patch", type=int, default=64, help="pixels: 64 is 197 kB a visit")
     flags.add_argument("--buffer", type=int, default=1024, help="MiB, of the trainer")
     flags.add_argument("--sides", default=",".join(SIDES))
-    flags.add_argument("--keep", type=typed_path, help="JSON: go on from it, and add to it")
+    flags.add_argument("--keep", type=typed_path, help="JSON: rounds made before, and now")
     flags.add_argument("--plot", type=typed_path, help="PNG to draw")
     options = flags.parse_args(args)
     rounds = Rounds(options.keep)
@@ -52,13 +53,13 @@ def run(args: list[str]) -> dict[str, Any]:
     ratios, figures = compared(rounds, fleets)
     if options.plot:
         draw(figures, fleets, options)
-    return {"bench": "remote", "ratios": ratios, "figures": figures, "failed": rounds.failed}
+    return rounds.result(ratios, figures)
 
 
 def measure(side: str, fleet: int, options: argparse.Namespace) -> Figures:
     words = (side, fleet, options.wait, options.seconds, options.patch, options.buffer * MIB)
     limit = options.seconds + PATIENCE
-    return told("_remote_sides", *words, seconds=limit, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    return told("_remote_sides", *words, seconds=limit)
 
 
 def compared(rounds: Rounds, fleets: list[int]) -> tuple[Figures, Figures]:
@@ -80,30 +81,19 @@ def compared(rounds: Rounds, fleets: list[int]) -> tuple[Figures, Figures]:
 
 def draw(figures: Figures, fleets: list[int], options: argparse.Namespace) -> None:
     """Seconds for FIXED samples by the number of workers, and what is ideal."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), dpi=120, layout="constrained")
     names = {"pushfit": ("PushFit", "o-"), "service": ("tf.data service", "s--")}
-    for side, (label, style) in names.items():
-        points = [
-            (fleet, seconds)
-            for fleet in fleets
-            if (seconds := figures.get(f"{side}_{fleet}_s_for_{FIXED}"))
-        ]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, label=label)
-    ideal = [FIXED / 16 * options.wait / fleet for fleet in fleets]
-    axes.plot(fleets, ideal, ":", color="grey", label="ideal: the waiting alone")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(fleets, [str(fleet) for fleet in fleets])
-    axes.set_xlabel(f"workers that wait {options.wait * 1000:.0f} ms a visit of 16 patches")
-    axes.set_ylabel(f"seconds for {FIXED:,} samples")
-    axes.set_title("Cores elsewhere, simulated by waiting")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend()
-    figure.savefig(options.plot)
-    pyplot.close(figure)
+    with panels(options.plot, size=(7, 4.5)) as (axes,):
+        for side, (label, style) in names.items():
+            rows = [(fleet, figures.get(f"{side}_{fleet}_s_for_{FIXED}")) for fleet in fleets]
+            if points := [(fleet, seconds) for fleet, seconds in rows if seconds]:
+                axes.plot(*zip(*points, strict=True), style, label=label)
+        ideal = [FIXED / 16 * options.wait / fleet for fleet in fleets]
+        axes.plot(fleets, ideal, ":", color="grey", label="ideal: the waiting alone")
+        axes.set_xscale("log", base=2)
+        axes.set(
+            yscale="log", title="Cores elsewhere, simulated by waiting",
+            xlabel=f"workers that wait {options.wait * 1000:.0f} ms a visit of 16 patches",
+            ylabel=f"seconds for {FIXED:,} samples",
+        )  # fmt: skip
+        axes.set_xticks(fleets, [str(fleet) for fleet in fleets])
+        axes.legend()

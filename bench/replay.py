@@ -57,12 +57,7 @@ def run(args: list[str]) -> dict[str, Any]:
                 fitted = fit(folder, Path(name) / "run")
             except PushFitError as error:
                 rounds.failed.append(f"fit: {error}")
-    return {
-        "bench": "replay",
-        "ratios": rounds.ratios(pairs, "gb_s"),
-        "figures": rounds.figures() | fitted,
-        "failed": rounds.failed,
-    }
+    return rounds.result(rounds.ratios(pairs, "gb_s"), rounds.figures() | fitted)
 
 
 def fit(store: Path, out: Path) -> Figures:

@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench._plot import panels
 from bench._scaled import EXPIRY, PATIENCE
 from bench._turns import Figures, Rounds, chosen, parser, told
 from pushfit.host import typed_path
@@ -92,9 +93,8 @@ def run(args: list[str]) -> dict[str, Any]:
         figures |= more
     if options.plot:
         plot(options.plot, sizes, figures)
-    return {
-        "bench": "scale", "ratios": ratios, "figures": figures, "failed": rounds.failed + failed,
-    }  # fmt: skip
+    rounds.failed += failed
+    return rounds.result(ratios, figures)
 
 
 def killed(generators: int) -> tuple[dict[str, float], list[str]]:
@@ -126,31 +126,25 @@ def killed(generators: int) -> tuple[dict[str, float], list[str]]:
 
 def plot(path: Path, sizes: list[int], figures: Figures) -> None:
     """What is delivered, what a message costs, and how long a grant takes, by fleet size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(13, 4))
-    for axes, name, label in (
-        (left, "gb_s", ""),
-        (middle, "us_per_lease", "the whole process"),
-        (middle, "python_us_per_lease", "its Python threads"),
-        (right, "grant_p50_ms", "p50"),
-        (right, "grant_p99_ms", "p99"),
-    ):
-        there = [size for size in sizes if f"{name}_x{size}" in figures]
-        axes.plot(there, [figures[f"{name}_x{size}"] for size in there], "o-", label=label)
-    middle.legend()
-    right.legend()
-    left.set(title="Delivered, 0.8 MB leases, as fast as it goes", ylabel="GB/s")
-    middle.set(title=f"Trainer's CPU a lease, at {RATE:,.0f} leases/s", ylabel="µs")
-    right.set(title="From a result pushed to the next grant heard", ylabel="ms")
-    for axes in (left, middle, right):
-        axes.set(xscale="log", xlabel="generators", ylim=(0, None))
-        axes.grid(visible=True, alpha=0.3)
-        axes.set_xticks(sizes)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.minorticks_off()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    drawn = (
+        (0, "gb_s", ""),
+        (1, "us_per_lease", "the whole process"),
+        (1, "python_us_per_lease", "its Python threads"),
+        (2, "grant_p50_ms", "p50"),
+        (2, "grant_p99_ms", "p99"),
+    )
+    with panels(path, 3, size=(13, 4)) as (left, middle, right):
+        for place, name, label in drawn:
+            there = [size for size in sizes if f"{name}_x{size}" in figures]
+            values = [figures[f"{name}_x{size}"] for size in there]
+            (left, middle, right)[place].plot(there, values, "o-", label=label)
+        middle.legend()
+        right.legend()
+        left.set(title="Delivered, 0.8 MB leases, as fast as it goes", ylabel="GB/s")
+        middle.set(title=f"Trainer's CPU a lease, at {RATE:,.0f} leases/s", ylabel="µs")
+        right.set(title="From a result pushed to the next grant heard", ylabel="ms")
+        for axes in (left, middle, right):
+            axes.set(xscale="log", xlabel="generators", ylim=(0, None))
+            axes.set_xticks(sizes)
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.minorticks_off()

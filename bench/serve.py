@@ -29,7 +29,7 @@ from typing import Any
 from bench import _data, _protocols
 from bench._apart import printed
 from bench._served import PATIENCE, server
-from bench._turns import Figures, Rounds, parser, told
+from bench._turns import Figures, Rounds, links_flag, parser, told
 from pushfit.host import typed_path
 
 SIDES = {"batched": (), "single": ("--max-batch", "1")}
@@ -41,7 +41,7 @@ ALLOWED = {"200", "400", "413", "415", "422", "503"}
 def run(args: list[str]) -> dict[str, Any]:
     flags = parser("serve", __doc__, seconds=10.0, rounds=2)
     flags.add_argument("--run", type=typed_path, help="the run to serve")
-    flags.add_argument("--links", type=typed_path, help="MNIST's files [made if not named]")
+    links_flag(flags, "--links", "MNIST's files")
     flags.add_argument("--most", type=float, default=1600.0, help="highest rate to try")
     flags.add_argument("--malformed", type=int, default=10_000)
     flags.add_argument("--http", action="store_true", help="compare the protocols of HTTP alone")
@@ -62,7 +62,7 @@ def run(args: list[str]) -> dict[str, Any]:
         rounds.failed.append(
             f"with --max-batch 1 no rate that was tried had p99 under {LIMIT_MS:.0f} ms"
         )
-    return {"bench": "serve", "ratios": ratios, "figures": figures, "failed": rounds.failed}
+    return rounds.result(ratios, figures)
 
 
 def _untrained(folder: Path) -> Path:

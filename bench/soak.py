@@ -1,4 +1,4 @@
-"""A run at full load for minutes: memory and file descriptors must stay, nobody may warn.
+"""A run at full load for minutes: memory and file descriptors must not grow, nothing may warn.
 
     python -m bench soak [--minutes 10] [--generators 2] [--links DIR] [--json]
 
@@ -16,7 +16,6 @@ are still on their way to the largest photo.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import signal
 import statistics
@@ -29,10 +28,10 @@ from typing import Any
 import psutil
 
 from bench import _data
+from bench._turns import links_flag, parser
 from bench._watched import Progress
 from bench.lab.processes import Script, Starter
 from pushfit.errors import PushFitError
-from pushfit.host import typed_path
 
 WARM_UP = 0.2
 GROWTH_MIB = 16.0  # more is a leak; heaps breathe
@@ -92,11 +91,11 @@ def soak(
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench soak")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--generators", type=int, default=2)
-    parser.add_argument("--links", type=typed_path, help="photos [made if not named]")
-    options = parser.parse_args(args)
+    flags = parser("soak", __doc__)
+    flags.add_argument("--minutes", type=float, default=10.0)
+    flags.add_argument("--generators", type=int, default=2)
+    links_flag(flags, "--links", "photos")
+    options = flags.parse_args(args)
     starter = Starter(uuid.uuid4().hex)
     with tempfile.TemporaryDirectory(prefix="pushfit-soak-") as name:
         folder = Path(name)
@@ -112,7 +111,7 @@ def run(args: list[str]) -> dict[str, Any]:
     for name, course in courses.items():
         rest = course[int(WARM_UP * len(course)) :]
         steep, noise = slope(rest)
-        # The least of several looks: a file that is read just then is no leak.
+        # The least of several looks: a file that is read just then is not a leak.
         few = max(1, len(rest) // 5)
         more = min(look[2] for look in rest[-few:]) - min(look[2] for look in rest[:few])
         figures[f"{name}_mib"] = rest[-1][1]
@@ -126,4 +125,4 @@ def run(args: list[str]) -> dict[str, Any]:
         if options.minutes >= MEASURABLE and grown > max(GROWTH_MIB, noise):
             failed.append(f"the {name} grew by {grown:.1f} MiB")
     figures["warnings"] = len(warnings)
-    return {"bench": "soak", "ratios": {}, "figures": figures, "failed": failed}
+    return {"ratios": {}, "figures": figures, "failed": failed}

@@ -1,11 +1,11 @@
-"""How long it takes until something happens: help on the screen, and a worker's first samples.
+"""Seconds until something happens: until help is shown, and until a worker's first samples.
 
     python -m bench start [--rounds 5] [--warm 1] [--cameras DIR] [--mnist DIR]
 
 - `train_help_s`, …: the whole process of `python train_zmq.py --help`; `python -c pass` beside it.
 - `generator_camera_s`, `generator_digits_s`: from the start of a generator's process to its first
   lease in the hands of a trainer that waits for it; `tfdata_worker_s`, `torch_worker_s`: the same
-  of a tf.data service worker, and of a DataLoader's by spawn (`bench/_starts.py`).
+  for a tf.data service worker, and for a DataLoader's worker by spawn (`bench/_starts.py`).
 - `import_tensorflow_s`: what a worker that must import it cannot do without.
 - Files are in the page cache; the sides take turns; medians.
 """
@@ -20,8 +20,7 @@ from typing import Any
 
 from bench import _data
 from bench._apart import printed
-from bench._turns import Figures, Rounds, parser, told
-from pushfit.host import typed_path
+from bench._turns import Figures, Rounds, links_flag, parser, told
 
 PATIENCE = 120.0  # seconds for a measurement
 
@@ -43,8 +42,8 @@ SCRIPTS = {"train": "train_zmq.py", "generator": "generator_zmq.py", "sink": "si
 def run(args: list[str]) -> dict[str, Any]:
     flags = parser("start", __doc__, seconds=0, rounds=5)
     flags.add_argument("--warm", type=int, default=1, help="rounds before, to fill the page cache")
-    flags.add_argument("--cameras", type=typed_path, help="photos' links [made if not named]")
-    flags.add_argument("--mnist", type=typed_path, help="MNIST's files [made if not named]")
+    links_flag(flags, "--cameras", "photos' links")
+    links_flag(flags, "--mnist", "MNIST's files")
     options = flags.parse_args(args)
     links = {"camera": _data.photos(options.cameras), "digits": _data.digits(options.mnist)}
     sides: dict[str, Callable[[], Figures]] = {
@@ -62,9 +61,4 @@ def run(args: list[str]) -> dict[str, Any]:
         f"{task}_vs_{other}": (other, f"generator_{task}")
         for task, other in itertools.product(links, RIVALS)
     }
-    return {
-        "bench": "start",
-        "ratios": rounds.ratios(pairs, "s"),
-        "figures": rounds.figures(),
-        "failed": rounds.failed,
-    }
+    return rounds.result(rounds.ratios(pairs, "s"))

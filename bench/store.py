@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from bench import _data
-from bench._turns import Rounds, parser, told
+from bench._lease import made
+from bench._turns import Rounds, links_flag, parser, told
 from pushfit import tasks
 from pushfit.errors import DataError
-from pushfit.generator.maker import Control, Maker
+from pushfit.generator.maker import Maker
 from pushfit.host import typed_path
 from pushfit.store.filters import FILTERS
 from pushfit.tasks.base import TRAIN
-from pushfit.wire.protocol import Grant
 
 # kind: (task, its parameters, visits drawn, K)
 KINDS: dict[str, tuple[str, dict[str, Any], int, int]] = {
@@ -42,8 +42,8 @@ def run(args: list[str]) -> dict[str, Any]:
     flags = parser("store", __doc__, seconds=0, rounds=3)
     flags.add_argument("--mb", type=float, default=256, help="of samples, in each measurement")
     flags.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS])
-    flags.add_argument("--photos", type=typed_path, help="folder with train/ [made if not named]")
-    flags.add_argument("--digits", type=typed_path, help="MNIST's files [made if not named]")
+    links_flag(flags, "--photos", "folder with train/")
+    links_flag(flags, "--digits", "MNIST's files")
     flags.add_argument("--folder", type=typed_path, help="where to write: that disk is measured")
     options = flags.parse_args(args)
     rounds = Rounds()
@@ -60,7 +60,7 @@ def run(args: list[str]) -> dict[str, Any]:
     figures = rounds.figures(form="{name}_{side}")
     ratios = {key: each for key, each in figures.items() if key.startswith(RATIOS)}
     figures = {key: each for key, each in figures.items() if key not in ratios}
-    return {"bench": "store", "ratios": ratios, "figures": figures, "failed": rounds.failed}
+    return rounds.result(ratios, figures)
 
 
 def drawn(kind: str, photos: Path | None, digits: Path | None) -> list[np.ndarray]:
@@ -72,7 +72,7 @@ def drawn(kind: str, photos: Path | None, digits: Path | None) -> list[np.ndarra
     found = task.scan(links)
     records = np.random.default_rng(0).permutation(len(found.splits[TRAIN]))[:visits].tolist()
     with Maker(task, found, links, 0, {TRAIN: patches}) as maker:
-        made = maker.make(Grant(0, 0, TRAIN, 0, 0, records, []), (), Control())
-    if not made.arrays[0].size:
+        arrays = made(maker, records)
+    if not arrays[0].size:
         raise DataError(f"no samples in {links}")
-    return made.arrays
+    return arrays

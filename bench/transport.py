@@ -1,4 +1,4 @@
-"""What leases, exact order and accounting cost, against bare pyzmq; and tf.data service.
+"""What leases, exact order and accounting cost, against bare pyzmq and tf.data service.
 
 The sides are those of `bench/_sides.py`: `ours` against `raw`, and against `raw_kept`, so that what
 the protocol costs can be told from what the settings of the sockets gain. `batched` adds what only
@@ -27,6 +27,4 @@ def run(args: list[str]) -> dict[str, Any]:
     for name, others in compared.items():
         ratios |= against(found, name, "ours", others, options)
     ratios |= against(found, "encrypted_vs_ours", "encrypted", ("ours",), options)
-    return {
-        "bench": "transport", "ratios": ratios, "figures": found.figures(), "failed": found.failed,
-    }  # fmt: skip
+    return found.result(ratios)

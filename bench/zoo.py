@@ -4,8 +4,8 @@
                         [--generators 2] [--out runs/zoo-digits] [any flag of train_zmq.py]
 
 - The generators start once and stay; one trainer after another binds the port that they call.
-- A run a model, in OUT/MODEL, with the log beside it. The same command goes on where an earlier one
-  ended: runs that are complete are measured again, not trained again.
+- Each model has a run in OUT/MODEL, with the log beside it. The same command continues where an
+  earlier one ended: runs that are complete are measured again, not trained again.
 - validation: of the epoch that was best by it, which flatters. test: MNIST's t10k files in DIR; no
   figure where there are none. inference: a batch as large as in training, the median of many, in a
   process of its own. training: all epochs with their validation, as in history.csv; the imports
@@ -18,10 +18,8 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -31,10 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import _data
-from bench._apart import ROOT, free_port, printed, tie
+from bench._apart import ROOT, child, free_port, printed, tie
+from bench._turns import links_flag, parser
 from bench._zoo_table import no_plot, write
 from pushfit.errors import ConfigError, PushFitError
-from pushfit.fleet.local import GRACE, PARENT
+from pushfit.fleet.local import GRACE
 from pushfit.host import typed_path
 from pushfit.settings.models import TORCHVISION, find
 
@@ -44,16 +43,16 @@ PATIENCE = 900.0  # seconds for the measurement of a trained run
 
 
 def run(args: list[str]) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m bench zoo", allow_abbrev=False)
-    parser.add_argument("--task", default="digits")
-    parser.add_argument(
+    known = parser("zoo", __doc__, allow_abbrev=False)
+    known.add_argument("--task", default="digits")
+    known.add_argument(
         "--models", default=MODELS, help="names that --list-models prints, or torchvision"
     )
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--links", type=typed_path, help="the data [made if not named]")
-    parser.add_argument("--generators", type=int, default=2)
-    parser.add_argument("--out", type=typed_path, help="folder for runs and table")
-    options, flags = parser.parse_known_args(args)
+    known.add_argument("--epochs", type=int, default=3)
+    links_flag(known, "--links", "the data")
+    known.add_argument("--generators", type=int, default=2)
+    known.add_argument("--out", type=typed_path, help="folder for runs and table")
+    options, flags = known.parse_known_args(args)
     named = TORCHVISION if options.models == "torchvision" else options.models.split(",")
     models = list(dict.fromkeys(find(name).name for name in named))
     check(options.task, flags)
@@ -89,7 +88,7 @@ def run(args: list[str]) -> dict[str, Any]:
         for name in each
         if name not in ("model", "batch") and each[name] is not None
     }
-    return {"bench": "zoo", "ratios": {}, "figures": figures, "failed": failed}
+    return {"ratios": {}, "figures": figures, "failed": failed}
 
 
 def check(task: str, flags: Sequence[str]) -> None:
@@ -109,11 +108,7 @@ def fleet(links: Path, count: int) -> Iterator[int]:
     port = free_port()
     words = ["--connect", f"tcp://127.0.0.1:{port}", "--links", str(links), "--stay"]
     words += ["--processes", str(count), "--log", "warnings"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "generator_zmq.py"), *words],
-        env={**os.environ, PARENT: str(os.getpid())},
-        start_new_session=True,
-    )
+    process = child("generator_zmq.py", *words, start_new_session=True)
     try:
         yield port
     finally:
@@ -126,7 +121,7 @@ def fleet(links: Path, count: int) -> Iterator[int]:
 
 
 def train(model: str, common: Sequence[str], out: Path) -> None:
-    """A run to its end, or on from where it stands. Raises PushFitError."""
+    """Train a run to its end, from where it stands. Raises PushFitError."""
     words = ["--model", model, "--out", str(out / model), "--resume", "--progress", "lines"]
     log = out / f"{model}.log"
     with log.open("a") as file:

@@ -9,7 +9,7 @@
   named in /run/netns and no address exists outside, so labs never meet, and when the sleepers
   end, all is gone. The kernel ends them with whoever made the lab, even by `kill -9`.
 - A host may live in a time namespace: its monotonic clock is `clock` seconds ahead. The kernel has
-  none for the wall clock, so Python processes there get theirs moved by `clocks/sitecustomize.py`.
+  no such namespace for the wall clock, so `clocks/sitecustomize.py` moves that of Python processes.
 - `heal` undoes every network fault of a host, and is safe to call at any time.
 """
 
@@ -20,7 +20,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
 
 TOOLS = ("ip", "tc", "iptables", "unshare", "nsenter", "setpriv")
 NETWORK = "10.77.0"
@@ -126,7 +125,7 @@ class Host:
             _run(*self._undo.pop())
 
     def _drop(self, *which: object) -> None:
-        """At the receiving ends: a packet dropped where it is sent is an error there, no loss."""
+        """Drop packets at the receiving ends: where they are sent, that would be an error."""
         coming = ("-i", "eth0", *which, "-j", "DROP")
         going = ("-i", "eth0", "-s", self.address, *which, "-j", "DROP")
         others = [host for host in self._lab.hosts.values() if host is not self]
@@ -161,12 +160,7 @@ class Lab:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __getitem__(self, name: str) -> Host:

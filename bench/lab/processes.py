@@ -31,7 +31,7 @@ LONG = 150.0  # seconds: what hangs fails there; nothing takes as long, even on 
 
 
 def until(true: Callable[[], bool], seconds: float = LONG) -> bool:
-    """Whether `true()` became so within `seconds`."""
+    """Return whether `true()` became so within `seconds`."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
@@ -55,7 +55,7 @@ def _as_in_a_terminal() -> None:
 
 
 class Script:
-    """One process; stdout and stderr are collected together, line by line.
+    """A process, of which stdout and stderr are collected together, line by line.
 
     inside: words to put before the command, to run it on another host (`bench/lab/hosts.py`).
     """
@@ -179,7 +179,7 @@ class Starter:
         return found
 
     def no_orphans(self) -> bool:
-        """Whether all processes end within a second of now (kill -9 takes effect at once)."""
+        """Return whether all processes end within a second (kill -9 takes effect at once)."""
         return until(lambda: not self.running(), 1.0)
 
     def close(self) -> None:

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from bench import generate
-from bench._loaders import Photos
+from bench._work import SEED, Work
+from pushfit.plan.order import patch_rng
+from pushfit.tasks.base import TRAIN
 from tests.support.scenes import scene
 
 pytestmark = pytest.mark.slow
@@ -54,12 +56,13 @@ def test_a_rival(rival: str, links: Path) -> None:
 
 def test_the_tuned_rivals_are_given_our_own_samples(links: Path) -> None:
     """What they deliver is what a maker makes: (K, px, px, 3) of one photo."""
-    photos = Photos(links, 64, 3)
-    made = photos.visit(1, seed=5)
-    assert made.shape == (3, 64, 64, 3)
-    record = photos.records[1]
-    whole = photos.task.decode(photos.task.read(links, record), record)
+    work = Work(str(links), 4 * 3, patch=64, patches=3)
+    images, labels = work.made([1])
+    assert images.shape == (3, 64, 64, 3)
+    record = work.visited[1]
+    assert labels.tolist() == [record.label] * 3
+    whole = work.task.decode(work.task.read(links, record), record)
     for patch in range(3):
-        rng = np.random.Generator(np.random.Philox(key=(5, patch)))
-        sample = photos.task.sample(whole, record, "train", patch, rng)
-        assert np.array_equal(made[patch], sample["image"])
+        rng = patch_rng(SEED, TRAIN, 0, 1, work.numbers[record.path], patch)
+        sample = work.task.sample(whole, record, TRAIN, patch, rng)
+        assert np.array_equal(images[patch], sample["image"])

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from bench import job
+from tests.support.photos import write_photos
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        path = tmp_path / "train" / f"camera{number % 2}" / f"{number}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(0, 256, (20, 25, 3), np.uint8)
-        Image.fromarray(pixels).resize((250, 200)).save(path, quality=95)
-    return tmp_path
+    return write_photos(tmp_path, train=2, val=0, size=(200, 250))
 
 
 def test_sides_are_compared(photos: Path) -> None:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import simplejpeg
 
 from bench import start
 from tests.support.idx_files import write_digits
+from tests.support.photos import write_photos
 
 pytestmark = pytest.mark.slow
 
 
 def test_start(tmp_path: Path) -> None:
-    for name in ("alpha", "beta"):
-        (tmp_path / "cameras" / "train" / name).mkdir(parents=True)
-        photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
-        jpeg = simplejpeg.encode_jpeg(photo, quality=90)
-        (tmp_path / "cameras" / "train" / name / "1.jpg").write_bytes(jpeg)
+    cameras = write_photos(tmp_path / "cameras", train=1, val=0, size=(300, 400))
     mnist = write_digits(tmp_path / "mnist", 300)
-    links = ("--cameras", str(tmp_path / "cameras"), "--mnist", str(mnist))
+    links = ("--cameras", str(cameras), "--mnist", str(mnist))
     result = start.run(["--rounds", "1", "--warm", "0", *links])
     assert result["failed"] == []
     assert result["ratios"].keys() == {

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from bench.lab.processes import ROOT
 from pushfit.store.filters import FILTERS
+from tests.support.benches import bench
 from tests.support.photos import write_photos
 
 pytestmark = pytest.mark.slow
@@ -20,10 +17,7 @@ def test_store(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", train=12, size=(500, 600))
     links = tmp_path / "photos"
     flags = ("--mb", 3, "--rounds", 1, "--kinds", "photos224", "--photos", links)
-    command = [sys.executable, "-m", "bench", "store", "--json", *map(str, flags)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = bench("store", *flags)
     sizes = {name: result["ratios"][f"size_photos224_{name}"] for name in FILTERS}
     assert 1 <= sizes["none"] < 1.1
     assert all(sizes[name] < 1.1 for name in FILTERS)

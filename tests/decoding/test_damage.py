@@ -18,24 +18,12 @@ from PIL import Image, TiffImagePlugin
 
 from pushfit.decoding import deflate, images, jpeg
 from pushfit.errors import BadRecord
+from tests.support.encoded import packed, scene
 
 ROUNDS = 12  # of each kind of damage to each sample
 
 
-def packed(image: Image.Image, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-def scene(height: int = 120, width: int = 160) -> Image.Image:
-    y, x = np.mgrid[:height, :width]
-    waves = [128 + 60 * np.sin(x / 7 + c) + 50 * np.cos(y / 5 - c) for c in range(3)]
-    grain = np.random.default_rng(7).normal(0, 4, (height, width, 3))
-    return Image.fromarray(np.clip(np.stack(waves, axis=2) + grain, 0, 255).astype(np.uint8))
-
-
-RGB = scene()
+RGB = Image.fromarray(scene(120, 160))
 SAMPLES = {
     "jpeg": packed(RGB, "JPEG", quality=90),
     "jpeg progressive": packed(RGB, "JPEG", progressive=True),
@@ -194,7 +182,7 @@ def test_where_there_are_checksums_wrong_pixels_never_train(name: str) -> None:
 @pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt", "tiff_lzw"])
 def test_a_packed_tiff_with_zeros_in_it_is_refused(compression: str) -> None:
     rnd, mode = random.Random(1), "RGB" if compression == "tiff_lzw" else "1"
-    data = packed(scene(400, 500).convert(mode), "TIFF", compression=compression)
+    data = packed(Image.fromarray(scene(400, 500)).convert(mode), "TIFF", compression=compression)
     for _ in range(20):
         assert decoded(zeroed(data, rnd)) is None
 
@@ -320,7 +308,7 @@ def test_a_damaged_jpeg_with_strange_metadata_is_refused() -> None:
 
 def test_a_jpeg_of_4_4_1_has_pillows_pixels() -> None:
     """Made of one of 4:2:0, which has as many blocks, in another order."""
-    other = packed(scene(64, 64), "JPEG", subsampling="4:2:0")
+    other = packed(Image.fromarray(scene(64, 64)), "JPEG", subsampling="4:2:0")
     at = other.index(b"\xff\xc0") + 11
     assert other[at] == 0x22
     data = other[:at] + b"\x14" + other[at + 1 :]

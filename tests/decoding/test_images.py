@@ -19,37 +19,7 @@ from pushfit.decoding import images
 from pushfit.errors import BadRecord
 from pushfit.samples.photos import Plan, make
 from pushfit.serving import pictures
-
-
-def scene(height: int = 48, width: int = 64) -> np.ndarray:
-    """A smooth picture with some grain: (height, width, 3) uint8."""
-    y, x = np.mgrid[:height, :width]
-    waves = [128 + 60 * np.sin(x / 7 + c) + 50 * np.cos(y / 5 - c) for c in range(3)]
-    grain = np.random.default_rng(7).normal(0, 4, (height, width, 3))
-    return np.clip(np.stack(waves, axis=2) + grain, 0, 255).astype(np.uint8)
-
-
-def packed(image: Image.Image, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-def pillow(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
-RGB = Image.fromarray(scene())
-GREY = RGB.convert("L")
-JPEG = packed(RGB, "JPEG", quality=92)
-PNG = packed(RGB, "PNG")
-
-
-def check(data: bytes, expected: np.ndarray) -> None:
-    photo = images.decode(data)
-    assert photo.dtype == np.uint8
-    assert photo.flags.c_contiguous
-    assert np.array_equal(photo, expected)
+from tests.support.encoded import GREY, JPEG, RGB, check, packed, pillow, scene
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
@@ -96,11 +66,6 @@ def test_lossless_modes(kind: str, mode: str) -> None:
     check(packed(image, kind), np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
-def test_tiff_compressions(compression: str) -> None:
-    check(packed(RGB, "TIFF", compression=compression), scene())
-
-
 def test_ending_does_not_matter_and_the_first_page_counts() -> None:
     data = packed(RGB, "TIFF", save_all=True, append_images=[Image.new("RGB", (9, 9))])
     check(data, scene())
@@ -112,75 +77,6 @@ def test_ending_does_not_matter_and_the_first_page_counts() -> None:
 def test_16_bit_grey_keeps_the_high_byte(kind: str) -> None:
     deep = (np.asarray(GREY).astype(np.uint16) << 8) + 37
     check(packed(Image.fromarray(deep), kind), np.asarray(GREY.convert("RGB")))
-
-
-def test_16_bit_rgb_png_keeps_the_high_byte() -> None:
-    check(png16(color_type=2), scene())
-    check(png16(color_type=2, key=b"\0\x10" * 3), scene())
-
-
-def png16(color_type: int, key: bytes = b"") -> bytes:
-    """A 16-bit RGB PNG by hand, since Pillow writes none."""
-    deep = (scene().astype(">u2") << 8) + 200
-    deep = deep.astype(">u2")
-    rows = b"".join(b"\0" + row.tobytes() for row in deep)
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 16, color_type, 0, 0, 0))]
-    parts += [(b"tRNS", key)] if key else []
-    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts
-    )
-
-
-def tiff(order: str, photometric: int, bits: tuple[int, ...], pixels: bytes, **extra: int) -> bytes:
-    """An uncompressed one-strip TIFF of 64 x 48, by hand."""
-    many = len(bits)
-    tags = {256: 64, 257: 48, 259: 1, 262: photometric, 277: many, 278: 48, 279: len(pixels)}
-    tags |= {int(name[1:]): value for name, value in extra.items()}
-    count = len(tags) + 2
-    start = 8 + 2 + 12 * count + 4
-    entries = {tag: struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags.items()}
-    entries[273] = struct.pack(order + "HHII", 273, 4, 1, start + 2 * many * (many > 2))
-    if many > 2:
-        entries[258] = struct.pack(order + "HHII", 258, 3, many, start)
-    else:
-        entries[258] = struct.pack(order + "HHIHH", 258, 3, 1, bits[0], 0)
-    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, count)
-    body = b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
-    bit_list = struct.pack(order + f"{many}H", *bits) if many > 2 else b""
-    return head + body + bit_list + pixels
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_16_bit_rgb_tiff_keeps_the_high_byte(order: str) -> None:
-    deep = ((scene().astype(np.uint16) << 8) + 200).astype(order + "u2")
-    check(tiff(order, 2, (16, 16, 16), deep.tobytes()), scene())
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_16_bit_grey_tiff(order: str) -> None:
-    grey = np.asarray(GREY)
-    deep = ((grey.astype(np.uint16) << 8) + 200).astype(order + "u2")
-    check(tiff(order, 1, (16,), deep.tobytes()), np.repeat(grey[:, :, None], 3, axis=2))
-
-
-def test_16_bit_grey_tiff_where_white_is_zero() -> None:
-    grey = np.asarray(GREY)
-    deep = (grey.astype("<u2") << 8).astype("<u2")
-    check(tiff("<", 0, (16,), deep.tobytes()), np.repeat(255 - grey[:, :, None], 3, axis=2))
-
-
-def test_12_bit_and_planar_16_bit_tiffs_are_refused() -> None:
-    with pytest.raises(BadRecord, match="12 bits"):
-        images.decode(tiff("<", 1, (12,), bytes(64 * 48 * 3 // 2)))
-    with pytest.raises(BadRecord, match="planes"):
-        images.decode(tiff("<", 2, (16, 16, 16), scene().astype("<u2").tobytes(), t284=2))
-
-
-@pytest.mark.parametrize("mode", ["F", "I"])
-def test_pixels_without_a_scale_are_refused(mode: str) -> None:
-    with pytest.raises(BadRecord, match="no agreed scale"):
-        images.decode(packed(GREY.convert(mode), "TIFF"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -196,11 +92,6 @@ def test_a_transparent_palette_colour_is_laid_over_white() -> None:
     image = Image.new("P", (8, 8), 0)
     image.putpalette([10, 20, 30, 40, 50, 60])
     check(packed(image, "PNG", transparency=0), np.full((8, 8, 3), 255, np.uint8))
-
-
-def test_cmyk_tiff() -> None:
-    image = RGB.convert("CMYK")
-    check(packed(image, "TIFF"), np.asarray(image.convert("RGB")))
 
 
 @pytest.mark.parametrize(
@@ -255,30 +146,6 @@ def test_whatever_pillow_refuses_is_refused(options: dict[str, object]) -> None:
         assert np.array_equal(photo, pillow(bytes(broken)))
 
 
-def test_a_damaged_png_is_refused() -> None:
-    for at in range(8, len(PNG), 41):
-        broken = bytearray(PNG)
-        broken[at] ^= 0x10
-        with pytest.raises(BadRecord):
-            images.decode(bytes(broken))
-    for end in range(1, len(PNG), 97):
-        with pytest.raises(BadRecord):
-            images.decode(PNG[:end])
-
-
-def test_a_truncated_or_hostile_tiff_is_refused() -> None:
-    data = packed(RGB, "TIFF", compression="tiff_lzw")
-    for end in range(4, len(data) - 200, 211):
-        with pytest.raises(BadRecord):
-            images.decode(data[:end])
-    dice = random.Random(2)
-    for _ in range(200):
-        try:
-            images.decode(data[:4] + dice.randbytes(60) + data[64:])
-        except BadRecord:
-            continue
-
-
 def test_a_bomb_is_refused_by_its_header() -> None:
     huge = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     body = b"IHDR" + huge
@@ -311,6 +178,7 @@ import resource, struct, zlib
 from pushfit.errors import BadRecord
 from pushfit.samples.photos import Plan, make
 from pushfit.serving import pictures
+from tests.support.encoded import GREY, JPEG, RGB, check, packed, pillow, scene
 from pushfit.decoding import images
 import PIL.PngImagePlugin, PIL.TiffImagePlugin
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
@@ -373,40 +241,6 @@ def test_a_picture_that_is_cut_short_is_refused(name: str) -> None:
         except BadRecord:
             refused += 1
     assert refused > 30
-
-
-def chunk(name: bytes, data: bytes, *, crc: int | None = None) -> bytes:
-    stated = zlib.crc32(name + data) if crc is None else crc
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", stated)
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [
-        chunk(b"tEXt", b"Comment\0written by a broken tool", crc=1),
-        chunk(b"tEXt", b"no separator at all"),
-        chunk(b"zTXt", b"Comment\0\0not compressed"),
-        chunk(b"iCCP", b"profile\0\0not compressed"),
-        chunk(b"tIME", b"1"),
-        chunk(b"pHYs", b""),
-        chunk(b"gAMA", b"", crc=7),
-        chunk(b"eXIf", b"II*\0 nonsense", crc=7),
-        chunk(b"caBX", b"x" * 3000, crc=7),
-    ],
-)
-def test_what_is_wrong_in_a_png_beside_its_picture_is_no_damage(extra: bytes) -> None:
-    start = 8 + 25  # the signature and IHDR
-    check(PNG[:start] + extra + PNG[start:], scene())
-
-
-def test_what_decides_the_pixels_of_a_png_must_be_whole() -> None:
-    start = 8 + 25
-    for name in (b"IDAT", b"tRNS", b"PLTE"):
-        broken = PNG[:start] + chunk(name, b"\0\0\0", crc=1) + PNG[start:]
-        with pytest.raises(BadRecord, match=f"wrong checksum in its b'{name.decode()}' chunk"):
-            images.decode(broken)
-    with pytest.raises(BadRecord, match="an unknown b'NEWX' chunk"):
-        images.decode(PNG[:start] + chunk(b"NEWX", b"") + PNG[start:])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

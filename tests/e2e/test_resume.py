@@ -19,6 +19,7 @@ import pytest
 from bench.lab.processes import Script, Starter, free_port, until
 from pushfit.runs import checkpoint_state
 from pushfit.runs.checkpoint_state import LAST
+from pushfit.training import user_code
 from tests.support.photos import write_photos
 from tests.support.run_files import history, same_run, variables
 
@@ -95,6 +96,65 @@ def test_killed_and_resumed_a_run_ends_as_if_left_alone(start: Starter, tmp_path
     more = start("train_zmq.py", "--resume", "--out", wild, "--epochs", 4, "--generators", 1)
     assert "exactly once" in more.done(seconds=120.0)
     assert [row["epoch"] for row in history(wild)] == ["1", "2", "3", "4"]
+
+
+# What a user may add to `fit`, at once. Both callback and metric are the user's own.
+ADDED = """
+import keras
+
+
+class Seen(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        print(f"seen {epoch + 1}: {sorted(logs)}", flush=True)
+
+
+@keras.saving.register_keras_serializable("mine")
+def surest(y_true, y_pred):
+    return keras.ops.max(y_pred, axis=-1)
+"""
+ADDITIONS = (
+    *("--patch", 32, "--patches-per-visit", 16, "--batch-size", 16, "--epochs", 3, "--hash"),
+    *("--val-patches-per-visit", 24, "--mix-visits", 8, "--model", "smallcnn", "--deterministic"),
+    *("--optimizer", "adam_w", "--class-weight", "balanced", "--label-smoothing", 0.1),
+    *("--optimizer-args", "weight_decay=0.01,use_ema=true,ema_momentum=0.9,"
+      "gradient_accumulation_steps=2"),
+    *("--mixup", 0.4, "--cutmix", 1, "--early-stopping", 9, "--schedule", "cosine"),
+    *("--no-tensorboard", "--progress", "bar", "--generators", 1),
+)  # fmt: skip
+
+
+@pytest.mark.timeout(900)
+def test_what_a_user_adds_to_fit_is_resumed_exactly_too(start: Starter, tmp_path: Path) -> None:
+    links = write_photos(tmp_path / "links", train=16, val=4)
+    for extra in list((links / "train").glob("*/*"))[:4]:  # so that the classes differ
+        extra.unlink()
+    code = tmp_path / "mine.py"
+    code.write_text(ADDED)
+    own = ("--callback", f"{code}:Seen", "--metrics", f"accuracy,{code}:surest")
+    calm, wild = tmp_path / "calm", tmp_path / "wild"
+    start.trainer(links, *ADDITIONS, *own, "--out", calm).done(seconds=240.0)
+    plain = ("--patch", 32, "--checkpoint-every", 3)
+    trainer = start.trainer(links, *ADDITIONS, *own, *plain, "--out", wild)
+    for moment in ("epoch 1/3: .* loss ", "epoch [123]/3 validation: "):
+        assert until(lambda: (wild / LAST).exists(), 120.0)
+        trainer.wait_for(moment, 120.0)
+        trainer.send(signal.SIGKILL)
+        trainer.process.wait()
+        trainer = start("train_zmq.py", "--resume", "--out", wild, "--bind", "tcp://127.0.0.1:0")
+        trainer.wait_for(r"Resuming run \w+ at (.*)", 120.0)
+    said = trainer.done(seconds=240.0)
+    assert "exactly once" in said
+    assert "seen 3: ['accuracy', 'loss', 'surest', 'val_accuracy', 'val_loss', 'val_sure" in said
+
+    first, second = (json.loads((out / "report.json").read_text()) for out in (calm, wild))
+    assert first["splits"] == second["splits"]
+    assert len(second["metrics"]["resumed_at"]) >= 1
+    user_code.load_one("--metrics", f"{code}:surest")  # Keras has to know it to load the model
+    assert history(calm) == history(wild)
+    for name in (LAST, "best.keras"):
+        for one, other in zip(variables(calm / name), variables(wild / name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    same_run(checkpoint_state.read(calm / LAST), checkpoint_state.read(wild / LAST))
 
 
 def test_another_trainer_at_work_and_nothing_to_resume(

@@ -19,7 +19,7 @@ from pushfit.dispatch.roster import Peer, Roster
 from pushfit.errors import ConfigError, DataError, OutputError
 from pushfit.feed.source import Reference
 from pushfit.runs import checkpoint_state, outputs, resume
-from pushfit.runs.checkpoint_state import LAST, RunState
+from pushfit.runs.checkpoint_state import LAST, RunState, Waiting
 from pushfit.settings.interval import Interval
 from pushfit.settings.programs.train import TrainSettings
 from pushfit.streams.live import LiveStream
@@ -213,12 +213,18 @@ def test_settings_and_source_must_be_the_same(run: Path, monkeypatch: pytest.Mon
 def test_when_a_run_is_complete(run: Path) -> None:
     net = model()
     inside, between = a_state(net), a_state(net, epoch=3, step=0)
-    assert not resume.is_complete(inside, 2, run)
-    assert resume.is_complete(between, 3, run)
-    assert not resume.is_complete(between, 4, run)
-    for started, epochs in ((inside, 1), (between, 2)):
+    assert not resume.completed(inside, 2, 0, run)
+    assert "complete: 3 epoch(s). To train it further" in resume.completed(between, 3, 0, run)
+    assert not resume.completed(between, 4, 0, run)
+    waited = a_state(net, epoch=3, step=0, stopping=Waiting(0.5, 2))
+    said = resume.completed(waited, 4, 2, run)
+    assert "complete: 3 epoch(s), of which the last 2 were not better" in said
+    assert not resume.completed(waited, 4, 3, run)
+    assert not resume.completed(waited, 4, 0, run)
+    assert not resume.completed(a_state(net, stopping=Waiting(0.5, 2)), 4, 2, run)
+    for begun, epochs in ((inside, 1), (between, 2)):
         with pytest.raises(ConfigError, match=f"--epochs {epochs}: .* give at least that"):
-            resume.is_complete(started, epochs, run)
+            resume.completed(begun, epochs, 0, run)
 
 
 def test_a_folder_is_taken_by_one_and_cleared_of_leftovers(run: Path) -> None:

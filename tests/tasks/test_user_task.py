@@ -12,7 +12,7 @@ import pytest
 from bench.lab.processes import ROOT
 from pushfit import tasks
 from pushfit.errors import ConfigError
-from pushfit.tasks import checks, compatibility, user_task
+from pushfit.tasks import checks, compatibility, user_file
 from pushfit.tasks.base import NoParams, Record
 from tests.support.own_tasks import GOOD, write_task
 
@@ -49,7 +49,7 @@ def test_the_hash_is_of_the_file_and_of_what_it_imports_from_its_folder(tmp_path
         main = "import beside\n" + PLAIN
         for helper, text in helpers.items():
             write_task(tmp_path / folder / f"{helper}.py", text)
-        return user_task._source(write_task(tmp_path / folder / name, main))
+        return user_file.source(write_task(tmp_path / folder / name, main))
 
     same = source("one", beside="import beside2 as b", beside2="X = 1", beside3="")
     moved = source("two", "b.py", beside="import beside2 as b", beside2="X = 1", beside3="changed")

@@ -92,7 +92,7 @@ def test_what_is_for_one_schedule_is_refused_with_another(
 def test_sgd_has_momentum_by_default(given: dict[str, Any], momentum: float) -> None:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "softmax")])
     chosen = settings(**given)
-    models.compile(model, chosen.optimizer, PEAK, momentum=chosen.momentum_of)
+    models.compile(model, chosen.optimizer, PEAK, arguments=chosen.arguments_of)
     assert type(model.optimizer).__name__.lower() == given["optimizer"]
     assert model.optimizer.momentum == momentum
 
@@ -117,7 +117,7 @@ def test_plain_keras_loads_what_was_trained_and_goes_on_to_the_same_weights(
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "softmax")])
     chosen = settings(schedule=schedule, optimizer=optimizer)
-    models.compile(model, optimizer, schedules.rate(chosen, 3), momentum=chosen.momentum_of)
+    models.compile(model, optimizer, schedules.rate(chosen, 3), arguments=chosen.arguments_of)
     trained(model, 4)
     checkpoint.save(model, tmp_path / "best.keras")
     again = keras.saving.load_model(tmp_path / "best.keras")

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from pushfit.errors import TaskError
+from pushfit.feed.feed import Batch
 from pushfit.tasks import checks
 from pushfit.tasks.base import ArraySpec, Task
 
@@ -56,6 +57,10 @@ class ToFit:
             self.failure = self.failure or error
             raise
         return made
+
+    def of(self, batch: Batch) -> tuple[Any, ...]:
+        """What `fit` gets of a batch of the feed."""
+        return self(batch.arrays)
 
     def _check(self, made: Any) -> None:
         leaves = list(checks.leaves_of(made))

@@ -20,6 +20,7 @@ from pushfit.settings import links, new_site, site
 from pushfit.settings.declaration import Placed, about
 from pushfit.settings.fields import Setting, settings_of
 from pushfit.settings.layers import matches
+from pushfit.settings.links import ReportedLinks
 from pushfit.settings.origin import COMMAND_LINE, DEFAULT, Origin
 from pushfit.settings.programs import PROGRAMS
 from pushfit.settings.resolve import Resolved, resolve, takes_parameters
@@ -43,15 +44,7 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             early=True,
         ),
     ] = "camera"
-    links: Annotated[
-        str,
-        about(
-            "Data",
-            "Folder of symbolic links that is examined.",
-            unit="path",
-            placed=Placed.LINKS,
-        ),
-    ] = "nvmelinks"
+    links: ReportedLinks = "nvmelinks"
     all: Annotated[
         bool, about("Report", "Show every setting, also those that have their defaults.")
     ] = False

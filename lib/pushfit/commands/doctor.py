@@ -26,8 +26,9 @@ import msgspec
 from pushfit import __version__, endpoint, host, host_facts, installation, requirements
 from pushfit.errors import trouble
 from pushfit.settings import links, site
-from pushfit.settings.declaration import Placed, about
+from pushfit.settings.declaration import about
 from pushfit.settings.fields import PREFIX, settings_of
+from pushfit.settings.links import ReportedLinks
 from pushfit.settings.resolve import Resolved, resolve
 from pushfit.settings.stream import FleetSettings
 from pushfit.text import printable
@@ -42,15 +43,7 @@ WIDTH = 14
 class DoctorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to look at."""
 
-    links: Annotated[
-        str,
-        about(
-            "Report",
-            "Folder of symbolic links that is examined.",
-            unit="path",
-            placed=Placed.LINKS,
-        ),
-    ] = "nvmelinks"
+    links: ReportedLinks = "nvmelinks"
     keras: Annotated[
         bool, about("Report", "Start Keras, if it is installed, to see its devices.")
     ] = True

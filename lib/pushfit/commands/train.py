@@ -29,7 +29,6 @@ from pushfit.settings import models
 from pushfit.settings.config_file import CONFIG
 from pushfit.settings.programs.train import TrainSettings
 from pushfit.settings.resolve import Resolved, resolve
-from pushfit.text import one_line
 
 if TYPE_CHECKING:
     from pushfit.runs.checkpoint_state import RunState
@@ -54,7 +53,7 @@ def main(argv: list[str]) -> int:
     from pushfit.runs import model_file, outputs, resume
     from pushfit.runs.quarantine import Quarantine
     from pushfit.streams.early_end import reported
-    from pushfit.training import tracking
+    from pushfit.training import tracking, user_code
 
     if settings.mlflow:
         tracking.check(settings.mlflow)
@@ -63,12 +62,11 @@ def main(argv: list[str]) -> int:
     fixed, before = resolved.fixed(), None
     if settings.resume:
         before = resume.find(out, fixed, resolved.defaults())
-    if before is not None and resume.is_complete(before, settings.epochs, out):
-        run = one_line(before.run)
-        print(
-            f"Run {run} is complete: {before.epoch} epoch(s). To train it further, give --epochs N."
-        )
+    patience = settings.early_stopping
+    if before is not None and (said := resume.completed(before, settings.epochs, patience, out)):
+        print(said)
         return 0
+    user_code.check(resolved)
     if before is None:
         model_file.check_weights(settings.weights)
     quarantine = Quarantine(out / "quarantine.jsonl")
@@ -79,14 +77,18 @@ def main(argv: list[str]) -> int:
 
     # Keras takes seconds to import, so flags, data and folder are checked before.
     print(backend.start(deterministic=settings.deterministic))
-    from pushfit.training import telling
+    from pushfit.training import losses, optimizers, telling
     from pushfit.training.fit import Fit
+
+    optimizers.make(settings.optimizer, settings.learning_rate, settings.arguments_of)
+    code = user_code.load(resolved)
+    losses.check(settings, code)
 
     fit: Fit | None = None
     report_file = out / outputs.REPORT
     try:
         with reported(stream, [report_file], lambda: telling.report(fit, stream)), stream:
-            fit = Fit(stream, settings, out, fixed, resolved.changed, before)
+            fit = Fit(stream, settings, out, fixed, resolved.changed, before, code)
             outputs.write_json(out / CONFIG, resolved.as_json())
             fit.run()
     except KeyboardInterrupt:  # the model is saved; the fleet knows that the run may come back

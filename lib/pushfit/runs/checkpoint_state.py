@@ -68,7 +68,7 @@ class Best(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """The state of `Plateau`.
+    """The state of `Plateau` or `EarlyStopping`.
 
     best: the best value; None: there was none.
     wait: epochs since that value.
@@ -116,6 +116,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     audited: Audited
     given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}
+    stopping: Waiting = Waiting()
     splits: tuple[str, ...] = ()
 
     @property

@@ -15,10 +15,11 @@ from pushfit.errors import ConfigError, nearest
 from pushfit.installation import typed
 from pushfit.runs import checkpoint_state, outputs
 from pushfit.runs.checkpoint_state import LAST, RunState
+from pushfit.settings import code
 from pushfit.settings.config_file import CONFIG
 from pushfit.store.layout import STORE
 from pushfit.tasks import compatibility
-from pushfit.text import counted
+from pushfit.text import counted, one_line
 
 log = logging.getLogger("pushfit.trainer")
 
@@ -74,17 +75,27 @@ def _letters(name: str) -> str:
     return re.sub(r"\d+", "", name)
 
 
-def is_complete(before: RunState, epochs: int, out: Path) -> bool:
-    """Return whether the run has all its epochs.
+def completed(before: RunState, epochs: int, patience: int, out: Path) -> str:
+    """A sentence that says why nothing is left to do and what would train further; "": more is.
 
-    Raises ConfigError if `epochs` are fewer than were started.
+    patience: that of --early-stopping. Raises ConfigError if `epochs` are fewer than were started.
     """
     started = before.epoch + (before.step > 0)
     if epochs < started:
         raise ConfigError(
             f"--epochs {epochs}: the run in {out} is in epoch {started} already; give at least that"
         )
-    return not before.step and before.epoch == epochs
+    if before.step:
+        return ""
+    done = f"Run {one_line(before.run)} is complete: {before.epoch} epoch(s)"
+    if before.epoch == epochs:
+        return f"{done}. To train it further, give --epochs N."
+    if patience and before.stopping.wait >= patience:
+        return (
+            f"{done}, of which the last {before.stopping.wait} were not better than those before. "
+            "To train it further, give a larger --early-stopping, or --early-stopping 0."
+        )
+    return ""
 
 
 def compare(
@@ -106,6 +117,8 @@ def compare(
         then, given = settings.get(name, defaults.get(name)), now.get(name)
         if name == "task" and all(str(each).endswith(tasks.ENDING) for each in (then, given)):
             continue  # a file may be moved; its content is compared below
+        if then and given and code.unplaced(then) == code.unplaced(given):
+            continue
         if then != given:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(

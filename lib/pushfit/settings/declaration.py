@@ -39,6 +39,7 @@ class Placed(Enum):
     FOLDER = "folder"  # the value is a path
     LINKS = "links"  # as FOLDER, but the site's own folders of links work in any current folder
     TASK = "task"  # as FOLDER if the value is the file of a task; the name of a task is kept
+    FILE = "file"  # as FOLDER if it begins with FILE.py or is a FILE.json; in a list, each item
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):

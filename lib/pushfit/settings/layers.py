@@ -16,7 +16,7 @@ import msgspec
 
 from pushfit import host_facts, tasks
 from pushfit.errors import ConfigError, nearest
-from pushfit.settings import site
+from pushfit.settings import code, site
 from pushfit.settings.declaration import Placed
 from pushfit.settings.fields import PREFIX, Setting
 from pushfit.settings.origin import DEFAULT, Layer, Origin
@@ -136,11 +136,19 @@ def _placed(setting: Setting, value: Any, origin: Origin) -> Any:
     if setting.placed is Placed.NO or not value:
         return value
     here = Path.cwd() if origin.is_given else site.root()
+    if setting.placed is Placed.FILE:
+        if setting.is_list:
+            return tuple(_file(item, here) for item in value)
+        return _file(value, here)
     if setting.placed is Placed.TASK and not value.endswith(tasks.ENDING):
         return value
     if setting.placed is Placed.LINKS:
         return links_folder(value, here)
     return os.path.normpath(here / value)
+
+
+def _file(text: str, here: Path) -> str:
+    return os.path.normpath(here / text) if code.names_file(text) else text
 
 
 def links_folder(text: str, here: Path) -> str:

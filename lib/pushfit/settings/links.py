@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from pushfit import host_facts, layout
 from pushfit.container import CONTAINER_ROOT
 from pushfit.errors import trouble
+from pushfit.settings.declaration import Placed, about
 
 LINKS = layout.KNOWN
 WRITTEN = layout.STORED_FOLDER
@@ -22,6 +23,15 @@ SHOWN = frozenset({"train", "flickr_images", "val_images", "test"})  # shown eve
 # for an optional link.
 BROKEN = frozenset({"dangling", "unreadable", "a file"})
 State = Literal["fine", "empty", "dangling", "not mounted", "missing", "unreadable", "a file"]
+ReportedLinks: TypeAlias = Annotated[
+    str,
+    about(
+        "Data",
+        "Folder of symbolic links to report on.",
+        unit="path",
+        placed=Placed.LINKS,
+    ),
+]
 
 
 class Link(msgspec.Struct, frozen=True):

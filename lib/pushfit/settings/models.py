@@ -13,6 +13,7 @@ from types import MappingProxyType
 import msgspec
 
 from pushfit.errors import ConfigError, nearest
+from pushfit.settings import code
 
 LEAST = 8  # pixels of a side that PushFit's models need, since they halve it several times
 STARTS = ("auto", "imagenet", "none")  # words that --weights takes instead of a file
@@ -106,6 +107,11 @@ def find(name: str) -> Model:
     raise ConfigError(
         f"unknown model {name!r}{nearest(name, MODELS) or ';'} --list-models prints all of them"
     )
+
+
+def is_listed(name: str) -> bool:
+    """False for code of a user's own and for a preset of keras-hub, which are in no list."""
+    return not (code.names_code(name) or name.startswith(code.HUB))
 
 
 def _letters(name: str) -> str:

@@ -57,10 +57,6 @@ class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_f
     ] = 0
 
     def __post_init__(self) -> None:
-        self.check_stored()
-
-    def check_stored(self) -> None:
-        """Raises ConfigError where the settings of stored streams do not go together."""
         if self.crop and not self.from_:
             raise ConfigError(
                 "--crop works only with a stored stream: give --from, too, or let generators make "

@@ -12,7 +12,6 @@ import os
 import weakref
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
@@ -62,12 +61,7 @@ class Shard:
     def __enter__(self) -> Shard:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from pushfit.decoding import images
 from pushfit.decoding.images import Photo
 from pushfit.tasks import bicubic, folders
 from pushfit.tasks.base import TEST, TRAIN, UNKNOWN, ArraySpec, DataSet, Record, Task
-from pushfit.tasks.selection import Only, Selection, Without
+from pushfit.tasks.selection import HeldOut, Only, Selection, Without
 
 
 class LabelledParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,14 +34,7 @@ class LabelledParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     size: Annotated[
         int, Meta(ge=8, le=1024, description="Width and height of the images, in pixels.")
     ] = 64
-    held_out: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=0.9,
-            description="Share of each class held out for validation where no folder is for that.",
-        ),
-    ] = 0.1
+    held_out: HeldOut = 0.1
     only: Only = ()
     without: Without = ()
 

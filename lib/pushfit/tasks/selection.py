@@ -1,4 +1,4 @@
-"""Lists of photos to use, and to leave out: `--only FILE`, `--without FILE`.
+"""Which records train: `--only FILE`, `--without FILE` list photos, `--held-out` is a share.
 
 An entry is a photo's path below the links folder, ``train/iPhone-6/1.jpg``, or the same without its
 first folder, ``iPhone-6/1.jpg``. A folder stands for all photos in it. An entry in quotes is a JSON
@@ -24,6 +24,14 @@ Without: TypeAlias = Annotated[
     Meta(
         description="File with photos to leave out, one path a line, as in train/CLASS/1.jpg.",
         extra={"unit": "lines", "zero": "none"},
+    ),
+]
+HeldOut: TypeAlias = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=0.9,
+        description="Share of each class held out for validation where no data is for that.",
     ),
 ]
 

@@ -26,7 +26,7 @@ def source_hash(file: str) -> str:
     """The first 16 hex digits of SHA-256 over the files of PushFit that the Python file needs.
 
     The file itself counts if it lies in one of ROOMS; else it is a user's file, which has its own
-    hash (`user_task.digest`). Raises OSError, SyntaxError.
+    hash (`user_file.digest`). Raises OSError, SyntaxError.
     """
     digest = hashlib.sha256()
     for path in sorted(files(Path(file))):

@@ -23,6 +23,7 @@ from pushfit.interrupts import unhurried
 from pushfit.runs import model_file
 from pushfit.runs.checkpoint_state import BEST, LAST, Best, RunState, write
 from pushfit.settings.interval import Interval
+from pushfit.training.averages import Averages
 from pushfit.training.finite import not_finite
 
 
@@ -64,6 +65,7 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         epoch with validation, the training metric of the same name stands in.
     describe: gives the state to save with the model.
     before: of a run that is resumed.
+    averages: of the weights, which best.keras then holds; None: it holds the weights themselves.
     keep_better: keep a copy of the model at each epoch that is better than all before.
     """
 
@@ -73,6 +75,7 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         monitor: str,
         describe: Callable[[], RunState] | None = None,
         before: Best | None = None,
+        averages: Averages | None = None,
         *,
         keep_better: bool = False,
     ) -> None:
@@ -82,6 +85,7 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         self.monitor = monitor
         self.best, self._stand_in = before.value, before.stand_in
         self._describe = describe
+        self._averages = averages if averages is not None and averages.used else None
         self._keep_better = keep_better
 
     @property
@@ -103,9 +107,16 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         self.save_last(copies)
 
     def save_last(self, copies: Sequence[Path] = ()) -> None:
-        """Write OUT/last.keras as the model is now, and copies. Raises OutputError."""
+        """Write OUT/last.keras as the model is now, and copies. Raises OutputError.
+
+        Where the optimizer keeps an average of the weights, the copies hold that.
+        """
         with unhurried():
             state = self._describe() if self._describe is not None else None
+            if copies and self._averages is not None:
+                with self._averages.in_model():
+                    save(self.model, copies[0], state, copies[1:])
+                copies = ()
             save(self.model, self.out / LAST, state, copies)
 
     def _value(self, logs: Mapping[str, Any]) -> float | None:

@@ -16,19 +16,18 @@ import keras
 
 from pushfit import interrupts
 from pushfit.adapters.to_fit import ToFit
-from pushfit.errors import ConfigError, PushFitError, TaskError
+from pushfit.errors import PushFitError
 from pushfit.feed.feed import Batch
 from pushfit.interrupts import interrupted
 from pushfit.observe import console, sheet
 from pushfit.observe.metrics import SPAN_SECONDS, Recent
 from pushfit.runs.checkpoint_state import BEST, LAST, RunState
-from pushfit.settings.programs.train import TrainSettings, of_rate
+from pushfit.settings.programs.train import TrainSettings
 from pushfit.streams.stream import Stream
-from pushfit.tasks import checks, compatibility
-from pushfit.tasks.base import TRAIN, VAL, Task
+from pushfit.tasks import compatibility
+from pushfit.tasks.base import TRAIN, VAL
 from pushfit.text import one_line
 from pushfit.training import (
-    backend,
     callbacks,
     checkpoint,
     finite,
@@ -36,11 +35,17 @@ from pushfit.training import (
     mlmodel,
     models,
     schedules,
+    targets,
     telling,
     tracking,
+    user_callbacks,
 )
-from pushfit.training.fit_data import dataset, prepare
+from pushfit.training.averages import Averages
+from pushfit.training.early_stopping import EarlyStopping
+from pushfit.training.fit_data import dataset
 from pushfit.training.progress import Trained
+from pushfit.training.run_model import RunModel, try_out
+from pushfit.training.user_code import UserCode
 
 log = logging.getLogger("pushfit.trainer")
 
@@ -51,9 +56,9 @@ SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
 
 
 class Fit:
-    """One training. before: the run that is resumed, if one is.
+    """One training. before: the run that is resumed, if one is. code: what the settings name.
 
-    Raises ConfigError for a model that does not fit the data.
+    Raises ConfigError for a model, or a setting, that does not fit the data.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Fit:
         fixed: dict[str, str],
         changed: Collection[str] = (),
         before: RunState | None = None,
+        code: UserCode | None = None,
     ) -> None:
         self.stream, self.settings, self.out, self._fixed = stream, settings, out, fixed
         self.interrupted = False
@@ -74,30 +80,37 @@ class Fit:
         keras.utils.set_random_seed(settings.seed)
         feed.step_times.ahead = keras.backend.backend() == "tensorflow"
         rate = schedules.rate(settings, feed.steps(TRAIN))
-        own = self._own_model()  # also where one is loaded: it registers classes with Keras
-        self._compiled = own is not None and own.compiled
+        made = RunModel(stream.task, settings, stream.classes, feed.specs, code or UserCode())
+        self._compiled = made.compiled
         if before is not None:
+            made.register()
             self.model = checkpoint.load(out / LAST, compiled=True)
-            self._set_rate(rate, changed)
+            made.follow(self.model, rate, changed)
         else:
-            self.model = self._build(own, rate)
+            self.model = made.build(rate)
         self._to_fit = ToFit(stream.task, feed.specs, self.model)
+        self._of = targets.of_splits(self._to_fit, settings, stream)
         self.monitor = models.monitor(self.model)
         if before is None:
             self._draw_sheet(feed.first())
-        self._try_out()
-        log.info("Model     %s, %s", self._model_name(), telling.parameters(self.model))
+        try_out(self.model, stream.task, feed.specs, self._of[TRAIN], ours=made.is_ours)
+        called = f"{self.model.name}{made.whose}"
+        log.info("Model     %s, %s", called, telling.parameters(self.model))
         if settings.summary:
             self.model.summary(line_length=SUMMARY_WIDTH, print_fn=print)
         self.trained = Trained(before, out / LAST)
         self.saved = (self.trained.epoch, self.trained.step) if before else None
         self.resumed_at = list(before.resumed_at) if before else []
+        self.averages = Averages(self.model)
         self.checkpoints = self._checkpoints(before)
         self.plateau = callbacks.Plateau(
             self.monitor,
             settings.plateau_factor,
             settings.plateau_patience,
             before=before.waiting if before else None,
+        )
+        self.early = EarlyStopping(
+            self.monitor, settings.early_stopping, before.stopping if before else None
         )
         self._epoch_figures, self._history_figures = self._figures(span=0), self._figures(span=0)
         self.progress = callbacks.Progress(
@@ -109,105 +122,15 @@ class Fit:
         )
         self.tracker = self._tracker()
         self.finite = finite.Finite(telling.advice_on_nan(self))
-        self._callbacks = self._listed()
+        self._callbacks = self._listed(user_callbacks.make(settings.callback, code or UserCode()))
         if before is not None:
             self.resumed_at.append({"epoch": before.epoch, "step": before.step})
             print(f"Resuming run {one_line(before.run)} at {telling.place(self)}")
             hidden_state.put(self.model, before.hidden_state, out / LAST)
 
-    def _set_rate(self, rate: schedules.Rate, changed: Collection[str]) -> None:
-        """Have a run that is resumed continue at the rate that was given now, if one was."""
-        optimizer, schedule = self.model.optimizer, self.settings.schedule
-        if self._compiled:
-            return
-        if schedule != "constant":  # it may have other epochs now
-            optimizer.learning_rate = rate
-        elif "learning_rate" in changed or "schedule" in changed:
-            try:
-                optimizer.learning_rate = rate
-            except TypeError as error:  # Keras: an optimizer that follows a schedule keeps to one
-                raise ConfigError(
-                    "the run follows a schedule of the learning rate, and Keras lets it follow "
-                    "another, but no constant rate: leave --schedule as it was"
-                ) from error
-        if told := sorted(of_rate() & set(changed)):
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in told)
-            log.info("from here on %s as given now", flags)
-
-    def _build(self, own: keras.Model | None, rate: schedules.Rate) -> keras.Model:
-        settings, task, model = self.settings, self.stream.task, own
-        if self._compiled:
-            log.info(
-                "the task's model comes compiled and stays so: the settings of the optimizer and "
-                "its learning rate, and the task's loss and metrics, are not used"
-            )
-            return model
-        if model is None:
-            model = models.build(
-                settings.model,
-                classes=len(self.stream.classes),
-                weights=self._weights(),
-                dense1=settings.dense1,
-                dropout=settings.dropout,
-                dense2=settings.dense2,
-                highpass=settings.highpass,
-                **task.model_needs(),
-            )
-            if settings.freeze_body:
-                models.freeze_body(model)
-        models.compile(
-            model, settings.optimizer, rate, task.loss, task.metrics, settings.momentum_of
-        )
-        return model
-
-    def _weights(self) -> str:
-        """A body that is frozen must have weights, however long they take to come."""
-        given = self.settings.weights
-        return "imagenet" if self.settings.freeze_body and given == "auto" else given
-
-    def _model_name(self) -> str:
-        own = type(self.stream.task).build_model is not Task.build_model
-        return f"{self.model.name} (the task's own)" if own else str(self.model.name)
-
-    def _own_model(self) -> keras.Model | None:
-        """The model that the task builds itself, if it does. Raises ConfigError and TaskError."""
-        task = self.stream.task
-        model = checks.called(task, "build_model", len(self.stream.classes))
-        if model is None:
-            return None
-        if not isinstance(model, keras.Model):
-            raise TaskError(f"task {task.name}: build_model() returned {model!r}, no keras.Model")
-        if self.settings.weights not in ("auto", "none"):
-            raise ConfigError(
-                f"--weights {self.settings.weights}: task {task.name} builds a model of its own, "
-                "which they are not for: leave --weights out"
-            )
-        if self.settings.freeze_body:
-            raise ConfigError(
-                f"--freeze-body: task {task.name} builds a model of its own: set trainable = False "
-                "on layers in build_model, and leave --freeze-body out"
-            )
-        return model
-
-    def _try_out(self) -> None:
-        """One step without samples. Raises TaskError where a user's task and model do not fit."""
-        task, specs, model = self.stream.task, self.stream.feed.specs, self.model
-        try:
-            prepare(model, self._to_fit)
-        except Exception as error:
-            if not task.source:
-                raise
-            shapes = ""
-            if getattr(model, "inputs", None):  # not of a subclass
-                shapes = f": it takes {model.input_shape} and gives {model.output_shape}"
-            raise TaskError(
-                f"task {task.name}: the model {model.name} cannot be trained on what to_fit() "
-                f"returns, {checks.shown(task, specs)}{shapes}. Keras says "
-                f"{type(error).__name__}: {backend.plainly(error)}"
-            ) from error
-
     def _checkpoints(self, before: RunState | None) -> checkpoint.Checkpoints:
-        given = (self.out, self.monitor, self._state, before.best if before else None)
+        best = before.best if before else None
+        given = (self.out, self.monitor, self._state, best, self.averages)
         interval, every = self.settings.interval, self.settings.keep_better
         if interval.due(2**62, math.inf):
             return checkpoint.FrequentCheckpoints(interval, *given, keep_better=every)
@@ -234,7 +157,7 @@ class Fit:
             params=self._fixed | {"epochs": str(settings.epochs)},
         )
 
-    def _listed(self) -> keras.callbacks.CallbackList:
+    def _listed(self, of_user: list[keras.callbacks.Callback]) -> keras.callbacks.CallbackList:
         """One list for every `fit` of the run, with the run's own numbers."""
         stream = self.stream
         advising = callbacks.Advising(
@@ -243,7 +166,7 @@ class Fit:
             self.progress.live,
             self._restart_figures,
         )
-        used = [self.trained, self.progress, advising]
+        used = [self.trained, self.averages, self.progress, advising]
         if self.settings.on_nan == "stop":
             used.append(self.finite)
         plateau = self.settings.plateau_patience and self.settings.schedule == "constant"
@@ -257,7 +180,7 @@ class Fit:
             log.info("%s", why_not)
         elif self.settings.tensorboard:
             used.append(callbacks.tensorboard(self.out / "tensorboard", history))
-        used.append(self.checkpoints)
+        used += [self.early, self.checkpoints, *of_user]
         return keras.callbacks.CallbackList(
             used,
             add_history=True,  # `fit` returns it
@@ -278,6 +201,7 @@ class Fit:
             try:
                 self._train()
             except (Exception, KeyboardInterrupt) as error:
+                self.averages.take_out()  # a validation may have been under way
                 if interrupted.is_set():
                     self.progress.close()
                     self._save_interrupted()
@@ -306,13 +230,13 @@ class Fit:
 
     def _fit(self, stop: int, only: int | None) -> None:
         """Train up to epoch `stop`; `only`: so many batches, of one epoch."""
-        feed, to_fit = self.stream.feed, self._to_fit
+        feed = self.stream.feed
         self.model.fit(
-            dataset(feed, to_fit, TRAIN, only),
+            dataset(feed, self._of[TRAIN], TRAIN, only),
             initial_epoch=self.trained.epoch,
             epochs=stop,
             steps_per_epoch=only or feed.steps(TRAIN),
-            validation_data=dataset(feed, to_fit, VAL),
+            validation_data=dataset(feed, self._of[VAL], VAL),
             validation_steps=feed.steps(VAL) or None,
             callbacks=self._callbacks,
             shuffle=False,  # the order is the plan's
@@ -327,7 +251,7 @@ class Fit:
         logs = dict(self.model.get_metrics_result())
         if feed.steps(VAL):
             held_out = self.model.evaluate(
-                dataset(feed, self._to_fit, VAL),
+                dataset(feed, self._of[VAL], VAL),
                 steps=feed.steps(VAL),
                 callbacks=listed,
                 return_dict=True,
@@ -356,6 +280,7 @@ class Fit:
             steps=trained.steps,
             best=self.checkpoints.state(),
             waiting=self.plateau.state(),
+            stopping=self.early.state(),
             hidden_state=hidden_state.take(self.model, trained.metrics()),
             audited=self.stream.feed.audited(trained.epoch, trained.step),
             given_up=self.stream.given_up,

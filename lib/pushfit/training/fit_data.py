@@ -28,12 +28,13 @@ import keras
 from pushfit.adapters.to_fit import ToFit
 from pushfit.feed.feed import Batch, Feed
 from pushfit.tasks.base import TRAIN
+from pushfit.training.targets import Targets
 
 ENDLESS = 2**62  # batches: no run has so many
 PREFETCH = 2  # batches on their way to the device while one is trained on
 
 
-def dataset(feed: Feed, to_fit: ToFit, split: str, only: int | None = None) -> Any:
+def dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None = None) -> Any:
     """What to give `fit` as `x` (or `validation_data`); None where `split` has no samples.
 
     only: end after so many batches.
@@ -45,7 +46,7 @@ def dataset(feed: Feed, to_fit: ToFit, split: str, only: int | None = None) -> A
     return _Batches(feed, to_fit, split, only)
 
 
-def prepare(model: keras.Model, to_fit: ToFit) -> None:
+def prepare(model: keras.Model, to_fit: ToFit | Targets) -> None:
     """Make all variables of the training: one step without samples, neither traced nor trained.
 
     Else `fit` makes them in its first step: TensorFlow then traces that twice, a second or more,
@@ -73,7 +74,7 @@ def _build(part: Any, y: Any, predicted: Any) -> None:
         part.built = True
 
 
-def _tf_dataset(feed: Feed, to_fit: ToFit, split: str, only: int | None) -> Any:
+def _tf_dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None) -> Any:
     import tensorflow as tf
 
     stop = only if split == TRAIN else feed.steps(split)
@@ -88,7 +89,7 @@ def _tf_dataset(feed: Feed, to_fit: ToFit, split: str, only: int | None) -> Any:
         if number == 0:  # another iterator: the one before has had all its batches
             batches = feed.batches(split)
         batch = next(batches, None)
-        return end if batch is None else keras.tree.flatten(to_fit(batch.arrays))
+        return end if batch is None else keras.tree.flatten(to_fit.of(batch))
 
     @plainly  # type: ignore[untyped-decorator]
     def pulled(number: Any) -> Any:
@@ -108,7 +109,7 @@ def _tf_dataset(feed: Feed, to_fit: ToFit, split: str, only: int | None) -> Any:
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    def __init__(self, feed: Feed, to_fit: ToFit, split: str, only: int | None) -> None:
+    def __init__(self, feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self._steps, self._to_fit = only or feed.steps(split), to_fit
         self._batches = feed.batches(split)
@@ -117,4 +118,4 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return self._steps
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        return self._to_fit(next(self._batches).arrays)
+        return self._to_fit.of(next(self._batches))

@@ -21,17 +21,13 @@ import keras
 
 from pushfit.errors import ConfigError, nearest
 from pushfit.runs import model_file
+from pushfit.settings.code import HUB
 from pushfit.settings.models import STARTS
-from pushfit.training import checkpoint, schedules, zoo
+from pushfit.training import checkpoint, optimizers, schedules, zoo
 
 log = logging.getLogger("pushfit.trainer")
 
 HIGHPASS_GAIN = 8.0  # what is left of a pixel is mostly within ±10 levels of 255
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
-}
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 _Shape = tuple[int, int, int]
@@ -64,6 +60,7 @@ def build(
     Raises ConfigError.
     """
     body, shape = zoo.find(name), _shape(patch)
+    name = body.name if name.startswith(HUB) else name
     model_file.check_weights(weights)
     if weights.endswith(model_file.KERAS):
         model = checkpoint.load(Path(weights))
@@ -109,19 +106,15 @@ def compile(
     learning_rate: schedules.Rate,
     loss: Any = None,
     metrics: Any = None,
-    momentum: Mapping[str, float] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> None:
     """Compile for integer labels, with accuracy on every head. Raises ConfigError.
 
     With the auxiliary head the two losses are added; `monitor` says which metric is followed.
     loss, metrics: of a task with other targets, as Keras takes them.
-    momentum: {"momentum": m}, for an optimizer that has one; None: Keras's own.
+    arguments: of the optimizer, besides its learning rate; None: Keras's own.
     """
-    if optimizer not in OPTIMIZERS:
-        raise ConfigError(
-            f"unknown optimizer {optimizer!r}{nearest(optimizer, OPTIMIZERS)}; "
-            f"known are {', '.join(OPTIMIZERS)}"
-        )
+    rule = optimizers.make(optimizer, learning_rate, arguments)
     heads = head_names(model)
     several = len(heads) > 1
     if loss is None:
@@ -130,7 +123,7 @@ def compile(
         if metrics is None:
             metrics = {head: ["accuracy"] for head in heads} if several else ["accuracy"]
     model.compile(
-        optimizer=OPTIMIZERS[optimizer](learning_rate, **(momentum or {})),
+        optimizer=rule,
         loss=_for_one(model, "loss", _made(loss, keras.losses.get)),
         metrics=_for_one(model, "metrics", _made(metrics, keras.metrics.get)),
     )

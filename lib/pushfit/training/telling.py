@@ -27,7 +27,8 @@ def report(fit: Fit | None, stream: Stream) -> dict[str, Any]:
     report["splits"] = audited.with_training(
         report["splits"], fit.trained.of, stream.feed.batch_size, stopped=fit.stopped
     )
-    how = "interrupted" if fit.interrupted else "stopped" if fit.stopped else "complete"
+    stopped = fit.stopped and not fit.early.stopped
+    how = "interrupted" if fit.interrupted else "stopped" if stopped else "complete"
     return {**report, "ended": how}
 
 
@@ -65,6 +66,11 @@ def summary(fit: Fit) -> str:
         else:
             lines.append(f"{taken}; no model is kept yet.")
         lines.append(f"To go on: {again(fit)}")
+    elif fit.early.stopped:
+        lines.append(
+            f"Training is complete after {fit.trained.epoch} of {fit.settings.epochs} epochs: the "
+            f"last {fit.early.state().wait} were not better than those before (--early-stopping)."
+        )
     elif fit.stopped:
         lines.append(
             f"Training was stopped after {fit.trained.epoch} of {fit.settings.epochs} "

@@ -18,6 +18,7 @@ from pushfit import container, tasks
 from pushfit.errors import ConfigError
 from pushfit.runs import checkpoint_state
 from pushfit.runs.checkpoint_state import BEST, LAST
+from pushfit.settings import code
 from pushfit.settings.fields import parameters_of
 from pushfit.settings.programs import names
 from pushfit.tasks import checks
@@ -51,9 +52,32 @@ class Run(msgspec.Struct, frozen=True):
         from pushfit.training import checkpoint, finite
 
         register(self.task, len(self.classes))
-        model = checkpoint.load(self.file)
+        missing = self._register_code()
+        try:
+            model = checkpoint.load(self.file)
+        except ConfigError as error:
+            if missing is None:
+                raise
+            why = str(missing)
+            raise ConfigError(f"{str(error).rstrip('.')}. {why[0].upper()}{why[1:]}") from error
         finite.check_weights(model, self.file)
         return model
+
+    def _register_code(self) -> ConfigError | None:
+        """Have the code that made the model make its layers known to Keras, if the user trusts it.
+
+        Returns why it did not run. A model of Keras's own layers does not need it.
+        """
+        from pushfit.training import user_code
+
+        text = self.settings.get("model", "")
+        if not code.names_code(text):
+            return None
+        try:
+            user_code.load_one("--model", text, f"the run {self.path}")
+        except ConfigError as error:
+            return error
+        return None
 
 
 def register(task: Task, classes: int) -> None:

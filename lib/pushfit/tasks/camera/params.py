@@ -13,7 +13,7 @@ from pushfit.errors import ConfigError, nearest
 from pushfit.tasks.aliases import Aliases
 from pushfit.tasks.base import Record
 from pushfit.tasks.camera.manipulations import KNOWN
-from pushfit.tasks.selection import Only, Without
+from pushfit.tasks.selection import HeldOut, Only, Without
 
 Name = Literal[
     "jpeg70",
@@ -47,14 +47,7 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         tuple[str, ...],
         Meta(description="Names of the same class, as NAME=OTHER, for folders of other data sets."),
     ] = ()
-    held_out: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=0.9,
-            description="Share of each class held out for validation where no folder is for that.",
-        ),
-    ] = 0.1
+    held_out: HeldOut = 0.1
     only: Only = ()
     without: Without = ()
     versions: Annotated[

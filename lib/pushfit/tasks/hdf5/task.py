@@ -45,6 +45,7 @@ from pushfit.tasks.hdf5 import labels as hdf5_labels
 from pushfit.tasks.hdf5.files import Pair
 from pushfit.tasks.hdf5.images import Images
 from pushfit.tasks.hdf5.labels import Labels
+from pushfit.tasks.selection import HeldOut
 
 LOOKED_AT = 16  # images of each split that are compared between hosts
 # A sample draws two numbers for its position, down and right, then one for each mirror axis.
@@ -84,14 +85,7 @@ class Hdf5Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             description="Value that is white in the images: 1, 65535, …; 0: they are bytes.",
         ),
     ] = 0.0
-    held_out: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=0.9,
-            description="Share of each class held out for validation if no images are for that.",
-        ),
-    ] = 0.1
+    held_out: HeldOut = 0.1
     flip: Flip = "none"
 
     def __post_init__(self) -> None:

@@ -14,7 +14,8 @@ Every one takes every patch, by this rule:
 from __future__ import annotations
 
 from pushfit.settings import models
-from pushfit.training.zoo import applications, mnasnet, resnet, smallcnn, squeezenet
+from pushfit.settings.code import HUB
+from pushfit.training.zoo import applications, hub, mnasnet, resnet, smallcnn, squeezenet
 from pushfit.training.zoo.body import Body, fitted
 
 __all__ = ["Body", "find", "fitted"]
@@ -25,6 +26,8 @@ OWN = {
 
 
 def find(name: str) -> Body:
-    """The body called `name`, in any spelling. Raises ConfigError."""
+    """The body called `name`, in any spelling, or of the preset hub:PRESET. Raises ConfigError."""
+    if name.startswith(HUB):
+        return hub.body(name)
     name = models.find(name).name
     return OWN[name] if name in OWN else applications.body(name)

@@ -30,7 +30,8 @@ class Body(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> models.Model:
-        return models.MODELS[self.name]
+        """What is known of it without Keras; of a preset of keras-hub only that it wants RGB."""
+        return models.MODELS.get(self.name) or models.Model(self.name, 0, least=1)
 
 
 def fitted(image: Any, body: Body) -> Any:
