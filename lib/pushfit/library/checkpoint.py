@@ -21,6 +21,7 @@ from pushfit.tasks.base import TRAIN, VAL
 from pushfit.training import checkpoint, hidden_state
 from pushfit.training.finite import not_finite
 from pushfit.training.fit_data import prepare
+from pushfit.training.torch_random import torch_random
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
@@ -56,6 +57,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._history = {k: list(v) for k, v in before.history.items()} if before else {}
         self._epoch = self._step = self._first = self._validated = 0
         self._metrics: list[Any] | None = None  # of training, while validation uses the same
+        self._random = torch_random()
 
     # -- hooks of Keras ---------------------------------------------------------------------------
 
@@ -64,6 +66,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if (before := self._before) is not None:
             prepare(self.model, self._stream.to_fit)  # else the metrics have no variables yet
             hidden_state.put(self.model, before.hidden_state, self._stream.resumed_from)
+            if self._random is not None:
+                self._random.kept = before.hidden_state.torch
             self._resumed_at.append({"epoch": before.epoch, "step": before.step})
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -75,7 +79,13 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             )
         self._first, self._validated = self._step, 0
 
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._random is not None:
+            self._random.on_train_batch_begin(batch)
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._random is not None:
+            self._random.on_train_batch_end(batch)
         step = self._first + batch + 1
         count, self._step = step - self._step, step
         self._taken += count
@@ -107,6 +117,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def _state(self) -> RunState:
         at = self._stream.state_at(self._epoch, self._step)
         metrics = hidden_state.arrays(self.model.metrics_variables) if self._step else []
+        kept = self._random.kept if self._random is not None else None
         return RunState(
             run=at.run,
             settings=at.settings,
@@ -121,7 +132,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             history=self._history,
             best=Best(),
             waiting=None,
-            hidden_state=hidden_state.take(self.model, metrics),
+            hidden_state=hidden_state.take(self.model, metrics, kept),
             audited=at.audited,
             given_up=at.given_up,
             splits=at.splits,

@@ -54,6 +54,7 @@ class HiddenState(msgspec.Struct, frozen=True):
     global_seed: Array | None
     python: tuple[int, tuple[int, ...], float | None]  # as random.getstate gives it
     numpy: tuple[str, bytes, int, int, float]  # as numpy.random.get_state gives it
+    torch: list[Array] = []  # of PyTorch: the CPU's generator, then each GPU's
 
 
 class Best(msgspec.Struct, frozen=True):

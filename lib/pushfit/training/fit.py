@@ -45,6 +45,7 @@ from pushfit.training.early_stopping import EarlyStopping
 from pushfit.training.fit_data import dataset
 from pushfit.training.progress import Trained
 from pushfit.training.run_model import RunModel, try_out
+from pushfit.training.torch_random import torch_random
 from pushfit.training.user_code import UserCode
 
 log = logging.getLogger("pushfit.trainer")
@@ -100,6 +101,7 @@ class Fit:
             self.model.summary(line_length=SUMMARY_WIDTH, print_fn=print)
         self.trained = Trained(before, out / LAST)
         self.saved = (self.trained.epoch, self.trained.step) if before else None
+        self._random = torch_random()
         self.resumed_at = list(before.resumed_at) if before else []
         self.averages = Averages(self.model)
         self.checkpoints = self._checkpoints(before)
@@ -127,6 +129,8 @@ class Fit:
             self.resumed_at.append({"epoch": before.epoch, "step": before.step})
             print(f"Resuming run {one_line(before.run)} at {telling.place(self)}")
             hidden_state.put(self.model, before.hidden_state, out / LAST)
+            if self._random is not None:
+                self._random.kept = before.hidden_state.torch
 
     def _checkpoints(self, before: RunState | None) -> checkpoint.Checkpoints:
         best = before.best if before else None
@@ -167,6 +171,8 @@ class Fit:
             self._restart_figures,
         )
         used = [self.trained, self.averages, self.progress, advising]
+        if self._random is not None:
+            used.insert(0, self._random)
         if self.settings.on_nan == "stop":
             used.append(self.finite)
         plateau = self.settings.plateau_patience and self.settings.schedule == "constant"
@@ -281,7 +287,9 @@ class Fit:
             best=self.checkpoints.state(),
             waiting=self.plateau.state(),
             stopping=self.early.state(),
-            hidden_state=hidden_state.take(self.model, trained.metrics()),
+            hidden_state=hidden_state.take(
+                self.model, trained.metrics(), self._random.kept if self._random else None
+            ),
             audited=self.stream.feed.audited(trained.epoch, trained.step),
             given_up=self.stream.given_up,
         )
