@@ -57,7 +57,7 @@ class LostLeases:
                 row["redrawn"] = one.redrawn
                 self._bad.note_redrawn(row, segment.visits * segment.patches)
             else:
-                self._faults["bad_visits"] += 1
+                self._faults["bad_partners" if one.partner else "bad_visits"] += 1
                 self._bad.note(row, self._roster.reference.records)
 
     def untold(self, lease: Lease | None, bad: Iterable[wire.Bad]) -> set[int]:

@@ -22,7 +22,8 @@ import msgspec
 from pushfit import container
 from pushfit.errors import DataError, ProtocolError, TaskError, WireError
 from pushfit.generator.compressor import Compressor
-from pushfit.generator.maker import Control, Maker
+from pushfit.generator.control import Control
+from pushfit.generator.maker import Maker
 from pushfit.generator.trainer_link import REST_SECONDS, TrainerLink
 from pushfit.generator.trainers import Trainers
 from pushfit.generator.trouble import Away, Unmakeable, Unreadable, sendable

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from pushfit.errors import TaskError
+from pushfit.generator.partners import numbers
 from pushfit.generator.watchdog import named
-from pushfit.plan.order import patch_draws, patch_rng
+from pushfit.plan.order import partner_rng, patch_draws, patch_rng
 from pushfit.tasks import checks
-from pushfit.tasks.base import TEST, BlockTask, DataSet, Task
+from pushfit.tasks.base import TEST, BlockTask, DataSet, Decoded, Task, has_partners
 
 TRIES = 5  # records of a split that are tried until a sample can be drawn
 SEED = 0
@@ -74,6 +75,11 @@ def _drawn(
         return patch_rng(SEED, split, 0, 0, number, 0)
 
     item = task.decode_for(read(split, number), record, split, iter([rng()]))
+    if has_partners(task):
+        chosen = numbers(task, data, split, number, partner_rng(SEED, split, 0, 0, number, number))
+        others = [(read(split, each), data.splits[split][each]) for each in chosen]
+        partners = [Decoded(task.decode(raw, other), other) for raw, other in others]
+        item = Decoded(item, record), *partners
     return task.sample(item, record, split, 0, rng())
 
 

@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 from pushfit import __version__, tasks
 from pushfit.endpoint import Endpoint
 from pushfit.errors import ConfigError, DataError, PushFitError, raised
-from pushfit.generator.maker import Maker, reading
+from pushfit.generator.maker import Maker
 from pushfit.generator.reader import Reader, ReadFailed
+from pushfit.generator.records import reading
 from pushfit.generator.session import Session, Stop
 from pushfit.generator.trainer_link import TrainerLink
 from pushfit.generator.trainers import Trainers

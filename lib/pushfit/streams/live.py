@@ -32,7 +32,7 @@ from pushfit.streams.listening import Listening
 from pushfit.streams.purpose import Counts, Purpose, new_run, plan_of
 from pushfit.streams.stream import FleetReport, Stream
 from pushfit.tasks import checks, compatibility
-from pushfit.tasks.base import DataSet, Task
+from pushfit.tasks.base import DataSet, Task, has_partners
 from pushfit.wire import keys
 from pushfit.wire.admission import Admission
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
@@ -120,6 +120,7 @@ class LiveStream(Stream):
             expiry=settings.expiry,
             start=purpose.start(plan),
             given_up={(split, record): why for split, record, why in purpose.given_up},
+            partners=has_partners(self.task),
         )
 
     @property

@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 
 from pushfit.errors import BadRecord, DataError, PushFitError, TaskError, raised, trouble
-from pushfit.tasks.base import TEST, TRAIN, VAL, ArraySpec, DataSet, Record, Task
+from pushfit.tasks.base import (
+    TEST,
+    TRAIN,
+    VAL,
+    ArraySpec,
+    BlockTask,
+    DataSet,
+    Record,
+    Task,
+    has_partners,
+)
 
 LABEL = "label"  # the array that holds the class, for a model that tells classes
 MOST_ARRAYS = 64  # the limit of the wire protocol
@@ -44,6 +54,8 @@ def declaration(task: Task) -> None:
     names = [spec.name for spec in specs]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise _wrong(task, f"arrays() names {twice!r} twice")
+    if isinstance(task, BlockTask) and has_partners(task):
+        raise _wrong(task, "a BlockTask has no partners(): let block() look up further records")
     values: Any = task.values
     if not isinstance(values, tuple) or not all(isinstance(name, str) for name in values):
         raise _wrong(task, f"values is {values!r}, not a tuple of names")

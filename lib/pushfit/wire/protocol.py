@@ -225,6 +225,7 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
 
     instead: path of the record whose samples the visit holds, since its own cannot be used.
     redrawn: where the visit holds samples of its own record, how many were drawn anew.
+    partner: the record is not the visit's own, but a further one of which its samples are made.
     """
 
     visit: Count
@@ -234,6 +235,12 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
     traceback: Text = ""
     instead: Text = ""
     redrawn: Count = 0
+    partner: bool = False
+
+    @property
+    def substituted(self) -> bool:
+        """Return whether the visit holds samples of another record than its own."""
+        return not self.redrawn and not self.partner
 
 
 class Stages(msgspec.Struct, frozen=True, array_like=True):
