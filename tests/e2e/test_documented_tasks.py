@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.lab.processes import ROOT, Starter
@@ -31,10 +32,13 @@ def shown(heading: str) -> str:
     return match[1]
 
 
-@pytest.mark.parametrize("heading", ["Several records in one sample"])
+@pytest.mark.parametrize(
+    "heading", ["Several records in one sample", "Loading a model before the first sample"]
+)
 def test_a_task_that_the_page_shows_runs(
     start: Starter, tmp_path: Path, photos: Path, heading: str
 ) -> None:
+    np.save(photos / "teacher.npy", np.eye(64 * 64 * 3, 2))
     task, streams = write_task(tmp_path / "mytask.py", IMPORTS + shown(heading)), {}
     for fleet in (1, 2):
         report = tmp_path / f"{fleet}.json"

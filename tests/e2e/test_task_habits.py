@@ -275,3 +275,38 @@ def test_a_framework_at_the_top_of_the_file_is_told_with_what_it_costs(
     said = start.sink(tmp_path, "--task", task, "--generators", 2, "--epochs", 1).done()
     assert said.count("imports tensorflow, keras") == 1
     assert "and takes every generator process as much: import it inside the methods" in said
+
+
+SLOW_START = """
+def setup(self, links):
+    import os
+    import time
+
+    time.sleep(3)
+    (links / f"set-up-{os.getpid()}").touch()
+    self.ready = True
+
+def teardown(self):
+    import os
+
+    (self.links / f"torn-down-{os.getpid()}").touch()
+
+def read(self, links, record):
+    self.links = links
+    assert self.ready
+    return None
+"""
+
+
+def test_a_setup_longer_than_the_expiry_runs_once_in_each_generator(
+    start: Starter, tmp_path: Path
+) -> None:
+    task, links = write_task(tmp_path / "mytask.py", plain(SLOW_START)), tmp_path / "links"
+    links.mkdir()
+    said = start.sink(links, "--task", task, "--generators", 2, "--expiry", 1).done()
+    assert "stuck" not in said
+    done = sorted(path.name for path in links.iterdir())
+    assert (
+        len(done) == 4
+        and [each.rpartition("-")[0] for each in done] == ["set-up"] * 2 + ["torn-down"] * 2
+    )

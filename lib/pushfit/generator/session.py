@@ -85,9 +85,9 @@ class Session(Control):
         self._sockets.settle()
         self._sockets.open_data(self._welcome.data_port)
 
-    def come(self) -> None:
-        """Tell the trainer that this generator is about to join: scanning data may take a while."""
-        self._doing = "scanning its data"
+    def come(self, doing: str = "scanning its data") -> None:
+        """Tell the trainer that this generator is about to join, which may take a while."""
+        self._doing = doing
         self._say(ask=False)
         self._doing = ""
 

@@ -180,6 +180,22 @@ class Task(ABC):
         """The id of a test record in a submission. number: counted from 0; path: of the record."""
         return path.rpartition("/")[2]
 
+    def setup(self, links: Path) -> None:  # noqa: B027  # it may be overridden
+        """Prepare this generator process for `read`, `decode` and `sample`: load a model, say.
+
+        links: the links folder.
+
+        It runs once for each run that the process works for, after `scan` and before the generator
+        joins, and may take as long as it needs: `--expiry` does not apply. A trainer does not call
+        it. What it raises keeps this generator from the run.
+        """
+
+    def teardown(self) -> None:  # noqa: B027  # it may be overridden
+        """Release what `setup` has made, when the generator process ends.
+
+        It is not called if `setup` raised, or if the process is killed or crashes.
+        """
+
     @abstractmethod
     def arrays(self) -> tuple[ArraySpec, ...]:
         """The arrays of one sample, in the order in which they go over the wire."""
