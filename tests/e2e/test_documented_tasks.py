@@ -33,7 +33,12 @@ def shown(heading: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "heading", ["Several records in one sample", "Loading a model before the first sample"]
+    "heading",
+    [
+        "Several records in one sample",
+        "A curriculum",
+        "Loading a model before the first sample",
+    ],
 )
 def test_a_task_that_the_page_shows_runs(
     start: Starter, tmp_path: Path, photos: Path, heading: str
@@ -42,6 +47,7 @@ def test_a_task_that_the_page_shows_runs(
     task, streams = write_task(tmp_path / "mytask.py", IMPORTS + shown(heading)), {}
     for fleet in (1, 2):
         report = tmp_path / f"{fleet}.json"
-        start.sink(photos, "--task", task, "--report", report, "--generators", fleet).done()
+        flags = ("--task", task, "--report", report, "--epochs", 2, "--generators", fleet)
+        start.sink(photos, *flags).done()
         streams[fleet] = hashes(report_of(report))
     assert streams[1] == streams[2]

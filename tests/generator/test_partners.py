@@ -161,6 +161,30 @@ def test_partners_are_read_ahead_and_each_is_announced(tmp_path: Path) -> None:
     assert started[:4] == [("train", each) for each in (0, first, 1, second)]
 
 
+class Curriculum(Pairs):
+    """The partner is record 6 + epoch, and a sample notes the epoch."""
+
+    def partners(self, *_: Any) -> Sequence[int]:
+        return [6 + self.epoch]
+
+    def sample(
+        self, item: Any, record: Record, split: str, patch: int, rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        made = super().sample(item, record, split, patch, rng)
+        made["image"][3] = self.epoch
+        return made
+
+
+def test_every_call_is_told_the_epoch_of_its_visit(tmp_path: Path) -> None:
+    links, task = write_numbers(tmp_path), Curriculum(NumberParams())
+    grants = [Grant(epoch, 1, "train", epoch, 0, [0, 1], []) for epoch in range(3)]
+    with Maker(task, task.scan(links), links, 7, PATCHES) as maker:
+        for epoch, grant in enumerate(grants):
+            image = maker.make(grant, grants[epoch + 1 :], Control()).arrays[0]
+            assert image[:, 3].tolist() == [epoch] * 4
+            assert image[:, 1].tolist() == [2 * epoch + 1] * 4
+
+
 class Wrong(Pairs):
     said: Any = ()
 

@@ -112,9 +112,11 @@ class Maker:
             ) from error
         bad: list[Bad] = []
         spent = Spent()
+        self.task.epoch = grant.epoch
         if self._blocks(grant, arrays, spent, control):
             return Made(self.specs, arrays, bad, Stages(transform=spent.transform))
         upcoming = self._partners.upcoming((grant, *ahead))
+        self.task.epoch = grant.epoch  # the leases ahead may be of the next epoch
         self._records.keep({key for visit in upcoming for key in visit.keys})
         for offset, number in enumerate(grant.records):
             self._read_ahead(upcoming, offset)

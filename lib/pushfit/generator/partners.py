@@ -68,6 +68,7 @@ class Partners:
         if candidate == record and visit in self._named:
             return self._named[visit]
         rng = partner_rng(self._seed, split, epoch, number, record, candidate)
+        self._task.epoch = epoch
         keys = [
             (split, each) for each in numbers(self._task, self._records.data, split, candidate, rng)
         ]

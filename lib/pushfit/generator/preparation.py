@@ -17,8 +17,6 @@ from pushfit.tasks import checks
 from pushfit.tasks.base import Task
 
 LONG_SECONDS = 10.0  # before the log says that `setup` still runs, and again after twice that
-    10.0  # before the log says that `setup` still runs; it says so again after twice that
-)
 BEAT_SECONDS = 1.0
 
 log = logging.getLogger("pushfit.generator")

@@ -92,6 +92,9 @@ class Task(ABC):
     crop_step: `train_zmq.py --from … --crop` cuts samples at multiples of this, in pixels.
     libraries: further packages whose versions decide samples, and so must be the same on every
         host.
+    epoch: the epoch, counted from 0, of the visit that `partners`, `decode_for`, `sample` or
+        `block` is called for. It is 0 in validation, which draws the same samples every epoch, and
+        in prediction. The generator sets it; `read` must not use it, since it runs ahead.
     source: for a user task, the hash of its files (see `user_task`); empty for a built-in task.
     """
 
@@ -106,6 +109,7 @@ class Task(ABC):
     source: ClassVar[str] = ""
     upright: ClassVar[bool] = True
     crop_step: int = 1
+    epoch: int = 0
     read_threads: ClassVar[int] = 1
 
     def __init__(self, params: msgspec.Struct) -> None:
