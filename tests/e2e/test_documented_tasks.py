@@ -15,6 +15,7 @@ from tests.support.reports import hashes, report_of
 pytestmark = pytest.mark.slow
 
 IMPORTS = """
+import msgspec
 import numpy as np
 
 from pushfit.tasks.base import ArraySpec, DataSet, Record, Task, of_class
@@ -36,6 +37,7 @@ def shown(heading: str) -> str:
     "heading",
     [
         "Several records in one sample",
+        "What only the data knows",
         "A curriculum",
         "Loading a model before the first sample",
     ],

@@ -214,3 +214,21 @@ def test_names_of_values_are_columns(values: Any, says: str) -> None:
     checks.declaration(type("Own", (Own,), {"values": ("x", "y")})(NumberParams()))
     with pytest.raises(TaskError, match=says):
         checks.declaration(type("Own", (Own,), {"values": values})(NumberParams()))
+
+
+def test_a_scan_that_finds_no_files_is_no_error_of_the_task() -> None:
+    """A trainer may be without the data, which then comes with its generators."""
+
+    class Lost(Own):
+        error: OSError = FileNotFoundError("rows.csv")
+
+        def scan(self, links: Path) -> DataSet:
+            raise self.error
+
+    task = Lost(NumberParams())
+    with pytest.raises(DataError, match="FileNotFoundError") as raised:
+        checks.scan(task, Path())
+    assert not isinstance(raised.value, TaskError)
+    task.error = PermissionError("rows.csv")
+    with pytest.raises(TaskError, match="PermissionError"):
+        checks.scan(task, Path())

@@ -55,6 +55,8 @@ class Exchange:
     `make_leases(reference)` is called when the data set is known. It is `settled` with the first
     good lease: a generator that goes before that takes its data set along. `bad` hears of bad
     records.
+    specs: the arrays of a sample; None: `learn` tells them once the data set is known, from which
+    they follow.
     `health` is where it notes that it listens to its fleet. libraries, limits: see `Task`.
     """
 
@@ -62,17 +64,19 @@ class Exchange:
         self,
         sockets: TrainerTransport,
         job: Job,
-        specs: tuple[ArraySpec, ...],
+        specs: tuple[ArraySpec, ...] | None,
         make_leases: Callable[[Reference], Leases],
         *,
         own_data: DataSet | None = None,
         libraries: tuple[str, ...] = (),
         limits: Callable[[int], Limits] = lambda _: {},
         reference: Reference | None = None,
+        learn: Callable[[Reference], tuple[ArraySpec, ...]] | None = None,
         bad: BadRecords | None = None,
         health: Health | None = None,
     ) -> None:
-        self.job, self._layout = job, ArrayLayout(specs)
+        self.job, self._layout = job, ArrayLayout(specs or ())
+        self._learn = learn
         self.faults: Counter[str] = Counter()
         self.backups: Counter[str] = Counter(made=0, duplicate=0)  # leases made twice on purpose
         self.roster = Roster(compatibility.libraries(libraries), job.source, own_data, reference)
@@ -314,6 +318,8 @@ class Exchange:
 
     def _adopt(self, reference: Reference) -> Work:
         """The data set of the run is known. Raises DataError where it is of no use."""
+        if self._learn is not None:
+            self._layout = ArrayLayout(self._learn(reference))
         limits = self._limits(len(reference.classes))
         given = reference, limits, self.roster, self.faults, self._bad, self._lines
         self._work = Work(self.job.run, self._make_leases(reference), *given)

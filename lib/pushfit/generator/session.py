@@ -149,6 +149,7 @@ class Session(Control):
             unused=list(data.unused[: wire.MAX_REASONS]),
             validation=data.validation[:4096],
             version=data.version,
+            facts=dict(data.facts),
         )
         if reason := wire.unfit(ready):
             longest = max(data.classes, key=len, default="")

@@ -168,7 +168,7 @@ class Worker:
     def _open(self, link: TrainerLink, welcome: wire.Welcome, session: Session) -> Scanned:
         """The task and data set that `welcome` names. They are scanned once and kept."""
         trainer = link.trainer
-        params = wire.encode_params(welcome.params)
+        params = wire.encode_params([welcome.params, welcome.facts])
         key = (welcome.task, welcome.source, params, *sorted(welcome.patches))
         before = self._scanned.get(trainer)
         if before is not None and before.key == key:
@@ -179,7 +179,7 @@ class Worker:
         task = tasks.create(welcome.task, welcome.params, welcome.source, self._own)
         if wrong := compatibility.compare_sources(compatibility.source_of(task), welcome.source):
             raise ConfigError(f"{self.name.partition('/')[0]}: {wrong}")
-        data = checks.scan(task, self.links, welcome.patches)
+        data = checks.scan(task, self.links, welcome.patches, welcome.facts)
         doing = f"running setup() of the task {task.name}"
         session.come(doing)
         self._set_up(task, lambda: link.health.beat(time.monotonic(), doing))

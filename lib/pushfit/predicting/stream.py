@@ -104,6 +104,7 @@ def for_prediction(
         scan,
         start=lambda plan: Start(0, batch, batch * group.records),
         reference=known,
+        facts=dict(group.first.task.facts),
         trains=True,  # a model takes the batches, so its steps may be the limit
         follow_up="" if last else "other samples of the same records are needed next",
     )

@@ -16,6 +16,7 @@ import numpy as np
 from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
 from pushfit.runs import model_file
+from pushfit.tasks.facts import Fact
 
 VERSION = 1
 LAST, BEST = "last.keras", "best.keras"
@@ -72,6 +73,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     taken: steps of the whole run; history: the logs of the epochs that are over; steps: {split:
     steps of each of these}.
     resumed_at: the positions that the run was resumed at.
+    facts: of the data set, which the task needs (`DataSet.facts`).
     given_up: (split, record, why) of those that no generator could read or survive.
     """
 
@@ -93,6 +95,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     audited: Audited
     given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}
+    facts: dict[str, Fact] = {}
 
 
 class _Version(msgspec.Struct):

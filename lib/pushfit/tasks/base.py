@@ -38,6 +38,8 @@ from pushfit.tasks.data_set import (
     Unused,
     of_class,
 )
+from pushfit.tasks.facts import UNKNOWN as UNKNOWN_FACTS
+from pushfit.tasks.facts import Fact
 
 __all__ = [
     "TEST",
@@ -95,6 +97,8 @@ class Task(ABC):
     epoch: the epoch, counted from 0, of the visit that `partners`, `decode_for`, `sample` or
         `block` is called for. It is 0 in validation, which draws the same samples every epoch, and
         in prediction. The generator sets it; `read` must not use it, since it runs ahead.
+    facts: those that `scan` returned (`DataSet.facts`). Before the data is known, to look one up
+        raises FactsUnknown, and what asked for it is asked again later.
     source: for a user task, the hash of its files (see `user_task`); empty for a built-in task.
     """
 
@@ -110,6 +114,7 @@ class Task(ABC):
     upright: ClassVar[bool] = True
     crop_step: int = 1
     epoch: int = 0
+    facts: Mapping[str, Fact] = UNKNOWN_FACTS
     read_threads: ClassVar[int] = 1
 
     def __init__(self, params: msgspec.Struct) -> None:

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pushfit.errors import BadRecord, DataError, PushFitError, TaskError, raised, trouble
@@ -31,6 +33,7 @@ from pushfit.tasks.base import (
     Task,
     has_partners,
 )
+from pushfit.tasks.facts import Fact, FactsUnknown, complaint, plain
 
 LABEL = "label"  # the array that holds the class, for a model that tells classes
 MOST_ARRAYS = 64  # the limit of the wire protocol
@@ -44,8 +47,25 @@ _RAISED = (Exception, SystemExit)
 
 
 def declaration(task: Task) -> None:
-    """Raise TaskError if arrays() or to_fit() return something that cannot be used."""
-    specs = called(task, "arrays")
+    """Raise TaskError if arrays() or to_fit() return something that cannot be used.
+
+    A method that asks for facts of the data before they are known is checked by a later call.
+    """
+    with suppress(FactsUnknown):
+        _declaration(task)
+
+
+def known_arrays(task: Task) -> tuple[ArraySpec, ...] | None:
+    """`task.arrays()`; None: that asks for facts which are not known yet. Raises TaskError."""
+    try:
+        return arrays(task)
+    except FactsUnknown:
+        return None
+
+
+def arrays(task: Task) -> tuple[ArraySpec, ...]:
+    """What arrays() returns. Raises TaskError if that cannot be used."""
+    specs: Any = called(task, "arrays")
     if not isinstance(specs, tuple) or not specs or len(specs) > MOST_ARRAYS:
         raise _wrong(task, f"arrays() returned {kind(specs)}, not a tuple of ArraySpec")
     for spec in specs:
@@ -54,6 +74,12 @@ def declaration(task: Task) -> None:
     names = [spec.name for spec in specs]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise _wrong(task, f"arrays() names {twice!r} twice")
+    found: tuple[ArraySpec, ...] = specs
+    return found
+
+
+def _declaration(task: Task) -> None:
+    specs = arrays(task)
     if isinstance(task, BlockTask) and has_partners(task):
         raise _wrong(task, "a BlockTask has no partners(): let block() look up further records")
     values: Any = task.values
@@ -122,18 +148,31 @@ def leaves(part: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield where, part
 
 
-def scan(task: Task, links: Path, wanted: Collection[str] = ()) -> DataSet:
-    """`task.scan_for(links, wanted)`. Raises DataError, or TaskError if that is not a data set."""
+def scan(
+    task: Task, links: Path, wanted: Collection[str] = (), given: Mapping[str, Fact] | None = None
+) -> DataSet:
+    """`task.scan_for(links, wanted)`, whose facts the task has from then on.
+
+    given: facts that count instead of those of the scan, such as those of the run that predicts.
+    Raises DataError, or TaskError if that is not a data set.
+    """
     try:
-        return _scanned(task, links, wanted)
+        data = _scanned(task, links, wanted)
     except OSError as error:
         raise DataError(trouble(error)) from error
+    task.facts = {**data.facts, **(given or {})}
+    return data
 
 
 def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
     if not task.source:
         return task.scan_for(links, wanted)
-    data: DataSet = called(task, "scan_test" if TEST in wanted else "scan", links)
+    try:
+        data: DataSet = called(task, "scan_test" if TEST in wanted else "scan", links)
+    except TaskError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise DataError(str(error)) from error  # a trainer may be without the data
+        raise
     if not isinstance(data, DataSet):
         raise _wrong(task, f"scan() returned {kind(data)}, not a DataSet")
     classes, splits = data.classes, data.splits
@@ -143,13 +182,15 @@ def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
         raise _wrong(task, "scan() returned two classes of the same name")
     if not _is_text(data.version):
         raise _wrong(task, f"scan() returned the version {data.version!r}, which is not text")
+    if wrong := complaint(data.facts):
+        raise _wrong(task, f"scan() returned a data set of which {wrong}")
     if not isinstance(splits, dict) or not set(splits) <= {TRAIN, VAL, TEST}:
         raise _wrong(task, f"scan() returned splits that are not {{{TRAIN!r}: …, {VAL!r}: …}}")
     for split, records in splits.items():
         if not isinstance(records, tuple):
             raise _wrong(task, f"scan() returned {split} as {kind(records)}, not a tuple of Record")
         _check_records(task, split, records, len(classes))
-    return data
+    return msgspec.structs.replace(data, facts=plain(data.facts)) if data.facts else data
 
 
 def unread(
@@ -331,7 +372,10 @@ def called(task: Task, how: str, *arguments: Any) -> Any:
         file = file.__code__.co_filename if file is not None else ""
         early = ""
         if isinstance(error, AttributeError) and how in ("arrays", "to_fit"):
-            early = ". It is called before scan(), and in a trainer without it"
+            early = (
+                ". It is called before scan(), and in a trainer without it: let scan() return what "
+                "it needs to know of the data as `facts`, and use self.facts"
+            )
         raise _wrong(task, f"{how}() raised {raised(error, file)}{early}") from error
 
 

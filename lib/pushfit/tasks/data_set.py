@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 import numpy as np
+
+from pushfit.tasks.facts import Fact
 
 TRAIN, VAL, TEST = "train", "val", "test"
 UNKNOWN = -1  # the label of a test sample whose class is not known
@@ -51,6 +53,9 @@ class DataSet(msgspec.Struct, frozen=True):
     validation: in words, where the records of VAL come from. It is shown to people as well.
     version: whatever else decides samples, such as the hash of a file with a table that the task
         uses. All hosts of a run must have the same.
+    facts: what `arrays`, `to_fit` and `build_model` need to know of the data, such as the number of
+        columns: {name: bool, int, float, text, or a tuple of these}. A task finds it as
+        `self.facts`, in a trainer without the data as well. It is part of the fingerprint.
     """
 
     classes: tuple[str, ...]
@@ -58,6 +63,7 @@ class DataSet(msgspec.Struct, frozen=True):
     unused: tuple[Unused, ...] = ()
     validation: str = ""
     version: str = ""
+    facts: Mapping[str, Fact] = {}
 
     def counts(self) -> dict[str, list[int]]:
         """Records per class, in class order, for every split."""
@@ -67,10 +73,12 @@ class DataSet(msgspec.Struct, frozen=True):
         }
 
     def fingerprint(self) -> str:
-        """SHA-256 over classes, relative paths, sizes and version: equal data, equal fingerprint"""
+        """SHA-256 over classes, paths, sizes, version and facts: equal data, equal fingerprint."""
         digest = hashlib.sha256(msgspec.msgpack.encode(self.classes))
         if self.version:
             digest.update(msgspec.msgpack.encode(("", self.version)))
+        if self.facts:
+            digest.update(msgspec.msgpack.encode(("facts", sorted(self.facts.items()))))
         for split in sorted(self.splits):
             digest.update(msgspec.msgpack.encode((split, self.splits[split])))
         return digest.hexdigest()

@@ -37,6 +37,7 @@ import msgspec
 
 from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec, Unused
+from pushfit.tasks.facts import Facts
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # a READY with the listing of a million files stays under it
@@ -82,7 +83,7 @@ class Ready(Message, frozen=True, kw_only=True):
     """I have scanned my data. listing: `listing.pack`, empty where the fingerprint is the run's.
 
     source: the code that draws my samples (`tasks.compatibility.source_of`).
-    unused, validation, version: as a `DataSet` has them, for a trainer to tell people.
+    unused, validation, version, facts: as a `DataSet` has them, for a trainer to tell people.
     """
 
     run: Name
@@ -94,6 +95,7 @@ class Ready(Message, frozen=True, kw_only=True):
     unused: Annotated[list[Unused], msgspec.Meta(max_length=MAX_REASONS)] = []
     validation: Text = ""
     version: Text = ""
+    facts: Facts = {}
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
@@ -147,6 +149,7 @@ class Welcome(Message, frozen=True, kw_only=True):
 
     source: the code that draws the trainer's samples; yours must be the same: code never travels.
     expiry: a file or a user's code that does not come back for so long is stuck.
+    facts: of the run that predicts, which count instead of your data's.
     compress: whether arrays may come compressed (`pushfit/wire/compression.py`), and how.
     """
 
@@ -163,6 +166,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     source: Annotated[str, msgspec.Meta(max_length=200)] = ""
     compress: Literal["none", "auto", "zstd"] = "none"
     need: Need = Need()
+    facts: Facts = {}
 
 
 class Reject(Message, frozen=True, kw_only=True):
