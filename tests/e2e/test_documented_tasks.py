@@ -18,7 +18,9 @@ IMPORTS = """
 import msgspec
 import numpy as np
 
-from pushfit.tasks.base import ArraySpec, DataSet, Record, Task, of_class
+from pushfit.decoding import images
+from pushfit.errors import BadRecord
+from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, of_class
 from pushfit.tasks.labelled import LabelledImages
 
 """
@@ -40,12 +42,15 @@ def shown(heading: str) -> str:
         "What only the data knows",
         "A curriculum",
         "Loading a model before the first sample",
+        "Thousands of small samples: `BlockTask`",
+        "Decoding only what is needed: `decode_for`",
     ],
 )
 def test_a_task_that_the_page_shows_runs(
     start: Starter, tmp_path: Path, photos: Path, heading: str
 ) -> None:
     np.save(photos / "teacher.npy", np.eye(64 * 64 * 3, 2))
+    np.save(photos / "rows.npy", np.arange(120, dtype=np.float32).reshape(40, 3))
     task, streams = write_task(tmp_path / "mytask.py", IMPORTS + shown(heading)), {}
     for fleet in (1, 2):
         report = tmp_path / f"{fleet}.json"

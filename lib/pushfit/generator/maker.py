@@ -38,8 +38,8 @@ from pushfit.generator.records import Records, Spent, Undrawn, reading
 from pushfit.generator.trouble import RAISED, Reason, Unmakeable, judge, line
 from pushfit.generator.watchdog import named
 from pushfit.plan.order import patch_draws, patch_rng
-from pushfit.tasks import checks
 from pushfit.tasks.base import TEST, ArraySpec, BlockTask, DataSet, Decoded, Record, Task
+from pushfit.tasks.sample_check import Samples
 from pushfit.text import one_line
 from pushfit.wire.protocol import Bad, Grant, Stages
 
@@ -82,7 +82,7 @@ class Maker:
         self.seed, self.patches = seed, patches
         self.specs = task.arrays()
         labelled = TEST not in data.splits
-        self._samples = checks.Samples(task, self.specs, len(data.classes) if labelled else 0)
+        self._samples = Samples(task, self.specs, len(data.classes) if labelled else 0)
         self._reader = reader or reading(task, data, links)
         self._owned = reader is None
         self._records = Records(task, data, self._reader, patience)

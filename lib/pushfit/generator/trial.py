@@ -20,6 +20,7 @@ from pushfit.generator.watchdog import named
 from pushfit.plan.order import partner_rng, patch_draws, patch_rng
 from pushfit.tasks import checks
 from pushfit.tasks.base import TEST, BlockTask, DataSet, Decoded, Task, has_partners
+from pushfit.tasks.sample_check import Samples
 
 TRIES = 5  # records of a split that are tried until a sample can be drawn
 SEED = 0
@@ -45,7 +46,7 @@ def trial(
     An exception of the task, or a sample against its declaration, is not reported here, but when
     samples are made.
     """
-    samples = checks.Samples(task, task.arrays(), 0)
+    samples = Samples(task, task.arrays(), 0)
     for split, records in data.splits.items():
         numbers = checks.spread(len(records), TRIES)
         turn = place % len(numbers) if numbers else 0
@@ -84,7 +85,7 @@ def _drawn(
 
 
 def _of_block(
-    task: BlockTask, links: Path, split: str, number: int, samples: checks.Samples
+    task: BlockTask, links: Path, split: str, number: int, samples: Samples
 ) -> list[Any] | None:
     visits, records, patches = np.zeros(1, np.int64), np.full(1, number), np.zeros(1, np.int64)
     draws = patch_draws(SEED, split, 0, visits, records, patches)

@@ -278,7 +278,8 @@ def parameters_of(
         if not all(isinstance(kind, _KINDS) for kind in setting.kinds):
             raise ConfigError(
                 f"task {task}: its parameter {setting.field!r} cannot be written on a command "
-                "line: it must be a bool, int, float, str, Literal, or a tuple of such"
+                "line: it must be a bool, int, float, str, Literal, or a tuple of such. Give "
+                "each value that is nested in it a parameter of its own"
             )
     return tuple(
         msgspec.structs.replace(

@@ -42,6 +42,7 @@ from pushfit.tasks.facts import UNKNOWN as UNKNOWN_FACTS
 from pushfit.tasks.facts import Fact
 
 __all__ = [
+    "INTERFACE",
     "TEST",
     "TRAIN",
     "UNKNOWN",
@@ -60,6 +61,7 @@ __all__ = [
     "of_class",
 ]
 
+INTERFACE = 1  # the version of the interface of tasks; what a task could not do before raises it
 # draws(count) → (n, count) float64: for each of n samples, the numbers of its `rng.random(count)`.
 Draws = Callable[[int], np.ndarray]
 
@@ -99,6 +101,8 @@ class Task(ABC):
         in prediction. The generator sets it; `read` must not use it, since it runs ahead.
     facts: those that `scan` returned (`DataSet.facts`). Before the data is known, to look one up
         raises FactsUnknown, and what asked for it is asked again later.
+    interface: the version of this interface that the task needs. A PushFit that has an older one
+        says so; raise it to INTERFACE when the task uses what that version has added.
     source: for a user task, the hash of its files (see `user_task`); empty for a built-in task.
     """
 
@@ -112,6 +116,7 @@ class Task(ABC):
     values: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
     upright: ClassVar[bool] = True
+    interface: ClassVar[int] = 1
     crop_step: int = 1
     epoch: int = 0
     facts: Mapping[str, Fact] = UNKNOWN_FACTS
@@ -276,6 +281,9 @@ class Task(ABC):
         """(x, y), or (x, y, sample_weight), for `model.fit`. It runs in the trainer.
 
         batch: {array name: array of shape (B, *shape)}.
+
+        y may be None if the model has a loss of its own (`add_loss`, `compute_loss`, or it comes
+        compiled).
 
         Every batch must give the same dtypes, and the same shapes but for B and for axes that are
         None in the model's Input.

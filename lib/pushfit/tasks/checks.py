@@ -3,10 +3,10 @@
     declaration(task)        checks arrays() and to_fit() at the start of a run
     scan(task, links)        checks the data set, for a user task each of its records
     unread(data, …)          checks that some records can be read
-    Samples(task, …).check   checks each sample, or block of samples
 
 An error found here is an error of the code, not of a record. No substitute would help, so it ends
-the run. `generator/maker.py` handles what the code *raises* over a record.
+the run. `sample_check` does the same for samples. `generator/maker.py` handles what the code
+*raises* over a record.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from pushfit.tasks.base import (
 )
 from pushfit.tasks.facts import Fact, FactsUnknown, complaint, plain
 
+NO_CLASSES = ("all",)  # those of a data set without classes
 LABEL = "label"  # the array that holds the class, for a model that tells classes
 MOST_ARRAYS = 64  # the limit of the wire protocol
 LONGEST = 200  # most characters of an array's name in the wire protocol
@@ -93,7 +94,9 @@ def _declaration(task: Task) -> None:
             task,
             f"to_fit() returned {kind(made)}, not a pair (x, y), or (x, y, sample_weight)",
         )
-    for where, value in leaves_of(made):
+    if made[1] is None and len(given(made)) == 3:
+        raise _wrong(task, "to_fit() returned a sample_weight, and None as y, which it would weigh")
+    for where, value in leaves_of(given(made)):
         if not isinstance(value, np.ndarray) or value.dtype.kind not in KINDS:
             raise _wrong(task, f"to_fit() returned {where} as {kind(value)}, not an array")
         if value.shape[:1] != (ROWS,):
@@ -106,7 +109,21 @@ def _declaration(task: Task) -> None:
 
 def shown(task: Task, specs: Iterable[ArraySpec]) -> str:
     """to_fit()'s result for ROWS samples in words: ``"x as uint8[2, 32], y as int32[2]"``."""
-    return ", ".join(f"{where} as {kind(value)}" for where, value in leaves_of(_tried(task, specs)))
+    return ", ".join(
+        f"{where} as {kind(value)}" for where, value in leaves_of(given(_tried(task, specs)))
+    )
+
+
+def given(made: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What to_fit() returned without a y or a sample_weight that is None: (x,), (x, y) or three."""
+    while len(made) > 1 and made[-1] is None:
+        made = made[:-1]
+    return made
+
+
+def has_targets(task: Task) -> bool:
+    """Return whether to_fit() gives a y that is not None."""
+    return len(given(_tried(task, arrays(task)))) > 1
 
 
 def leaves_of(made: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
@@ -176,6 +193,8 @@ def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
     if not isinstance(data, DataSet):
         raise _wrong(task, f"scan() returned {kind(data)}, not a DataSet")
     classes, splits = data.classes, data.splits
+    if classes == ():
+        classes, data = NO_CLASSES, msgspec.structs.replace(data, classes=NO_CLASSES)
     if not isinstance(classes, tuple) or not classes or not all(map(_is_name, classes)):
         raise _wrong(task, f"scan() returned the classes {classes!r}, not a tuple of names")
     if len(set(classes)) < len(classes):
@@ -281,74 +300,6 @@ def taught_classes(task: Task) -> bool:
     # `loss` may be a property that needs Keras, so it is looked for, but not read.
     own_loss = inspect.getattr_static(task, "loss") is not None
     return type(task).build_model is Task.build_model and not own_loss
-
-
-class Samples:
-    """Checks the samples of a task.
-
-    classes: the number of classes; 0: labels may be unknown, and are not checked.
-    """
-
-    def __init__(self, task: Task, specs: tuple[ArraySpec, ...], classes: int) -> None:
-        self._task, self._classes = task, classes
-        self._specs = [(spec, np.dtype(spec.dtype)) for spec in specs]
-        self._label = LABEL if classes and taught_classes(task) else ""
-
-    def check(self, made: Any, how: str, where: str, rows: tuple[int, ...] = ()) -> list[Any]:
-        """The values of `made`, in the order of the specs. Raises TaskError.
-
-        how: the method that made it.
-        where: the record.
-        rows: what precedes each spec's shape; (): it is one sample.
-        """
-        if not isinstance(made, Mapping):
-            raise self._wrong(how, where, f"returned {kind(made)}, not a dict of arrays")
-        values = []
-        for spec, dtype in self._specs:
-            if spec.name not in made:
-                raise self._wrong(how, where, f"returned no {spec.name!r}")
-            value = made[spec.name]
-            shape = rows + spec.shape
-            if isinstance(value, np.ndarray):
-                fits = value.dtype == dtype and value.shape == shape
-            else:
-                fits = not shape and _is_number(value, dtype)
-            if not fits:
-                wanted = f"{spec.dtype}{list(shape)}" if shape else spec.dtype
-                raise self._wrong(
-                    how, where, f"returned {spec.name!r} as {kind(value)}, not {wanted}"
-                )
-            if spec.name == self._label and not spec.shape and dtype.kind in "iu":
-                self._check_label(value, how, where)
-            values.append(value)
-        if len(made) != len(self._specs):
-            names = {spec.name for spec, _ in self._specs}
-            extra = next(name for name in made if name not in names)
-            raise self._wrong(how, where, f"returned {extra!r}, which arrays() does not name")
-        return values
-
-    def _check_label(self, value: Any, how: str, where: str) -> None:
-        low, high = (value.min(), value.max()) if getattr(value, "ndim", 0) else (value, value)
-        if low < 0 or high >= self._classes:
-            wrong = int(low if low < 0 else high)
-            raise self._wrong(
-                how,
-                where,
-                f"returned the {self._label!r} {wrong}: classes are 0 to {self._classes - 1}",
-            )
-
-    def _wrong(self, how: str, where: str, what: str) -> TaskError:
-        return _wrong(self._task, f"{how}() of {where} {what}")
-
-
-def _is_number(value: Any, dtype: np.dtype) -> bool:
-    """Return whether `value`, which is not an array, can be stored as `dtype` unchanged."""
-    if isinstance(value, np.generic):
-        return value.dtype == dtype
-    if isinstance(value, int) and dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        return int(limits.min) <= value <= int(limits.max)
-    return isinstance(value, bool if dtype.kind == "b" else int | float) and dtype.kind in "bf"
 
 
 def kind(value: Any) -> str:

@@ -25,12 +25,12 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
     path: relative to the links folder, with `/` between its parts, e.g. ``train/iPhone-6/1.jpg``.
     size: bytes, which each read must return; 0: unknown. It is part of the fingerprint.
-    label: index into `DataSet.classes`.
+    label: index into `DataSet.classes`; 0 if there are no classes.
     """
 
     path: str
-    size: int
-    label: int
+    size: int = 0
+    label: int = 0
 
 
 class Unused(msgspec.Struct, frozen=True, array_like=True):
@@ -49,6 +49,7 @@ class DataSet(msgspec.Struct, frozen=True):
 
     Records to be predicted are all of one pseudo-class, so that they stay in their own order.
 
+    classes: their names; (): the records are of no classes.
     unused: files that are not used. It is shown to people, and not part of the fingerprint.
     validation: in words, where the records of VAL come from. It is shown to people as well.
     version: whatever else decides samples, such as the hash of a file with a table that the task

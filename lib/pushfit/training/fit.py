@@ -155,9 +155,9 @@ class Fit:
             )
             if settings.freeze_body:
                 models.freeze_body(model)
-        models.compile(
-            model, settings.optimizer, rate, task.loss, task.metrics, settings.momentum_of
-        )
+        given = task.loss, task.metrics, settings.momentum_of
+        targets = checks.has_targets(task)
+        models.compile(model, settings.optimizer, rate, *given, targets=targets)
         return model
 
     def _weights(self) -> str:

@@ -110,12 +110,15 @@ def compile(
     loss: Any = None,
     metrics: Any = None,
     momentum: Mapping[str, float] | None = None,
+    *,
+    targets: bool = True,
 ) -> None:
     """Compile for integer labels, with accuracy on every head. Raises ConfigError.
 
     With the auxiliary head the two losses are added; `monitor` says which metric is followed.
     loss, metrics: of a task with other targets, as Keras takes them.
     momentum: {"momentum": m}, for an optimizer that has one; None: Keras's own.
+    targets: batches have a y; False: the loss is the model's own, unless `loss` names one.
     """
     if optimizer not in OPTIMIZERS:
         raise ConfigError(
@@ -124,7 +127,7 @@ def compile(
         )
     heads = head_names(model)
     several = len(heads) > 1
-    if loss is None:
+    if loss is None and targets:
         classes = "sparse_categorical_crossentropy"
         loss = dict.fromkeys(heads, classes) if several else classes
         if metrics is None:
