@@ -112,3 +112,7 @@ def test_the_first_difference_is_told() -> None:
     assert facts.difference({"a": 1}, {"a": 2}) == "the fact 'a' is 1 there, 2 in this run"
     assert facts.difference({"a": 1}, {}) == "the fact 'a' is 1 there, missing in this run"
     assert "(1,002 characters)" in facts.difference({"a": "x" * 1000}, {})
+
+
+def test_facts_that_are_not_known_are_none_where_somebody_says_so() -> None:
+    assert facts.known(facts.UNKNOWN) == {} and facts.known({"a": 1}) == {"a": 1}

@@ -49,6 +49,11 @@ class Unknown(Mapping[str, Fact]):
 UNKNOWN = Unknown()
 
 
+def known(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    """`facts` as far as they are known."""
+    return {} if isinstance(facts, Unknown) else dict(facts)
+
+
 def plain(facts: Mapping[str, Any]) -> dict[str, Fact]:
     """`facts` with tuples for lists, as they come over the wire."""
     return {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
