@@ -73,6 +73,14 @@ def test_the_part_has_the_pixels_of_the_whole(
     assert np.array_equal(photo[top:bottom, left:right], whole[top:bottom, left:right])
 
 
+def test_a_rectangle_of_numpys_numbers() -> None:
+    data = PHOTOS["RGB", "4:2:0", (257, 390)]
+    whole = part(data, (10, 20, 90, 100))
+    drawn = part(data, tuple(np.array([10, 20, 90, 100])))
+    assert whole is not None and drawn is not None
+    np.testing.assert_array_equal(whole[20:100, 10:90], drawn[20:100, 10:90])
+
+
 def test_damage_is_noticed_wherever_it_is() -> None:
     data = PHOTOS["RGB", "4:2:0", (320, 256)]
     rng = np.random.default_rng(4)

@@ -19,8 +19,9 @@ LEASE = Lease(3, PLAN.segments[0], 2, 3, 24)
 SPECS = (ArraySpec("label", "int32", ()), ArraySpec("free", "int32", ()))
 
 
-def claims() -> Claims:
-    return Claims(PLAN, {"train": [6], "val": [1]}, LISTING, {"label": (0, 4)})
+def claims(*, partners: bool = False) -> Claims:
+    counts = {"train": [6], "val": [1]}
+    return Claims(PLAN, counts, LISTING, {"label": (0, 4)}, partners=partners)
 
 
 def header(*bad: wire.Bad) -> wire.Data:
@@ -39,6 +40,8 @@ def test_what_is_true_passes() -> None:
     redrawn = wire.Bad(4, 4, "train/4.jpg", "partner", redrawn=2)
     claims().check(LEASE, header(replaced, redrawn), arrays(4))
     Claims(PLAN, {"train": [6]}, [], {}).check(LEASE, header(replaced), arrays(-5))
+    other = wire.Bad(2, 0, "train/0.jpg", "torn", instead="train/1.jpg", partner=True)
+    claims(partners=True).check(LEASE, header(replaced, other), arrays())
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,22 @@ def test_what_is_true_passes() -> None:
 def test_bad_records_that_the_lease_does_not_have(bad: list[wire.Bad], says: str) -> None:
     with pytest.raises(ProtocolError, match=says):
         claims().check(LEASE, header(*bad), arrays())
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (wire.Bad(2, 6, "val/0.jpg", "", partner=True), "names a partner that no visit can have"),
+        (wire.Bad(2, 1, "train/1.jpg", "", redrawn=1, partner=True), "names a partner that no"),
+        (wire.Bad(2, 1, "train/2.jpg", "", partner=True), "record 1 of train is train/1.jpg"),
+        (wire.Bad(5, 1, "train/1.jpg", "", partner=True), "a bad visit that it does not have"),
+    ],
+)
+def test_bad_partners_that_no_visit_can_have(bad: wire.Bad, says: str) -> None:
+    with pytest.raises(ProtocolError, match=says):
+        claims(partners=True).check(LEASE, header(bad), arrays())
+    with pytest.raises(ProtocolError, match=r"partner|does not have"):
+        claims().check(LEASE, header(bad), arrays())
 
 
 @pytest.mark.parametrize("label", [-1, 5, 2**31 - 1])

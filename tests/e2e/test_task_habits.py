@@ -88,6 +88,42 @@ def scan_test(self, links):
         assert len(table.read_text().splitlines()) == 4
 
 
+NO_TARGET = """
+def scan(self, links):
+    def records(split):
+        return tuple(Record(f"{split}/{number:02}") for number in range(32))
+
+    return DataSet((), {split: records(split) for split in ("train", "val")})
+
+def to_fit(self, batch):
+    return batch["x"], None
+
+def build_model(self, classes):
+    import keras
+
+    @keras.saving.register_keras_serializable("habits")
+    class Coder(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            assert y is None
+            return keras.ops.mean((x - y_pred) ** 2)
+
+    x = keras.Input((4,))
+    return Coder(x, keras.layers.Dense(4, name="out")(x), name="coder")
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_model_without_targets(
+    start: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    pytest.importorskip(backend)
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    source = plain(NO_TARGET).replace('    loss = "mse"\n', "")
+    said = train(start, tmp_path, source)
+    assert "Every sample was handed to fit and trained on exactly once." in said
+    assert "Best held-out loss: " in said
+
+
 def test_a_model_that_comes_compiled_stays_as_it_is(start: Starter, tmp_path: Path) -> None:
     said = train(start, tmp_path, plain(COMPILED), "--learning-rate", 0.5)
     assert said.count("the task's model comes compiled and stays so") == 1
@@ -275,3 +311,38 @@ def test_a_framework_at_the_top_of_the_file_is_told_with_what_it_costs(
     said = start.sink(tmp_path, "--task", task, "--generators", 2, "--epochs", 1).done()
     assert said.count("imports tensorflow, keras") == 1
     assert "and takes every generator process as much: import it inside the methods" in said
+
+
+SLOW_START = """
+def setup(self, links):
+    import os
+    import time
+
+    time.sleep(3)
+    (links / f"set-up-{os.getpid()}").touch()
+    self.ready = True
+
+def teardown(self):
+    import os
+
+    (self.links / f"torn-down-{os.getpid()}").touch()
+
+def read(self, links, record):
+    self.links = links
+    assert self.ready
+    return None
+"""
+
+
+def test_a_setup_longer_than_the_expiry_runs_once_in_each_generator(
+    start: Starter, tmp_path: Path
+) -> None:
+    task, links = write_task(tmp_path / "mytask.py", plain(SLOW_START)), tmp_path / "links"
+    links.mkdir()
+    said = start.sink(links, "--task", task, "--generators", 2, "--expiry", 1).done()
+    assert "stuck" not in said
+    done = sorted(path.name for path in links.iterdir())
+    assert (
+        len(done) == 4
+        and [each.rpartition("-")[0] for each in done] == ["set-up"] * 2 + ["torn-down"] * 2
+    )

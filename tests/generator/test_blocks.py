@@ -11,7 +11,8 @@ import pytest
 
 from pushfit.errors import BadRecord, TaskError
 from pushfit.generator import maker as making
-from pushfit.generator.maker import Control, Made, Maker
+from pushfit.generator.control import Control
+from pushfit.generator.maker import Made, Maker
 from pushfit.tasks.base import BlockTask, Draws, Record
 from pushfit.wire.protocol import Grant
 from tests.support.fakes import NumberParams, NumberTask, write_numbers

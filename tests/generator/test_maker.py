@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from pushfit.errors import BadRecord, TaskError
-from pushfit.generator.maker import Control, Made, Maker
+from pushfit.generator.control import Control
+from pushfit.generator.maker import Made, Maker
 from pushfit.generator.trouble import GIVEN_UP, Away, Unmakeable, Unreadable
 from pushfit.plan.order import patch_rng
 from pushfit.tasks.base import Record

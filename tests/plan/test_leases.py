@@ -261,6 +261,19 @@ def test_a_record_is_given_up_after_three_readers_and_never_returned_to_one_that
     assert 5 in leases.avoid(lease)
 
 
+def test_where_samples_have_partners_no_lease_may_touch_a_record_that_was_given_up() -> None:
+    def avoided(*, partners: bool) -> list[int]:
+        gone = {("train", record): "gone" for record in range(3)} | {("val", 3): "gone"}
+        leases = Leases(
+            make_plan(), budget=99 * SAMPLE, lease_bytes=1, given_up=gone, partners=partners
+        )
+        leases.join("a", 1, 0.0)
+        (lease,) = leases.grant("a", 0.0)
+        return leases.avoid(lease)
+
+    assert avoided(partners=True) == [0, 1, 2] != avoided(partners=False)
+
+
 def test_leases_grow_to_fill_their_time_and_shrink_for_a_large_fleet() -> None:
     plan = make_plan(visits=5000, patches=1, window=0)
     leases = Leases(plan, budget=2000 * SAMPLE, lease_bytes=100 * SAMPLE)

@@ -18,8 +18,6 @@ from pushfit.tasks.camera.task import CameraTask
 from pushfit.tasks.digits.task import DigitsParams, DigitsTask
 from tests.support.fakes import NumberParams, NumberTask
 
-IMAGE, LABEL = np.zeros((4, 4), np.float32), np.int32(1)
-
 
 class Own(NumberTask):
     source = "abc"
@@ -31,10 +29,6 @@ def own(**methods: Any) -> NumberTask:
     return type("Own", (Own,), made)(NumberParams())  # type: ignore[no-any-return]
 
 
-def samples(task: NumberTask) -> checks.Samples:
-    return checks.Samples(task, NumberTask(NumberParams()).arrays(), classes=2)
-
-
 @pytest.mark.parametrize(
     "task",
     [NumberTask(NumberParams()), CameraTask(CameraParams(aux=True, flag=True)),
@@ -42,60 +36,6 @@ def samples(task: NumberTask) -> checks.Samples:
 )  # fmt: skip
 def test_tasks_that_keep_to_it(task: Any) -> None:
     checks.declaration(task)
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [
-        ({"image": IMAGE.astype(float), "label": LABEL}, "'image' as float64[4, 4], not float32"),
-        ({"image": IMAGE[1:], "label": LABEL}, "'image' as float32[3, 4], not float32[4, 4]"),
-        ({"image": IMAGE.tolist(), "label": LABEL}, "'image' as a list, not float32[4, 4]"),
-        ({"image": None, "label": LABEL}, "'image' as None, not float32[4, 4]"),
-        ({"image": object(), "label": LABEL}, "'image' as an object, not"),
-        ({"image": IMAGE, "label": np.int64(1)}, "'label' as int64, not int32"),
-        ({"image": IMAGE, "label": np.array([1], np.int32)}, "'label' as int32[1], not int32"),
-        ({"image": IMAGE, "label": 1.0}, "'label' as 1.0, not int32"),
-        ({"image": IMAGE, "label": 2**31}, "'label' as 2147483648, not int32"),
-        ({"image": IMAGE, "label": None}, "'label' as None, not int32"),
-        ({"image": IMAGE, "label": "one"}, "'label' as a str, not int32"),
-        ({"image": IMAGE, "label": 2}, "the 'label' 2: classes are 0 to 1"),
-        ({"image": IMAGE, "label": -1}, "the 'label' -1: classes are 0 to 1"),
-        ({"image": IMAGE, "label": np.array(2, np.int32)}, "the 'label' 2: classes are 0 to 1"),
-        ({"image": IMAGE}, "returned no 'label'"),
-        ({"image": IMAGE, "label": 1, "mask": IMAGE}, "'mask', which arrays() does not name"),
-        (None, "returned None, not a dict of arrays"),
-        ((IMAGE, 1), "returned a tuple, not a dict of arrays"),
-    ],
-)  # fmt: skip
-def test_a_sample_that_is_not_what_the_task_says(value: Any, says: str) -> None:
-    with pytest.raises(TaskError, match=re.escape(says)) as raised:
-        samples(own()).check(value, "sample", "train/even/004.txt")
-    assert str(raised.value).startswith("task number: sample() of train/even/004.txt returned ")
-
-
-@pytest.mark.parametrize("label", [1, True, np.int32(1), np.array(1, np.int32)])
-def test_numbers_that_can_be_stored_as_they_are(label: Any) -> None:
-    assert samples(own()).check({"image": IMAGE, "label": label}, "sample", "x") == [IMAGE, label]
-
-
-def test_a_block_is_checked_as_a_whole() -> None:
-    good = {"image": np.zeros((3, 4, 4), np.float32), "label": np.array([0, 1, 0], np.int32)}
-    samples(own()).check(good, "block", "x", (3,))
-    for bad, says in [
-        ({"label": np.array([0, 5, 0], np.int32)}, "the 'label' 5"),
-        ({"label": np.int32(1)}, r"'label' as int32, not int32\[3\]"),
-        ({"image": IMAGE}, r"'image' as float32\[4, 4\], not float32\[3, 4, 4\]"),
-    ]:
-        with pytest.raises(TaskError, match=rf"block\(\) of x returned {says}"):
-            samples(own()).check(good | bad, "block", "x", (3,))
-
-
-def test_labels_mean_classes_only_where_the_model_is_taught_classes() -> None:
-    sample = {"image": IMAGE, "label": 9}
-    mean_squares, modelled = own(), own(build_model=object())
-    type(mean_squares).loss = "mse"
-    for task in (mean_squares, modelled):
-        assert samples(task).check(sample, "sample", "x") == [IMAGE, 9]
 
 
 ARRAYS: list[tuple[Any, str]] = [
@@ -127,7 +67,7 @@ TWO = np.zeros(2)
     [
         (None, "to_fit() returned None, not a pair (x, y)"),
         ((TWO,), "to_fit() returned a tuple, not a pair (x, y)"),
-        ((TWO, None), "to_fit() returned y as None, not an array"),
+        ((TWO, [None]), "to_fit() returned y[0] as None, not an array"),
         (({"image": TWO, "far": [TWO, "x"]}, TWO), "returned x['far'][1] as a str, not an array"),
         ((TWO, np.zeros(3)), "returned y as float64[3] for a batch of 2 samples"),
         ((TWO, np.float32(1)), "returned y as float32, not an array"),
@@ -159,7 +99,7 @@ A, B = Record("a/1", 1, 0), Record("b/1", 1, 1)
     ("value", "says"),
     [
         (None, "scan() returned None, not a DataSet"),
-        (data(A, classes=()), "the classes (), not a tuple of names"),
+        (data(A, classes=None), "the classes None, not a tuple of names"),
         (data(A, classes=["a"]), "the classes ['a'], not a tuple of names"),
         (data(A, classes=("a", "a")), "two classes of the same name"),
         (data(A, vall=()), "splits that are not {'train': …, 'val': …}"),
@@ -214,3 +154,44 @@ def test_names_of_values_are_columns(values: Any, says: str) -> None:
     checks.declaration(type("Own", (Own,), {"values": ("x", "y")})(NumberParams()))
     with pytest.raises(TaskError, match=says):
         checks.declaration(type("Own", (Own,), {"values": values})(NumberParams()))
+
+
+def test_a_scan_that_finds_no_files_is_no_error_of_the_task() -> None:
+    """A trainer may be without the data, which then comes with its generators."""
+
+    class Lost(Own):
+        error: OSError = FileNotFoundError("rows.csv")
+
+        def scan(self, links: Path) -> DataSet:
+            raise self.error
+
+    task = Lost(NumberParams())
+    with pytest.raises(DataError, match="FileNotFoundError") as raised:
+        checks.scan(task, Path())
+    assert not isinstance(raised.value, TaskError)
+    task.error = PermissionError("rows.csv")
+    with pytest.raises(TaskError, match="PermissionError"):
+        checks.scan(task, Path())
+
+
+def test_a_data_set_without_classes(tmp_path: Path) -> None:
+    records = Record("a"), Record("b", 3)
+    data = checks.scan(own(scan=DataSet((), {TRAIN: records, VAL: ()})), tmp_path)
+    assert data.counts() == {TRAIN: [2], VAL: [0]} and records[1].label == 0
+    wrong = own(scan=DataSet((), {TRAIN: (Record("a", 0, 1),)}))
+    with pytest.raises(TaskError, match="the label 1: it must be an int from 0 to 0"):
+        checks.scan(wrong, tmp_path)
+
+
+def test_targets_may_be_none_and_then_nothing_weighs_them() -> None:
+    x, weights = np.zeros((2, 4)), np.ones(2)
+    for made in ((x, None), (x, None, None)):
+        task = own(to_fit=made)
+        checks.declaration(task)
+        assert not checks.has_targets(task)
+        assert checks.shown(task, task.arrays()) == "x as float64[2, 4]"
+    assert checks.has_targets(own(to_fit=(x, weights, None)))
+    with pytest.raises(TaskError, match="a sample_weight, and None as y"):
+        checks.declaration(own(to_fit=(x, None, weights)))
+    with pytest.raises(TaskError, match="x as None, not an array"):
+        checks.declaration(own(to_fit=(None, x)))

@@ -110,6 +110,8 @@ WRONG = [
     ),
     (PLAIN + "    Params = dict", "Params is <class 'dict'>, it must be a class of msgspec.Struct"),
     (PLAIN + "    Params = None", "Params is None"),
+    (PLAIN + "    interface = 2", r"for version 2 of the interface of tasks, .* has version 1"),
+    (PLAIN + "    interface = '1'", "interface is '1', it must be a whole number from 1 on"),
     (GOOD.replace("gain:", "Gain:"), "a parameter cannot be called 'Gain'"),
     (GOOD.replace("gain:", "no_gain:"), "a parameter cannot be called 'no_gain'"),
     (GOOD.replace("gain:", "help:"), "a parameter cannot be called 'help'"),

@@ -21,7 +21,9 @@ Shape = tuple[int | None, ...]
 
 
 class ToFit:
-    """Called with a batch, it gives (x, y) or (x, y, sample_weight). Raises TaskError.
+    """Called with a batch, it gives (x, y) or (x, y, sample_weight), or (x,) where y is None.
+
+    Raises TaskError.
 
     model: an axis whose length it leaves open may have another length in each batch; then those of
         y and sample_weight are open as well. None: every axis but the first has one length.
@@ -43,14 +45,14 @@ class ToFit:
         arrays = {
             spec.name: np.zeros((max(rows, 1), *spec.shape), spec.dtype) for spec in self._specs
         }
-        made: tuple[Any, ...] = self._task.to_fit(arrays)
+        made = checks.given(self._task.to_fit(arrays))
         if rows:
             return made
         return keras.tree.map_structure(lambda array: array[:0], made)  # type: ignore[no-any-return]
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
         try:
-            made: tuple[Any, ...] = checks.called(self._task, "to_fit", arrays)
+            made = checks.given(checks.called(self._task, "to_fit", arrays))
             if self._task.source:
                 self._check(made)
         except TaskError as error:

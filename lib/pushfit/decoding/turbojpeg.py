@@ -96,8 +96,9 @@ def _decode(
     box = choose(width, height)
     if box is None:
         return None
-    left = max(min(box[0] - MARGIN, width - BLOCK), 0) // BLOCK * BLOCK
-    right, top = min(max(box[2] + MARGIN, left + BLOCK), width), box[1]
+    first, top, last, _ = map(int, box)  # ctypes takes no numbers of numpy
+    left = max(min(first - MARGIN, width - BLOCK), 0) // BLOCK * BLOCK
+    right = min(max(last + MARGIN, left + BLOCK), width)
     if (right - left) * (height - top) > MOST * width * height:
         return None
     region = _Region(left, top, right - left, height - top)

@@ -34,6 +34,7 @@ class Claims:
     counts: {split: number of records of each class}.
     listing: the files of the data set, as `compatibility.listing` returns them; empty: not known.
     limits: {array: (least, most)}: the values that samples to train or validate on may have.
+    partners: samples may be made of several records.
     """
 
     def __init__(
@@ -42,7 +43,10 @@ class Claims:
         counts: Mapping[str, Sequence[int]],
         listing: Sequence[str],
         limits: Limits,
+        *,
+        partners: bool = False,
     ) -> None:
+        self._partners = partners
         self._plan, self._listing, self._limits = plan, listing, limits
         self._files: dict[str, _Files] = {}
         first = 0
@@ -69,13 +73,16 @@ class Claims:
     def _check_bad(self, lease: Lease, bad: Sequence[wire.Bad]) -> None:
         segment, split = lease.segment, lease.segment.split
         records = self._plan.records(segment)[lease.start : lease.start + lease.count]
-        visits = [one.visit for one in bad]
-        if len(set(visits)) < len(visits):
+        named = [(one.visit, one.record if one.partner else -1) for one in bad]
+        if len(set(named)) < len(named):
             raise ProtocolError(f"lease {lease.id} names a bad visit twice")
         for one in bad:
             if not lease.start <= one.visit < lease.start + lease.count:
                 raise ProtocolError(f"lease {lease.id} names a bad visit that it does not have")
-            if one.record != records[one.visit - lease.start]:
+            if one.partner:
+                if not self._partners or one.redrawn or one.record >= self._files[split].size:
+                    raise ProtocolError(f"lease {lease.id} names a partner that no visit can have")
+            elif one.record != records[one.visit - lease.start]:
                 raise ProtocolError(f"lease {lease.id}: visit {one.visit} is to another record")
             if one.path != (path := self._path(split, one.record) or one.path):
                 raise ProtocolError(

@@ -49,6 +49,8 @@ class Exchange:
     """The trainer's end of the wire. One thread at a time may call it.
 
     make_leases: called with the data set when that is known; returns the run's leases.
+    specs: the arrays of a sample; None: `learn` returns them once the data set is known, as they
+        follow from it.
     own_data: the trainer's data set; None: it has none, and a generator brings it.
     libraries, limits: see `Task`.
     reference: the data set of the run that is resumed, where the trainer has none.
@@ -60,17 +62,19 @@ class Exchange:
         self,
         sockets: TrainerTransport,
         job: Job,
-        specs: tuple[ArraySpec, ...],
+        specs: tuple[ArraySpec, ...] | None,
         make_leases: Callable[[Reference], Leases],
         *,
         own_data: DataSet | None = None,
         libraries: tuple[str, ...] = (),
         limits: Callable[[int], Limits] = lambda _: {},
         reference: Reference | None = None,
+        learn: Callable[[Reference], tuple[ArraySpec, ...]] | None = None,
         bad: BadRecords | None = None,
         health: Health | None = None,
     ) -> None:
-        self.job, self._layout = job, ArrayLayout(specs)
+        self.job, self._layout = job, ArrayLayout(specs or ())
+        self._learn = learn
         self.faults: Counter[str] = Counter()
         self.backups: Counter[str] = Counter(made=0, duplicate=0)  # leases made twice on purpose
         self.roster = Roster(compatibility.libraries(libraries), job.source, own_data, reference)
@@ -272,6 +276,8 @@ class Exchange:
 
     def _make_work(self, reference: Reference) -> Work:
         """The work for the data set of the run. Raises DataError if that cannot be used."""
+        if self._learn is not None:
+            self._layout = ArrayLayout(self._learn(reference))
         limits = self._limits(len(reference.classes))
         given = reference, limits, self.roster, self.faults, self._bad, self._lines
         return Work(self.job.run, self._make_leases(reference), *given)

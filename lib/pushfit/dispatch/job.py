@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pushfit.tasks.facts import Fact
 from pushfit.wire import protocol as wire
 
 
@@ -24,6 +25,7 @@ class Job(msgspec.Struct, frozen=True):
     silence: float = 5.0
     expiry: float = 30.0
     compress: Literal["none", "auto", "zstd"] = "none"
+    facts: dict[str, Fact] = {}  # that count instead of those of a generator's data
     source: str = ""  # the hash that `tasks.compatibility.source_of` returns
 
     def welcome(
@@ -48,4 +50,5 @@ class Job(msgspec.Struct, frozen=True):
             source=self.source,
             compress=self.compress,
             need=need,
+            facts=self.facts,
         )

@@ -35,6 +35,7 @@ class LostLeases:
     ) -> None:
         self._leases, self._roster, self._faults, self._bad = leases, roster, faults, bad
         self._lines = lines
+        self._partners: set[tuple[str, int, int]] = set()  # split, record and epoch of bad ones
         # {(split, record) that was given up: the hosts on which it failed}
         self._hosts: dict[tuple[str, int], str] = {}
 
@@ -58,7 +59,11 @@ class LostLeases:
                 row["redrawn"] = one.redrawn
                 self._bad.note_redrawn(row, segment.visits * segment.patches)
             else:
-                self._faults["bad_visits"] += 1
+                if not one.partner:
+                    self._faults["bad_visits"] += 1
+                elif (partner := (*key, segment.epoch)) not in self._partners:
+                    self._partners.add(partner)  # once an epoch: how often follows from the leases
+                    self._faults["bad_partners"] += 1
                 self._bad.note(row, self._roster.reference.records)
 
     def untold(self, lease: Lease | None, bad: Iterable[wire.Bad]) -> set[int]:

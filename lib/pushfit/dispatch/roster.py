@@ -13,7 +13,7 @@ import msgspec
 
 from pushfit.errors import ProtocolError
 from pushfit.feed.source import Reference
-from pushfit.tasks import compatibility
+from pushfit.tasks import compatibility, facts
 from pushfit.tasks.base import DataSet
 from pushfit.text import one_line
 from pushfit.wire import file_listing as listing
@@ -115,6 +115,7 @@ class Roster:
                 own.unused,
                 own.validation,
                 own.version,
+                dict(own.facts),
             )
 
     def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
@@ -175,6 +176,8 @@ class Roster:
             return f"{peer.label}: {total:,} records are more than the {wire.MAX_RECORDS:,} allowed"
         if any(len(each) != len(ready.classes) for each in counts) or not total:
             return f"{peer.label}: it reports no records, or counts that do not match its classes"
+        if wrong := facts.complaint(ready.facts):
+            return f"{peer.label}: {wrong}"
         if self.reference is None:
             self.reference = Reference(
                 ready.classes,
@@ -185,6 +188,7 @@ class Roster:
                 tuple(ready.unused),
                 ready.validation,
                 ready.version,
+                ready.facts,
             )
             return ""
         if ready.fingerprint == self.reference.fingerprint:
@@ -202,6 +206,8 @@ class Roster:
                 f"the task's version of it is {ready.version!r} there, {self.reference.version!r} "
                 "in this run: copy the files that the task reads besides the records"
             )
+        elif other := facts.difference(ready.facts, self.reference.facts):
+            detail = f"scan() found something else, {one_line(other)}"
         elif not self.reference.listing:
             here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
             detail = f"{here:,} records in this run, {there:,} there, or other records"

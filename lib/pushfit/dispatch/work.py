@@ -34,5 +34,7 @@ class Work:
         self.leases = leases
         self.queue = GrantQueue(run, leases)
         self.lost = LostLeases(leases, roster, faults, bad, lines)
-        self.claims = Claims(leases.plan, reference.counts, reference.listing, limits)
+        self.claims = Claims(
+            leases.plan, reference.counts, reference.listing, limits, partners=leases.partners
+        )
         self.results: dict[int, Delivery] = {}

@@ -17,6 +17,7 @@ from pushfit.plan.batches import Start
 from pushfit.plan.leases import Lease
 from pushfit.plan.order import Plan
 from pushfit.tasks.base import Unused
+from pushfit.tasks.facts import Fact
 from pushfit.wire.protocol import Bad
 
 
@@ -40,6 +41,7 @@ class Reference(msgspec.Struct, frozen=True):
     unused: tuple[Unused, ...] = ()
     validation: str = ""
     version: str = ""
+    facts: dict[str, Fact] = {}
 
     @property
     def records(self) -> int:

@@ -183,7 +183,7 @@ class Window:
                 held.rows = [a if a[0].nbytes <= SMALL_ROW else list(a) for a in delivery.arrays]
             self._held.append(held)
             self._rows += samples
-            self._bad += [bad.visit for bad in delivery.bad if not bad.redrawn]
+            self._bad += [bad.visit for bad in delivery.bad if bad.substituted]
             if not left:
                 self._used_up(held)
 

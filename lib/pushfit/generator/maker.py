@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,22 +30,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pushfit.errors import BadRecord, ProtocolError, TaskError
-from pushfit.generator.reader import Key, Reader, ReadFailed
-from pushfit.generator.trouble import (
-    GIVEN_UP,
-    RAISED,
-    Away,
-    Reason,
-    Unmakeable,
-    Unreadable,
-    judge,
-    line,
-)
+from pushfit.errors import ProtocolError, TaskError
+from pushfit.generator.control import Control
+from pushfit.generator.partners import Partners, Upcoming
+from pushfit.generator.reader import Key, Reader
+from pushfit.generator.records import Records, Spent, Undrawn, reading
+from pushfit.generator.trouble import RAISED, Reason, Unmakeable, judge, line
 from pushfit.generator.watchdog import named
-from pushfit.plan.order import patch_draws, patch_rng, substitutes
-from pushfit.tasks import checks
-from pushfit.tasks.base import TEST, ArraySpec, BlockTask, DataSet, Task
+from pushfit.plan.order import patch_draws, patch_rng
+from pushfit.tasks.base import TEST, ArraySpec, BlockTask, DataSet, Decoded, Record, Task
+from pushfit.tasks.sample_check import Samples
 from pushfit.text import one_line
 from pushfit.wire.protocol import Bad, Grant, Stages
 
@@ -56,16 +50,6 @@ BLOCK = 1024  # samples that a `BlockTask` makes between two pauses: some ten mi
 log = logging.getLogger("pushfit.generator")
 
 
-class Control:
-    """The callbacks of a maker: it announces its work, and lets its caller do other things."""
-
-    def begin(self, grant: Grant, record: int, path: str) -> None:
-        """Called before the maker touches a record."""
-
-    def pause(self) -> None:
-        """Called between samples, and while the maker waits for a file."""
-
-
 class Made(msgspec.Struct, frozen=True):
     """A finished lease: arrays of (visits·K, *shape) each, in the order of `specs`."""
 
@@ -73,15 +57,6 @@ class Made(msgspec.Struct, frozen=True):
     arrays: list[np.ndarray]
     bad: list[Bad]
     stages: Stages
-
-
-class _Spent(msgspec.Struct):
-    """Seconds by stage, summed over a lease."""
-
-    read: float = 0.0
-    decode: float = 0.0
-    transform: float = 0.0
-    wait: float = 0.0
 
 
 class Maker:
@@ -104,17 +79,14 @@ class Maker:
         reader: Reader | None = None,
     ) -> None:
         self.task, self.data, self.links = task, data, links
-        self.seed, self.patches, self.patience = seed, patches, patience
+        self.seed, self.patches = seed, patches
         self.specs = task.arrays()
         labelled = TEST not in data.splits
-        self._samples = checks.Samples(task, self.specs, len(data.classes) if labelled else 0)
+        self._samples = Samples(task, self.specs, len(data.classes) if labelled else 0)
         self._reader = reader or reading(task, data, links)
         self._owned = reader is None
-        self._bad: dict[Key, Reason] = {}  # records known to be bad, and why
-        counts = data.counts()
-        self._firsts = {
-            split: np.concatenate([[0], np.cumsum(each)]).tolist() for split, each in counts.items()
-        }
+        self._records = Records(task, data, self._reader, patience)
+        self._partners = Partners(task, self._records, seed)
 
     def __enter__(self) -> Maker:
         return self
@@ -139,22 +111,30 @@ class Maker:
                 f"not fit into the memory of this host: {line(str(error))}"
             ) from error
         bad: list[Bad] = []
-        spent = _Spent()
+        spent = Spent()
+        self.task.epoch = grant.epoch
         if self._blocks(grant, arrays, spent, control):
             return Made(self.specs, arrays, bad, Stages(transform=spent.transform))
-        upcoming = [(g, record) for g in (grant, *ahead) for record in g.records]
-        self._reader.keep({(g.split, record) for g, record in upcoming})
+        upcoming = self._partners.upcoming((grant, *ahead))
+        self.task.epoch = grant.epoch  # the leases ahead may be of the next epoch
+        self._records.keep({key for visit in upcoming for key in visit.keys})
         for offset, number in enumerate(grant.records):
-            for g, record in upcoming[offset : offset + 1 + self._reader.ahead]:
-                if record not in g.bad and (g.split, record) not in self._bad:
-                    self._reader.start((g.split, record))
+            self._read_ahead(upcoming, offset)
             row = offset * patches
             into = [array[row : row + patches] for array in arrays]
-            visit = grant.first + offset
-            if one := self._visit(grant, visit, number, into, spent, control):
-                bad.append(one)
+            found = self._visit(grant, grant.first + offset, number, into, spent, control)
+            told = {one.record for one in bad if one.partner}
+            bad += [one for one in found if not (one.partner and one.record in told)]
         stages = Stages(spent.read, spent.decode, spent.transform, spent.wait)
         return Made(self.specs, arrays, bad, stages)
+
+    def _read_ahead(self, upcoming: Sequence[Upcoming], offset: int) -> None:
+        """Start the reads of visit number `offset` of `upcoming`, and some of those after it."""
+        left = len(upcoming[offset].keys) + self._records.ahead
+        for visit in upcoming[offset : offset + left]:
+            for key in visit.keys[:left]:
+                self._records.start(key, visit.grant)
+            left -= len(visit.keys)
 
     def check(self, grant: Grant) -> None:
         """Raise ProtocolError if `grant` does not fit this data set."""
@@ -168,25 +148,17 @@ class Maker:
 
     def look(self, control: Control, *splits: str) -> None:
         """Raise Away if nothing can be read of one of `splits`; also raises what `control` does."""
-
-        def read(split: str, number: int) -> BaseException | None:
-            try:
-                self._reader.take((split, number), self.patience, control.pause)
-            except ReadFailed as failed:
-                return failed.error
-            return None
-
-        if failed := checks.unread(self.data, splits, read):
-            raise Away(*failed)
+        self._records.look(control, *splits)
 
     def _blocks(
-        self, grant: Grant, arrays: list[np.ndarray], spent: _Spent, control: Control
+        self, grant: Grant, arrays: list[np.ndarray], spent: Spent, control: Control
     ) -> bool:
         """Fill `arrays` block by block. Returns False if the lease must be made visit by visit."""
         split, patches = grant.split, self.patches[grant.split]
         if not isinstance(self.task, BlockTask) or grant.careful or grant.bad:
             return False
-        if self._bad and any((split, number) in self._bad for number in grant.records):
+        known_bad = self._records.bad
+        if known_bad and any((split, number) in known_bad for number in grant.records):
             return False
         started = time.perf_counter()
         known = self.data.splits[split]
@@ -226,11 +198,12 @@ class Maker:
         visit: int,
         number: int,
         into: list[np.ndarray],
-        spent: _Spent,
+        spent: Spent,
         control: Control,
-    ) -> Bad | None:
-        """Fill `into` from record `number`, or its substitute. Returns why it is bad, if it is."""
+    ) -> list[Bad]:
+        """Fill `into` from record `number`, or its substitute. Returns what is bad, if anything."""
         first_reason: Reason | None = None
+        bad: list[Bad] = []
         records = self.data.splits[grant.split]
         versions = self.task.versions(grant.split)
         stream = partial(patch_rng, self.seed, grant.split, grant.epoch, visit, number)
@@ -238,23 +211,28 @@ class Maker:
         def rng(patch: int, attempt: int) -> np.random.Generator:
             return stream(patch // versions * versions, attempt)
 
-        for candidate in substitutes(self._firsts[grant.split], number):
-            key = grant.split, candidate
-            reason = GIVEN_UP if candidate in grant.bad else self._bad.get(key)
+        for key in self._records.substitutes((grant.split, number)):
+            candidate = records[key[1]]
+            reason = self._records.reason(key, grant)
             if reason is None:
-                control.begin(grant, candidate, records[candidate].path)
+                control.begin(grant, key[1], candidate.path)
+                others = partial(
+                    self._partners.decoded, grant, visit, number, key, bad.append, spent, control
+                )
                 try:
-                    draw = partial(self._draw, key, rng, into, spent, control)
-                    redrawn, why = named(records[candidate].path, draw)
-                except _Undrawn as undrawn:
+                    draw = partial(self._draw, grant, key, others, rng, into, spent, control)
+                    redrawn, why = named(candidate.path, draw)
+                except Undrawn as undrawn:
                     reason = undrawn.reason
                     if undrawn.always:
-                        self._bad[key] = reason
+                        self._records.bad[key] = reason
                 else:
                     where = visit, number, records[number].path
                     if first_reason:
-                        return Bad(*where, *first_reason, instead=records[candidate].path)
-                    return Bad(*where, *why, redrawn=redrawn) if redrawn else None
+                        bad.append(Bad(*where, *first_reason, instead=candidate.path))
+                    elif redrawn:
+                        bad.append(Bad(*where, *why, redrawn=redrawn))
+                    return bad
             first_reason = first_reason or reason
         record = records[number]
         raise Unmakeable(
@@ -265,39 +243,36 @@ class Maker:
 
     def _draw(
         self,
+        grant: Grant,
         key: Key,
+        others: Callable[[], list[Decoded]],
         rng: Callable[[int, int], np.random.Generator],
         into: list[np.ndarray],
-        spent: _Spent,
+        spent: Spent,
         control: Control,
     ) -> tuple[int, Reason]:
         """Draw a visit's samples from record `key`.
 
+        others: decodes the partners of the visit.
         rng: (number of the sample, number of earlier tries) → its random generator.
         Returns (number of samples that had to be drawn again, the reason for the first of them).
-        Raises _Undrawn for any exception of a file or of user code, so that the process survives.
+        Raises Undrawn for any exception of a file or of user code, so that the process survives.
         """
         split, number = key
-        record = self.data.splits[split][number]
-        started = time.perf_counter()
-        try:
-            data, seconds = self._reader.take(key, self.patience, control.pause)
-        except ReadFailed as failed:
-            if isinstance(failed.error, BadRecord):
-                raise _Undrawn(judge(failed.error, number, record), always=True) from failed
-            self.look(control, split)
-            raise Unreadable(number, record.path, failed.error) from failed
-        fetched = time.perf_counter()
-        spent.wait += fetched - started
-        spent.read += seconds
-        try:
+        record = self._records.record(key)
+        data = self._records.fetch(key, spent, control)
+
+        def decode(data: Any, record: Record) -> Any:
             firsts = (rng(patch, 0) for patch in range(self.patches[split]))
-            item = self.task.decode_for(data, record, split, firsts)
-        except RAISED as error:
-            raise _Undrawn(judge(error, number, record), always=True) from error
-        finally:
-            decoded = time.perf_counter()
-            spent.decode += decoded - fetched
+            return self.task.decode_for(data, record, split, firsts)
+
+        item = self._records.decoded(key, data, decode, spent)
+        partners: list[Decoded] = []
+        if self._partners.any:
+            partners = others()
+            item = Decoded(item, record), *partners
+            control.begin(grant, number, record.path)  # if `sample` hangs, this is where
+        started = time.perf_counter()
         redrawn, why = 0, Reason("")
         for patch in range(self.patches[split]):
             control.pause()
@@ -305,49 +280,38 @@ class Maker:
                 sample = self.task.sample(item, record, split, patch, rng(patch, 0))
             except RAISED as error:
                 reason = judge(error, number, record)
-                sample = self._redraw(data, key, patch, rng, reason)
+                sample = self._redraw(data, key, partners, patch, rng, reason)
                 redrawn, why = redrawn + 1, why if redrawn else reason
             values = self._samples.check(sample, "sample", record.path)
             for rows, value in zip(into, values, strict=True):
                 rows[patch] = value
-        spent.transform += time.perf_counter() - decoded
+        spent.transform += time.perf_counter() - started
         return redrawn, why
 
     def _redraw(
         self,
         data: Any,
         key: Key,
+        partners: list[Decoded],
         patch: int,
         rng: Callable[[int, int], np.random.Generator],
         reason: Reason,
     ) -> Mapping[str, Any]:
         """Sample `patch` with other randomness, after its first try failed for `reason`."""
         split, number = key
-        record = self.data.splits[split][number]
-        try:  # decode all of it: `decode_for` may have decoded only what the first try needed
-            item = self.task.decode(data, record)
-        except RAISED as error:
-            raise _Undrawn(judge(error, number, record), always=True) from error
+        record = self._records.record(key)
+        # Decode all of it: `decode_for` may have decoded only what the first try needed.
+        item = self._records.decoded(key, data, self.task.decode, Spent())
+        if self._partners.any:
+            item = Decoded(item, record), *partners
         for attempt in range(1, REDRAWS + 1):
             try:
                 return self.task.sample(item, record, split, patch, rng(patch, attempt))
             except RAISED as error:
                 judge(error, number, record)
-        raise _Undrawn(reason, always=False)
+        raise Undrawn(reason, always=False)
 
 
 def _block_of(path: str, others: int) -> str:
     """The name of a block by its first record: only the task knows at which record it is."""
     return f"{path[:PATH_CHARS]} and {others:,} more in one block" if others else path
-
-
-def reading(task: Task, data: DataSet, links: Path) -> Reader:
-    """A reader of the records of `data`, with its own threads."""
-    return Reader(lambda key: task.read(links, data.splits[key[0]][key[1]]), task.read_threads)
-
-
-class _Undrawn(Exception):
-    """A visit's samples cannot be drawn from a record. always: this is so for every visit."""
-
-    def __init__(self, reason: Reason, *, always: bool) -> None:
-        self.reason, self.always = reason, always

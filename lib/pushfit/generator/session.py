@@ -22,7 +22,8 @@ import msgspec
 from pushfit import container
 from pushfit.errors import DataError, ProtocolError, TaskError, WireError
 from pushfit.generator.compressor import Compressor
-from pushfit.generator.maker import Control, Maker
+from pushfit.generator.control import Control
+from pushfit.generator.maker import Maker
 from pushfit.generator.trainer_link import REST_SECONDS, TrainerLink
 from pushfit.generator.trainers import Trainers
 from pushfit.generator.trouble import Away, Unmakeable, Unreadable, sendable
@@ -84,9 +85,9 @@ class Session(Control):
         self._sockets.settle()
         self._sockets.open_data(self._welcome.data_port)
 
-    def come(self) -> None:
-        """Tell the trainer that this generator is about to join: scanning data may take a while."""
-        self._doing = "scanning its data"
+    def come(self, doing: str = "scanning its data") -> None:
+        """Tell the trainer that this generator is about to join, which may take a while."""
+        self._doing = doing
         self._say(ask=False)
         self._doing = ""
 
@@ -148,6 +149,7 @@ class Session(Control):
             unused=list(data.unused[: wire.MAX_REASONS]),
             validation=data.validation[:4096],
             version=data.version,
+            facts=dict(data.facts),
         )
         if reason := wire.unfit(ready):
             longest = max(data.classes, key=len, default="")

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from pushfit.errors import TaskError
+from pushfit.generator.partners import numbers
 from pushfit.generator.watchdog import named
-from pushfit.plan.order import patch_draws, patch_rng
+from pushfit.plan.order import partner_rng, patch_draws, patch_rng
 from pushfit.tasks import checks
-from pushfit.tasks.base import TEST, BlockTask, DataSet, Task
+from pushfit.tasks.base import TEST, BlockTask, DataSet, Decoded, Task, has_partners
+from pushfit.tasks.sample_check import Samples
 
 TRIES = 5  # records of a split that are tried until a sample can be drawn
 SEED = 0
@@ -44,7 +46,7 @@ def trial(
     An exception of the task, or a sample against its declaration, is not reported here, but when
     samples are made.
     """
-    samples = checks.Samples(task, task.arrays(), 0)
+    samples = Samples(task, task.arrays(), 0)
     for split, records in data.splits.items():
         numbers = checks.spread(len(records), TRIES)
         turn = place % len(numbers) if numbers else 0
@@ -74,11 +76,16 @@ def _drawn(
         return patch_rng(SEED, split, 0, 0, number, 0)
 
     item = task.decode_for(read(split, number), record, split, iter([rng()]))
+    if has_partners(task):
+        chosen = numbers(task, data, split, number, partner_rng(SEED, split, 0, 0, number, number))
+        others = [(read(split, each), data.splits[split][each]) for each in chosen]
+        partners = [Decoded(task.decode(raw, other), other) for raw, other in others]
+        item = Decoded(item, record), *partners
     return task.sample(item, record, split, 0, rng())
 
 
 def _of_block(
-    task: BlockTask, links: Path, split: str, number: int, samples: checks.Samples
+    task: BlockTask, links: Path, split: str, number: int, samples: Samples
 ) -> list[Any] | None:
     visits, records, patches = np.zeros(1, np.int64), np.full(1, number), np.zeros(1, np.int64)
     draws = patch_draws(SEED, split, 0, visits, records, patches)

@@ -17,15 +17,17 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pushfit import __version__, tasks
 from pushfit.endpoint import Endpoint
 from pushfit.errors import ConfigError, DataError, PushFitError, raised
-from pushfit.generator.maker import Maker, reading
+from pushfit.generator.maker import Maker
+from pushfit.generator.preparation import set_up, tear_down
 from pushfit.generator.reader import Reader, ReadFailed
+from pushfit.generator.records import reading
 from pushfit.generator.session import Session, Stop
 from pushfit.generator.trainer_link import TrainerLink
 from pushfit.generator.trainers import Trainers
@@ -102,6 +104,7 @@ class Worker:
         ]
         self._trainers = Trainers(self._trainer_links, place, stint)
         self._stop = Stop()
+        self._preparing = False  # it is in `Task.setup`
         self._scanned: dict[Endpoint, Scanned] = {}
 
     def stop(self, *_: Any) -> None:
@@ -111,6 +114,8 @@ class Worker:
         signals every process of a job.
         """
         now = time.monotonic()
+        if self._preparing:  # it holds no lease, and `setup` may take long
+            raise KeyboardInterrupt
         if self._stop.by is None:
             self._stop.by = now + STOP_SECONDS
         elif now > self._stop.by - STOP_SECONDS + ECHO_SECONDS:
@@ -133,7 +138,7 @@ class Worker:
             self._trainers.close()
             self._transports.close()
             for found in self._scanned.values():
-                found.reader.close()
+                found.close()
         for link in self._trainer_links:
             if link.error is not None and self._stop.by is None:
                 raise link.error
@@ -144,7 +149,7 @@ class Worker:
         session = Session(link, self._trainers, self.name, self._stop, self._watchdog)
         try:
             session.come()
-            found = self._open(link.trainer, welcome)
+            found = self._open(link, welcome, session)
         except PushFitError as error:
             session.refuse(error)
             link.error = error
@@ -160,30 +165,39 @@ class Worker:
             if joined:  # otherwise it says hello again
                 session.work(maker)
 
-    def _open(self, trainer: Endpoint, welcome: wire.Welcome) -> Scanned:
+    def _open(self, link: TrainerLink, welcome: wire.Welcome, session: Session) -> Scanned:
         """The task and data set that `welcome` names. They are scanned once and kept."""
-        params = wire.encode_params(welcome.params)
+        trainer = link.trainer
+        params = wire.encode_params([welcome.params, welcome.facts])
         key = (welcome.task, welcome.source, params, *sorted(welcome.patches))
         before = self._scanned.get(trainer)
         if before is not None and before.key == key:
             return before
         if before is not None:
-            before.reader.close()
+            del self._scanned[trainer]
+            before.close()
         task = tasks.create(welcome.task, welcome.params, welcome.source, self._own)
         if wrong := compatibility.compare_sources(compatibility.source_of(task), welcome.source):
             raise ConfigError(f"{self.name.partition('/')[0]}: {wrong}")
-        self._scanned[trainer] = self._scan(key, task, welcome)
-        return self._scanned[trainer]
-
-    def _scan(self, key: tuple[Any, ...], task: Task, welcome: wire.Welcome) -> Scanned:
-        data = checks.scan(task, self.links, welcome.patches)
-        reader = reading(task, data, self.links)
+        data = checks.scan(task, self.links, welcome.patches, welcome.facts)
+        doing = f"running setup() of the task {task.name}"
+        session.come(doing)
+        self._set_up(task, lambda: link.health.beat(time.monotonic(), doing))
+        found = Scanned(key, task, data, reading(task, data, self.links))
         try:
-            self._check(task, data, reader, welcome)
+            self._check(task, data, found.reader, welcome)
         except BaseException:
-            reader.close()
+            found.close()
             raise
-        return Scanned(key, task, data, reader)
+        self._scanned[trainer] = found
+        return found
+
+    def _set_up(self, task: Task, beat: Callable[[], None]) -> None:
+        self._preparing = True
+        try:
+            set_up(task, self.links, beat)
+        finally:
+            self._preparing = False
 
     def _check(self, task: Task, data: DataSet, reader: Reader, welcome: wire.Welcome) -> None:
         """Raise DataError if nothing can be read, TaskError if the task cannot make a stream."""
@@ -235,3 +249,7 @@ class Scanned(NamedTuple):
     task: Task
     data: DataSet
     reader: Reader
+
+    def close(self) -> None:
+        self.reader.close()
+        tear_down(self.task)

@@ -136,4 +136,5 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             audited=at.audited,
             given_up=at.given_up,
             splits=at.splits,
+            facts=at.facts,
         )

@@ -375,6 +375,7 @@ class BatchStream:
             audited=inner.feed.audited(epoch, step, split),
             given_up=inner.given_up,
             splits=self._splits,
+            facts=reference.facts,
         )
 
     @property

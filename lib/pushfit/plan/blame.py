@@ -20,11 +20,18 @@ class Blame:
 
     members: the generators at work, by name.
     given_up: {(split, record): why it counts as bad}.
+    partners: a visit may use any record of its split, besides its own.
     """
 
     def __init__(
-        self, plan: Plan, members: Mapping[str, Member], given_up: dict[tuple[str, int], str]
+        self,
+        plan: Plan,
+        members: Mapping[str, Member],
+        given_up: dict[tuple[str, int], str],
+        *,
+        partners: bool = False,
     ) -> None:
+        self._partners = partners
         self.standings = Standings()
         self._plan, self._members, self._given_up = plan, members, given_up
         self._firsts = {
@@ -114,5 +121,7 @@ class Blame:
         if not self._given_up:
             return sorted(met)
         split = lease.segment.split
+        if self._partners:
+            return sorted(met | {record for where, record in self._given_up if where == split})
         records = self._plan.records(lease.segment)[lease.start : lease.start + lease.count]
         return sorted(met | to_avoid(self._given_up, split, self._firsts[split], records.tolist()))

@@ -50,6 +50,7 @@ class Leases:
     expiry: seconds without progress after which a generator is stuck.
     start: where the stream begins; None: at its start.
     given_up: {(split, record): why it is bad}; None: no record is known to be bad.
+    partners: a visit may use any record of its split, besides its own (`Task.partners`).
     """
 
     def __init__(
@@ -61,13 +62,14 @@ class Leases:
         expiry: float = 30.0,
         start: Start | None = None,
         given_up: dict[tuple[str, int], str] | None = None,
+        partners: bool = False,
     ) -> None:
         self.plan, self.budget, self.pace = plan, budget, Pace(lease_bytes)
         self.start = start or Start()
-        self.expiry = expiry
+        self.expiry, self.partners = expiry, partners
         self.members: dict[str, Member] = {}
         self.given_up = {} if given_up is None else given_up  # (split, record) → why: always bad
-        self._blame = Blame(plan, self.members, self.given_up)
+        self._blame = Blame(plan, self.members, self.given_up, partners=partners)
         self.charged = 0  # bytes that are cut and not yet handed to `fit`
         self.full = False  # the last `grant` found no room in the budget for another lease
         self._next_id = 0

@@ -203,6 +203,23 @@ def _patch_key(seed: int, split: str, epoch: int) -> np.ndarray:
     return np.array(stream_key(seed, "patch", split, epoch), dtype=np.uint64)
 
 
+@lru_cache(maxsize=64)
+def _partner_key(seed: int, split: str, epoch: int) -> np.ndarray:
+    return np.array(stream_key(seed, "partners", split, epoch), dtype=np.uint64)
+
+
+def partner_rng(
+    seed: int, split: str, epoch: int, visit: int, record: int, candidate: int
+) -> np.random.Generator:
+    """The random generator by which a visit's partners are chosen. No sample has its numbers.
+
+    candidate: the record that the samples are drawn from: `record`, or a substitute for it.
+    """
+    counter = np.array((0, visit, record, candidate), dtype=np.uint64)
+    key = _partner_key(seed, split, epoch)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
 def patch_rng(
     seed: int, split: str, epoch: int, visit: int, record: int, patch: int, attempt: int = 0
 ) -> np.random.Generator:

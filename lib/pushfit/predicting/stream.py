@@ -23,6 +23,7 @@ from pushfit.settings.stream import FleetSettings, StreamSettings
 from pushfit.streams.live import LiveStream
 from pushfit.streams.purpose import Counts, Purpose, scanner, task_of
 from pushfit.tasks.base import TEST, DataSet, Task
+from pushfit.tasks.facts import known as known_facts
 
 log = logging.getLogger("pushfit.predict")
 
@@ -104,6 +105,7 @@ def for_prediction(
         scan,
         start=lambda plan: Start(0, batch, batch * group.records),
         reference=known,
+        facts=known_facts(group.first.task.facts),
         trains=True,  # a model takes the batches, so its steps may be the limit
         follow_up="" if last else "other samples of the same records are needed next",
     )

@@ -18,6 +18,7 @@ from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
 from pushfit.runs import model_file
 from pushfit.runs.stream_state import StreamState
+from pushfit.tasks.facts import Fact
 
 VERSION = 1
 LAST, BEST = "last.keras", "best.keras"
@@ -84,6 +85,13 @@ class Waiting(msgspec.Struct, frozen=True):
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """A run at a position.
 
+    settings: those that may not change, as written on a command line; source: of the tasks.
+    epoch, step: `step` batches of `epoch` are trained on; all of them: not validated yet.
+    taken: steps of the whole run; history: the logs of the epochs that are over; steps: {split:
+    steps of each of these}.
+    resumed_at: the positions that the run was resumed at.
+    facts: of the data set, which the task needs (`DataSet.facts`).
+    given_up: (split, record, why) of those that no generator could read or survive.
     settings: {name: text} of the settings that may not change, as written on a command line.
     source: the hash of the task's code (`compatibility.source_of`).
     classes, counts, fingerprint: those of the data set.
@@ -119,6 +127,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     steps: dict[str, list[int]] = {}
     stopping: Waiting = Waiting()
     splits: tuple[str, ...] = ()
+    facts: dict[str, Fact] = {}
 
     @property
     def stream(self) -> StreamState:
@@ -135,6 +144,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             audited=self.audited,
             given_up=self.given_up,
             splits=self.splits,
+            facts=self.facts,
         )
 
 

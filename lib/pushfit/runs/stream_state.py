@@ -13,6 +13,7 @@ import msgspec
 from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
 from pushfit.plan.order import TRAIN
+from pushfit.tasks.facts import Fact
 
 FORMAT = 1
 
@@ -27,6 +28,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     classes, counts, fingerprint: of the data set, as `Reference` has them.
     epoch, split, step: `step` batches of `split` in `epoch` (from 0) were used, and every batch of
         the run before them was used or skipped.
+    facts: what the task knows of the data set (`DataSet.facts`).
     audited: the audit at the position.
     given_up: (split, record, why) of the records that no generator could read.
     splits: those that the stream makes; empty: every split that there is.
@@ -45,6 +47,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     audited: Audited = Audited()
     given_up: list[tuple[str, int, str]] = []
     splits: tuple[str, ...] = ()
+    facts: dict[str, Fact] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """The state as plain values that `json.dumps` takes."""

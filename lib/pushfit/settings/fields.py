@@ -285,7 +285,8 @@ def parameters_of(
         if not all(isinstance(kind, _KINDS) for kind in setting.kinds):
             raise ConfigError(
                 f"task {task}: its parameter {setting.field!r} cannot be written on a command "
-                "line: it must be a bool, int, float, str, Literal, or a tuple of these"
+                "line: it must be a bool, int, float, str, Literal, or a tuple of these. Give "
+                "each value that is nested in it a parameter of its own"
             )
     return tuple(
         msgspec.structs.replace(

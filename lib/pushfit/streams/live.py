@@ -33,7 +33,8 @@ from pushfit.streams.listening import Listening
 from pushfit.streams.purpose import Counts, Purpose, new_run, plan_of
 from pushfit.streams.stream import FleetReport, Stream
 from pushfit.tasks import checks, compatibility
-from pushfit.tasks.base import DataSet, Task
+from pushfit.tasks.base import TEST, ArraySpec, DataSet, Task, has_partners
+from pushfit.tasks.facts import Fact, difference
 from pushfit.wire import keys
 from pushfit.wire.admission import Admission
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
@@ -74,11 +75,13 @@ class LiveStream(Stream):
         if settings.keys:
             self._admission = Admission(keys.KeyFolder(Path(settings.keys)))
         self._bad = bad or BadRecords(limit=Limit.parse(settings.max_bad))
+        self._facts = purpose.facts or {}  # which count in prediction
         self.data = data = purpose.scan(purpose.patches)
         self._job = Job(
             run=new_run(),  # new at every start, so that leases of an earlier process do not count
             task=task.name,
             source=compatibility.source_of(task),
+            facts=self._facts if TEST in purpose.patches else {},
             params=msgspec.to_builtins(task.params),
             seed=settings.seed,
             patches=purpose.patches,
@@ -90,8 +93,11 @@ class LiveStream(Stream):
         self._listening: Listening | None = None  # until the stream is open
         if data is not None:
             self._compare(data)
+            self._learn(dict(data.facts), settings.links)
             self._leases(data.counts())  # it raises its errors before a socket is open
             purpose.check_classes(data.classes, settings.links)
+        elif purpose.reference is not None:
+            self._learn(purpose.reference.facts, purpose.reference.origin)
 
     @property
     def listening(self) -> Listening:
@@ -127,6 +133,7 @@ class LiveStream(Stream):
             expiry=settings.expiry,
             start=purpose.start(plan),
             given_up={(split, record): why for split, record, why in purpose.given_up},
+            partners=has_partners(self.task),
         )
 
     @property
@@ -147,10 +154,24 @@ class LiveStream(Stream):
             f"{len(data.classes)} now" + (", some with other names or sizes" if then == now else "")
         )
 
+    def _learn(self, facts: dict[str, Fact], whose: str) -> tuple[ArraySpec, ...]:
+        """Have the task know the facts of the data. Returns the arrays of its samples.
+
+        Raises DataError where the facts do not suit the run, TaskError where the arrays are wrong.
+        """
+        purpose, task = self._purpose, self.task
+        fixed = purpose.facts if TEST not in purpose.patches else None
+        if fixed is not None and (other := difference(facts, fixed)):
+            raise DataError(f"{whose}: its data is not that of this run: {other}")
+        task.facts = {**facts, **self._facts}
+        return checks.arrays(task)
+
     def _bind(self) -> TrainerSockets:
         settings = self.settings
-        sample_bytes = sum(spec.nbytes for spec in self.task.arrays())
-        visit = max(self._job.patches.values()) * sample_bytes
+        if (specs := checks.known_arrays(self.task)) is None:
+            visit = settings.buffer_bytes  # no visit may be larger
+        else:
+            visit = max(self._job.patches.values()) * sum(spec.nbytes for spec in specs)
         return TrainerSockets(
             self._address,
             settings.data_port,
@@ -166,12 +187,13 @@ class LiveStream(Stream):
         exchange = Exchange(
             sockets,
             self._job,
-            task.arrays(),
+            checks.known_arrays(task),
             lambda reference: self._leases(reference.counts),
             own_data=self.data,
             libraries=task.libraries,
             limits=lambda classes: checks.limits(task, classes),
             reference=purpose.reference,
+            learn=lambda reference: self._learn(reference.facts, reference.origin),
             bad=self._bad,
             health=Health(settings.health),
         )
@@ -189,6 +211,7 @@ class LiveStream(Stream):
         if settings.generators:
             listening.start_generators(settings.task if task.source else "")
         reference = self.dispatcher.reference(say=log.info)
+        checks.declaration(task)  # what it could not say before the facts were known
         source, reference = purpose.route(self.dispatcher, reference)
         return Flow(settings, task, source, reference, self._load, audited=purpose.audited)
 

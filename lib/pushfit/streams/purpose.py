@@ -25,6 +25,7 @@ from pushfit.runs.stream_state import StreamState
 from pushfit.settings.stream import StreamSettings
 from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, DataSet, Task
+from pushfit.tasks.facts import Fact
 
 Counts = Mapping[str, list[int]]  # {split: records of each class}
 
@@ -42,6 +43,7 @@ class Purpose(msgspec.Struct, frozen=True):
     run: the name of the run that is resumed; "": the run is new.
     reference: the data set of the run that is resumed, known before a generator comes; None: the
         run is new.
+    facts: of the data that the run was trained or is validated on; None: those of the data set.
     audited: the audit where the stream begins; None: the run is new.
     given_up: (split, record, why) of the records that an earlier process gave up.
     check_classes: (classes, whose they are). It raises ConfigError if they are not suitable.
@@ -58,6 +60,7 @@ class Purpose(msgspec.Struct, frozen=True):
     start: Callable[[Plan], Start] = lambda plan: Start()
     run: str = ""
     reference: Reference | None = None
+    facts: dict[str, Fact] | None = None
     audited: Audited | None = None
     given_up: list[tuple[str, int, str]] = []
     check_classes: Callable[[tuple[str, ...], str], None] = lambda classes, whose: None
@@ -114,7 +117,14 @@ def for_training(
         purpose,
         start=lambda plan: resumed_at(plan, before, settings.batch_size),
         run=before.run,
-        reference=Reference(before.classes, before.counts, before.fingerprint, [], origin),
+        reference=Reference(
+            before.classes,
+            before.counts,
+            before.fingerprint,
+            [],
+            origin,
+            facts=before.facts,
+        ),
         audited=before.audited,
         given_up=before.given_up,
     )

@@ -30,7 +30,7 @@ from pushfit.streams.flow import Flow
 from pushfit.streams.purpose import new_run, resumed_at
 from pushfit.streams.replay import Part, Replay
 from pushfit.streams.stream import Stream
-from pushfit.tasks import compatibility
+from pushfit.tasks import checks, compatibility
 from pushfit.tasks.base import TRAIN, VAL, ArraySpec, Task
 
 AT_ONCE = 8 * 2**20  # bytes of batches made in one step, as each step has its own cost
@@ -78,7 +78,14 @@ class StoredStream(Stream):
                 + ": give --from and --val-from as they were then, or start a new run in another "
                 "--out"
             )
-        self._known = Reference(store.classes, store.counts, fingerprint, [], str(self._folder))
+        self._known = Reference(
+            store.classes,
+            store.counts,
+            fingerprint,
+            [],
+            str(self._folder),
+            facts=store.facts,
+        )
         plan = ReplayPlan(
             settings.seed,
             settings.epochs,
@@ -90,6 +97,7 @@ class StoredStream(Stream):
         self._crop: Crop | None = None
         if settings.crop:
             cut = task.cropped(settings.crop)
+            cut.facts = task.facts
             self._crop, task = Crop(plan, task, cut, settings.crop), cut
         super().__init__(settings, task, before.run if before else new_run())
         self._audited = before.audited if before else None
@@ -154,6 +162,8 @@ def check_task(store: Store, task: Task, folder: Path) -> None:
             f"{layout.STORE} has {store.task} with {store.params}: put back both files as the sink "
             "wrote them"
         )
+    task.facts = store.facts
+    checks.declaration(task)
     if task.arrays() != store.arrays:
         raise DataError(
             f"the samples in {folder} are {_shown(store.arrays)}, and the task {task.name} makes "
@@ -184,7 +194,10 @@ def fingerprint_of(parts: dict[str, Part]) -> str:
     digest = hashlib.sha256()
     for split, part in sorted(parts.items()):
         same = msgspec.structs.replace(part.store, run="", compress="none")
-        digest.update(msgspec.msgpack.encode((split, part.split, same)))
+        named = msgspec.to_builtins(same)
+        if not part.store.facts:  # as before there were facts
+            del named["facts"]
+        digest.update(msgspec.msgpack.encode((split, part.split, named)))
     return digest.hexdigest()
 
 

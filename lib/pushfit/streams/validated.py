@@ -33,6 +33,7 @@ from pushfit.streams.stored import (
     stored_order,
     validation_part,
 )
+from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, Task
 from pushfit.text import counted
 
@@ -90,6 +91,9 @@ def with_stored_validation(
     Raises ConfigError and DataError if these samples are not suitable.
     """
     part = validation_part(Path(settings.val_from))
+    if checks.known_arrays(task) is None:
+        task.facts = part.store.facts  # `LiveStream` compares them with those of the data
+        purpose = replace(purpose, facts=part.store.facts)
     check_arrays(part, task.arrays(), f"the task {task.name}")
     check_whole(part)
     held_out = stored_order(part, fresh=False)

@@ -17,94 +17,60 @@ task is written; `checks` verifies that a task keeps to this interface.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 
 from pushfit import regular
 from pushfit.errors import ConfigError, DataError
+from pushfit.tasks.data_set import (
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    VAL,
+    ArraySpec,
+    DataSet,
+    Record,
+    Unused,
+    of_class,
+)
+from pushfit.tasks.facts import UNKNOWN as UNKNOWN_FACTS
+from pushfit.tasks.facts import Fact
 
-TRAIN, VAL, TEST = "train", "val", "test"
-UNKNOWN = -1  # the label of a test sample whose class is not known
+__all__ = [
+    "INTERFACE",
+    "TEST",
+    "TRAIN",
+    "UNKNOWN",
+    "VAL",
+    "ArraySpec",
+    "BlockTask",
+    "DataSet",
+    "Decoded",
+    "Draws",
+    "NoParams",
+    "Record",
+    "Task",
+    "Unused",
+    "check_served",
+    "has_partners",
+    "of_class",
+]
 
+INTERFACE = 1  # the version of the interface of tasks; what a task could not do before raises it
 # draws(count) → (n, count) float64: for each of n samples, the numbers of its `rng.random(count)`.
 Draws = Callable[[int], np.ndarray]
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
-    """One file (or row) of the data set.
+class Decoded(NamedTuple):
+    """A record, and the item that `decode` made of it."""
 
-    path: relative to the links folder, with `/` between its parts, e.g. ``train/iPhone-6/1.jpg``.
-    size: bytes, which each read must return; 0: unknown. It is part of the fingerprint.
-    label: index into `DataSet.classes`.
-    """
-
-    path: str
-    size: int
-    label: int
-
-
-class Unused(msgspec.Struct, frozen=True, array_like=True):
-    """Files beside the records that are not used, all for one reason.
-
-    first: the name of the first one.
-    """
-
-    count: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    first: Annotated[str, msgspec.Meta(max_length=4096)]
-    reason: Annotated[str, msgspec.Meta(max_length=4096)]
-
-
-class DataSet(msgspec.Struct, frozen=True):
-    """What a links folder holds. Records of a split are sorted by (label, path).
-
-    Records to be predicted are all of one pseudo-class, so that they stay in their own order.
-
-    unused: files that are not used. It is shown to people, and not part of the fingerprint.
-    validation: in words, where the records of VAL come from. It is shown to people as well.
-    version: whatever else decides samples, such as the hash of a file with a table that the task
-        uses. All hosts of a run must have the same.
-    """
-
-    classes: tuple[str, ...]
-    splits: dict[str, tuple[Record, ...]]
-    unused: tuple[Unused, ...] = ()
-    validation: str = ""
-    version: str = ""
-
-    def counts(self) -> dict[str, list[int]]:
-        """Records per class, in class order, for every split."""
-        return {
-            split: np.bincount([r.label for r in records], minlength=len(self.classes)).tolist()
-            for split, records in self.splits.items()
-        }
-
-    def fingerprint(self) -> str:
-        """SHA-256 over classes, relative paths, sizes and version: equal data, equal fingerprint"""
-        digest = hashlib.sha256(msgspec.msgpack.encode(self.classes))
-        if self.version:
-            digest.update(msgspec.msgpack.encode(("", self.version)))
-        for split in sorted(self.splits):
-            digest.update(msgspec.msgpack.encode((split, self.splits[split])))
-        return digest.hexdigest()
-
-
-class ArraySpec(msgspec.Struct, frozen=True, array_like=True):
-    """One array of a sample: its name, numpy dtype string (e.g. ``"uint8"``) and shape."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+    item: Any
+    record: Record
 
 
 class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +96,13 @@ class Task(ABC):
     crop_step: `train_zmq.py --from … --crop` cuts samples at multiples of this, in pixels.
     libraries: further packages whose versions decide samples, and so must be the same on every
         host.
+    epoch: the epoch, counted from 0, of the visit that `partners`, `decode_for`, `sample` or
+        `block` is called for. It is 0 in validation, which draws the same samples every epoch, and
+        in prediction. The generator sets it; `read` must not use it, since it runs ahead.
+    facts: those that `scan` returned (`DataSet.facts`). Before the data is known, to look one up
+        raises FactsUnknown, and what asked for it is asked again later.
+    interface: the version of this interface that the task needs. A PushFit that has an older one
+        says so; raise it to INTERFACE when the task uses what that version has added.
     source: for a user task, the hash of its files (see `user_task`); empty for a built-in task.
     """
 
@@ -143,7 +116,10 @@ class Task(ABC):
     values: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
     upright: ClassVar[bool] = True
+    interface: ClassVar[int] = 1
     crop_step: int = 1
+    epoch: int = 0
+    facts: Mapping[str, Fact] = UNKNOWN_FACTS
     read_threads: ClassVar[int] = 1
 
     def __init__(self, params: msgspec.Struct) -> None:
@@ -218,6 +194,22 @@ class Task(ABC):
         """The id of a test record in a submission. number: counted from 0; path: of the record."""
         return path.rpartition("/")[2]
 
+    def setup(self, links: Path) -> None:  # noqa: B027  # it may be overridden
+        """Prepare this generator process for `read`, `decode` and `sample`: load a model, say.
+
+        links: the links folder.
+
+        It runs once for each run that the process works for, after `scan` and before the generator
+        joins, and may take as long as it needs: `--expiry` does not apply. A trainer does not call
+        it. What it raises keeps this generator from the run.
+        """
+
+    def teardown(self) -> None:  # noqa: B027  # it may be overridden
+        """Release what `setup` has made, when the generator process ends.
+
+        It is not called if `setup` raised, or if the process is killed or crashes.
+        """
+
     @abstractmethod
     def arrays(self) -> tuple[ArraySpec, ...]:
         """The arrays of one sample, in the order in which they go over the wire."""
@@ -249,13 +241,31 @@ class Task(ABC):
         """
         return self.decode(data, record)
 
+    def partners(
+        self, number: int, records: Sequence[Record], split: str, rng: np.random.Generator
+    ) -> Sequence[int]:
+        """The numbers of further records that the samples of a visit are made of.
+
+        number: that of the visited record within `records`.
+        records: all records of `split`, sorted by label; `of_class` finds those of one label.
+        rng: a random generator for this alone, the only source of randomness.
+
+        If a task overrides this method, the item that `sample` gets is a tuple of `Decoded`: the
+        visited record, then its partners in this order. Partners are read ahead and decoded with
+        `decode`. A partner that is bad is replaced by the next good record of its class, as a
+        visited record is.
+        """
+        return ()
+
     @abstractmethod
     def sample(
         self, item: Any, record: Record, split: str, patch: int, rng: np.random.Generator
     ) -> Mapping[str, Any]:
         """Sample number `patch` of a visit: {array name: value of the spec's dtype and shape}.
 
-        item: what `decode_for` returned. rng: the only source of randomness.
+        item: what `decode_for` returned; a tuple of `Decoded` if the task has `partners`.
+        record: the visited record.
+        rng: the only source of randomness.
         """
 
     def limits(self) -> Mapping[str, tuple[float, float]]:
@@ -271,6 +281,9 @@ class Task(ABC):
         """(x, y), or (x, y, sample_weight), for `model.fit`. It runs in the trainer.
 
         batch: {array name: array of shape (B, *shape)}.
+
+        y may be None if the model has a loss of its own (`add_loss`, `compute_loss`, or it comes
+        compiled).
 
         Every batch must give the same dtypes, and the same shapes but for B and for axes that are
         None in the model's Input.
@@ -336,6 +349,11 @@ class BlockTask(Task):
         patches: (n,) int64, numbers of samples within their visits.
         draws: the samples' random numbers; it may be called once.
         """
+
+
+def has_partners(task: Task) -> bool:
+    """Return whether the task's samples may be made of several records."""
+    return type(task).partners is not Task.partners
 
 
 def check_served(task: Task) -> None:

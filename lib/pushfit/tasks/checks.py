@@ -3,25 +3,39 @@
     declaration(task)        checks arrays() and to_fit() at the start of a run
     scan(task, links)        checks the data set, for a user task each of its records
     unread(data, …)          checks that some records can be read
-    Samples(task, …).check   checks each sample, or block of samples
 
 An error found here is an error of the code, not of a record. No substitute would help, so it ends
-the run. `generator/maker.py` handles what the code *raises* over a record.
+the run. `sample_check` does the same for samples. `generator/maker.py` handles what the code
+*raises* over a record.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pushfit.errors import BadRecord, DataError, PushFitError, TaskError, raised, trouble
-from pushfit.tasks.base import TEST, TRAIN, VAL, ArraySpec, DataSet, Record, Task
+from pushfit.tasks.base import (
+    TEST,
+    TRAIN,
+    VAL,
+    ArraySpec,
+    BlockTask,
+    DataSet,
+    Record,
+    Task,
+    has_partners,
+)
+from pushfit.tasks.facts import Fact, FactsUnknown, complaint, plain
 
+NO_CLASSES = ("all",)  # those of a data set without classes
 LABEL = "label"  # the array that holds the class, for a model that tells classes
 MOST_ARRAYS = 64  # the limit of the wire protocol
 LONGEST = 200  # most characters of an array's name in the wire protocol
@@ -34,8 +48,25 @@ _RAISED = (Exception, SystemExit)
 
 
 def declaration(task: Task) -> None:
-    """Raise TaskError if arrays() or to_fit() return something that cannot be used."""
-    specs = called(task, "arrays")
+    """Raise TaskError if arrays() or to_fit() return something that cannot be used.
+
+    A method that asks for facts of the data before they are known is checked by a later call.
+    """
+    with suppress(FactsUnknown):
+        _declaration(task)
+
+
+def known_arrays(task: Task) -> tuple[ArraySpec, ...] | None:
+    """`task.arrays()`; None: that asks for facts which are not known yet. Raises TaskError."""
+    try:
+        return arrays(task)
+    except FactsUnknown:
+        return None
+
+
+def arrays(task: Task) -> tuple[ArraySpec, ...]:
+    """What arrays() returns. Raises TaskError if that cannot be used."""
+    specs: Any = called(task, "arrays")
     if not isinstance(specs, tuple) or not specs or len(specs) > MOST_ARRAYS:
         raise _wrong(task, f"arrays() returned {kind(specs)}, not a tuple of ArraySpec")
     for spec in specs:
@@ -44,6 +75,14 @@ def declaration(task: Task) -> None:
     names = [spec.name for spec in specs]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise _wrong(task, f"arrays() names {twice!r} twice")
+    found: tuple[ArraySpec, ...] = specs
+    return found
+
+
+def _declaration(task: Task) -> None:
+    specs = arrays(task)
+    if isinstance(task, BlockTask) and has_partners(task):
+        raise _wrong(task, "a BlockTask has no partners(): let block() look up further records")
     values: Any = task.values
     if not isinstance(values, tuple) or not all(isinstance(name, str) for name in values):
         raise _wrong(task, f"values is {values!r}, not a tuple of names")
@@ -55,7 +94,9 @@ def declaration(task: Task) -> None:
             task,
             f"to_fit() returned {kind(made)}, not a pair (x, y), or (x, y, sample_weight)",
         )
-    for where, value in leaves_of(made):
+    if made[1] is None and len(given(made)) == 3:
+        raise _wrong(task, "to_fit() returned a sample_weight, and None as y, which it would weigh")
+    for where, value in leaves_of(given(made)):
         if not isinstance(value, np.ndarray) or value.dtype.kind not in KINDS:
             raise _wrong(task, f"to_fit() returned {where} as {kind(value)}, not an array")
         if value.shape[:1] != (ROWS,):
@@ -68,7 +109,21 @@ def declaration(task: Task) -> None:
 
 def shown(task: Task, specs: Iterable[ArraySpec]) -> str:
     """to_fit()'s result for ROWS samples in words: ``"x as uint8[2, 32], y as int32[2]"``."""
-    return ", ".join(f"{where} as {kind(value)}" for where, value in leaves_of(_tried(task, specs)))
+    return ", ".join(
+        f"{where} as {kind(value)}" for where, value in leaves_of(given(_tried(task, specs)))
+    )
+
+
+def given(made: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What to_fit() returned without a y or a sample_weight that is None: (x,), (x, y) or three."""
+    while len(made) > 1 and made[-1] is None:
+        made = made[:-1]
+    return made
+
+
+def has_targets(task: Task) -> bool:
+    """Return whether to_fit() gives a y that is not None."""
+    return len(given(_tried(task, arrays(task)))) > 1
 
 
 def leaves_of(made: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
@@ -110,34 +165,51 @@ def leaves(part: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield where, part
 
 
-def scan(task: Task, links: Path, wanted: Collection[str] = ()) -> DataSet:
-    """`task.scan_for(links, wanted)`. Raises DataError, or TaskError if that is not a data set."""
+def scan(
+    task: Task, links: Path, wanted: Collection[str] = (), given: Mapping[str, Fact] | None = None
+) -> DataSet:
+    """`task.scan_for(links, wanted)`, whose facts the task has from then on.
+
+    given: facts that count instead of those of the scan, such as those of the run that predicts.
+    Raises DataError, or TaskError if that is not a data set.
+    """
     try:
-        return _scanned(task, links, wanted)
+        data = _scanned(task, links, wanted)
     except OSError as error:
         raise DataError(trouble(error)) from error
+    task.facts = {**data.facts, **(given or {})}
+    return data
 
 
 def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
     if not task.source:
         return task.scan_for(links, wanted)
-    data: DataSet = called(task, "scan_test" if TEST in wanted else "scan", links)
+    try:
+        data: DataSet = called(task, "scan_test" if TEST in wanted else "scan", links)
+    except TaskError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise DataError(str(error)) from error  # a trainer may be without the data
+        raise
     if not isinstance(data, DataSet):
         raise _wrong(task, f"scan() returned {kind(data)}, not a DataSet")
     classes, splits = data.classes, data.splits
+    if classes == ():
+        classes, data = NO_CLASSES, msgspec.structs.replace(data, classes=NO_CLASSES)
     if not isinstance(classes, tuple) or not classes or not all(map(_is_name, classes)):
         raise _wrong(task, f"scan() returned the classes {classes!r}, not a tuple of names")
     if len(set(classes)) < len(classes):
         raise _wrong(task, "scan() returned two classes of the same name")
     if not _is_text(data.version):
         raise _wrong(task, f"scan() returned the version {data.version!r}, which is not text")
+    if wrong := complaint(data.facts):
+        raise _wrong(task, f"scan() returned a data set of which {wrong}")
     if not isinstance(splits, dict) or not set(splits) <= {TRAIN, VAL, TEST}:
         raise _wrong(task, f"scan() returned splits that are not {{{TRAIN!r}: …, {VAL!r}: …}}")
     for split, records in splits.items():
         if not isinstance(records, tuple):
             raise _wrong(task, f"scan() returned {split} as {kind(records)}, not a tuple of Record")
         _check_records(task, split, records, len(classes))
-    return data
+    return msgspec.structs.replace(data, facts=plain(data.facts)) if data.facts else data
 
 
 def unread(
@@ -230,74 +302,6 @@ def taught_classes(task: Task) -> bool:
     return type(task).build_model is Task.build_model and not own_loss
 
 
-class Samples:
-    """Checks the samples of a task.
-
-    classes: the number of classes; 0: labels may be unknown, and are not checked.
-    """
-
-    def __init__(self, task: Task, specs: tuple[ArraySpec, ...], classes: int) -> None:
-        self._task, self._classes = task, classes
-        self._specs = [(spec, np.dtype(spec.dtype)) for spec in specs]
-        self._label = LABEL if classes and taught_classes(task) else ""
-
-    def check(self, made: Any, how: str, where: str, rows: tuple[int, ...] = ()) -> list[Any]:
-        """The values of `made`, in the order of the specs. Raises TaskError.
-
-        how: the method that made it.
-        where: the record.
-        rows: what precedes each spec's shape; (): it is one sample.
-        """
-        if not isinstance(made, Mapping):
-            raise self._wrong(how, where, f"returned {kind(made)}, not a dict of arrays")
-        values = []
-        for spec, dtype in self._specs:
-            if spec.name not in made:
-                raise self._wrong(how, where, f"returned no {spec.name!r}")
-            value = made[spec.name]
-            shape = rows + spec.shape
-            if isinstance(value, np.ndarray):
-                fits = value.dtype == dtype and value.shape == shape
-            else:
-                fits = not shape and _is_number(value, dtype)
-            if not fits:
-                wanted = f"{spec.dtype}{list(shape)}" if shape else spec.dtype
-                raise self._wrong(
-                    how, where, f"returned {spec.name!r} as {kind(value)}, not {wanted}"
-                )
-            if spec.name == self._label and not spec.shape and dtype.kind in "iu":
-                self._check_label(value, how, where)
-            values.append(value)
-        if len(made) != len(self._specs):
-            names = {spec.name for spec, _ in self._specs}
-            extra = next(name for name in made if name not in names)
-            raise self._wrong(how, where, f"returned {extra!r}, which arrays() does not name")
-        return values
-
-    def _check_label(self, value: Any, how: str, where: str) -> None:
-        low, high = (value.min(), value.max()) if getattr(value, "ndim", 0) else (value, value)
-        if low < 0 or high >= self._classes:
-            wrong = int(low if low < 0 else high)
-            raise self._wrong(
-                how,
-                where,
-                f"returned the {self._label!r} {wrong}: classes are 0 to {self._classes - 1}",
-            )
-
-    def _wrong(self, how: str, where: str, what: str) -> TaskError:
-        return _wrong(self._task, f"{how}() of {where} {what}")
-
-
-def _is_number(value: Any, dtype: np.dtype) -> bool:
-    """Return whether `value`, which is not an array, can be stored as `dtype` unchanged."""
-    if isinstance(value, np.generic):
-        return value.dtype == dtype
-    if isinstance(value, int) and dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        return int(limits.min) <= value <= int(limits.max)
-    return isinstance(value, bool if dtype.kind == "b" else int | float) and dtype.kind in "bf"
-
-
 def kind(value: Any) -> str:
     """`value` in words: ``"float64[32, 32, 3]"``, ``"a list"``, ``"300"``."""
     if isinstance(value, np.ndarray | np.generic):
@@ -319,7 +323,10 @@ def called(task: Task, how: str, *arguments: Any) -> Any:
         file = file.__code__.co_filename if file is not None else ""
         early = ""
         if isinstance(error, AttributeError) and how in ("arrays", "to_fit"):
-            early = ". It is called before scan(), and in a trainer without it"
+            early = (
+                ". It is called before scan(), and in a trainer without it: let scan() return what "
+                "it needs to know of the data as `facts`, and use self.facts"
+            )
         raise _wrong(task, f"{how}() raised {raised(error, file)}{early}") from error
 
 

@@ -17,9 +17,10 @@ from types import ModuleType
 
 import msgspec
 
+from pushfit import __version__
 from pushfit.errors import ConfigError
 from pushfit.tasks import TASKS, compatibility, user_file
-from pushfit.tasks.base import Task
+from pushfit.tasks.base import INTERFACE, Task
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,60}", re.ASCII)
 _loaded: dict[Path, type[Task]] = {}
@@ -60,7 +61,15 @@ def _task(path: Path, module: ModuleType) -> type[Task]:
 
 
 def _check(task: type[Task], where: str) -> None:
-    name, params = getattr(task, "name", None), task.Params
+    name, params, needs = getattr(task, "name", None), task.Params, task.interface
+    if type(needs) is not int or needs < 1:
+        raise ConfigError(f"{where}: interface is {needs!r}, it must be a whole number from 1 on")
+    if needs > INTERFACE:
+        raise ConfigError(
+            f"{where} is written for version {needs} of the interface of tasks, and this PushFit "
+            f"({__version__}) has version {INTERFACE}: install a newer one, here and on every host "
+            "of the fleet"
+        )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         found = "has no name" if name is None else f"has the name {name!r}"
         raise ConfigError(

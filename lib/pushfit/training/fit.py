@@ -278,6 +278,7 @@ class Fit:
             classes=reference.classes,
             counts=reference.counts,
             fingerprint=reference.fingerprint,
+            facts=reference.facts,
             epoch=trained.epoch,
             step=trained.step,
             taken=trained.taken,

@@ -53,7 +53,7 @@ def prepare(model: keras.Model, to_fit: ToFit | Targets) -> None:
     and other back ends pull a batch for it and drop it.
     """
     blank = keras.tree.map_structure(keras.ops.convert_to_tensor, to_fit.blank(1))
-    x, y, weight = (*blank, None)[:3]
+    x, y, weight = (*blank, None, None)[:3]
     predicted = model(x)
     model.compute_loss(x=x, y=y, y_pred=predicted, sample_weight=weight)
     model.compute_metrics(x, y, predicted, sample_weight=weight)

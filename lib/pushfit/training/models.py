@@ -107,17 +107,20 @@ def compile(
     loss: Any = None,
     metrics: Any = None,
     arguments: Mapping[str, Any] | None = None,
+    *,
+    targets: bool = True,
 ) -> None:
     """Compile for integer labels, with accuracy on every head. Raises ConfigError.
 
     With the auxiliary head the two losses are added; `monitor` says which metric is followed.
     loss, metrics: of a task with other targets, as Keras takes them.
     arguments: of the optimizer, besides its learning rate; None: Keras's own.
+    targets: batches have a y; False: the loss is the model's own, unless `loss` names one.
     """
     rule = optimizers.make(optimizer, learning_rate, arguments)
     heads = head_names(model)
     several = len(heads) > 1
-    if loss is None:
+    if loss is None and targets:
         classes = "sparse_categorical_crossentropy"
         loss = dict.fromkeys(heads, classes) if several else classes
         if metrics is None:

@@ -84,7 +84,8 @@ class RunModel:
             *self._objective(),
             spread=(bool(settings.loss) or task.loss is None, bool(settings.metrics)),
         )
-        models.compile(model, settings.optimizer, rate, loss, metrics, settings.arguments_of)
+        given = settings.optimizer, rate, loss, metrics, settings.arguments_of
+        models.compile(model, *given, targets=checks.has_targets(task))
         return model
 
     def register(self) -> None:

@@ -1,6 +1,6 @@
 """PyTorch's random state, as one sequence over the training steps.
 
-The Dropout of Keras draws from the generators of PyTorch there. So does each `DataLoader` that Keras
+Dropout of Keras draws from the generators of PyTorch there. So does each `DataLoader` that Keras
 makes, for an epoch or a validation, and a run that is resumed makes others. The steps therefore
 continue from the state that the step before has left, whatever was drawn in between.
 """

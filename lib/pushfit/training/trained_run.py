@@ -106,6 +106,7 @@ def find(path: Path, file_of_task: str = "") -> Run:
         task = _task(tasks.load(file_of_task), before.settings, path)
     else:
         task = _task(_of_run(name, path), before.settings, path)
+    task.facts = before.facts
     if task.source != before.source.partition("+")[2]:
         log.warning("%s, or what it imports, is not as it was when %s was trained", name, path)
     return Run(path, file, before.settings, before.classes, task)

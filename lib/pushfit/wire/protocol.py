@@ -40,6 +40,7 @@ import msgspec
 
 from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec, Unused
+from pushfit.tasks.facts import Facts
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # enough for a READY with the listing of a million files
@@ -87,7 +88,7 @@ class Ready(Message, frozen=True, kw_only=True):
     source: a hash of the code that draws my samples (`tasks.compatibility.source_of`).
     counts: {split: number of records of each class}.
     listing: my files, by `file_listing.pack`; empty if the fingerprint is the run's.
-    unused, validation, version: those of my `DataSet`, which the trainer shows to people.
+    unused, validation, version, facts: those of my `DataSet`.
     """
 
     run: Name
@@ -99,6 +100,7 @@ class Ready(Message, frozen=True, kw_only=True):
     unused: Annotated[list[Unused], msgspec.Meta(max_length=MAX_REASONS)] = []
     validation: Text = ""
     version: Text = ""
+    facts: Facts = {}
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
@@ -162,6 +164,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     fingerprint: that of the run's data set; ``""``: it is not known yet.
     source: a hash of the code that draws the trainer's samples; yours must be equal.
     compress: how arrays may be compressed (`pushfit/wire/compression.py`).
+    facts: those of the run that predicts, which count instead of your data's.
     """
 
     run: Name
@@ -177,6 +180,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     source: Annotated[str, msgspec.Meta(max_length=200)] = ""
     compress: Literal["none", "auto", "zstd"] = "none"
     need: Need = Need()
+    facts: Facts = {}
 
 
 class Reject(Message, frozen=True, kw_only=True):
@@ -242,6 +246,7 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
     traceback: that of the task's code, if it raised; else ``""``.
     instead: the path of the substitute whose samples the visit holds; ``""``: it holds its own.
     redrawn: the number of its own samples that were drawn anew.
+    partner: the record is not the visit's own, but a further one that its samples are made of.
     """
 
     visit: Count
@@ -251,6 +256,12 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
     traceback: Text = ""
     instead: Text = ""
     redrawn: Count = 0
+    partner: bool = False
+
+    @property
+    def substituted(self) -> bool:
+        """Return whether the visit holds samples of another record than its own."""
+        return not self.redrawn and not self.partner
 
 
 class Stages(msgspec.Struct, frozen=True, array_like=True):

@@ -91,7 +91,14 @@ class Storage:
         return replace(
             purpose,
             start=lambda plan: Start(begun.segment, 0, begun.visits),
-            reference=Reference(store.classes, store.counts, store.fingerprint, listing, where),
+            reference=Reference(
+                store.classes,
+                store.counts,
+                store.fingerprint,
+                listing,
+                where,
+                facts=store.facts,
+            ),
             audited=Audited(begun.progress.rows),
             given_up=begun.progress.given_up,
         )
@@ -151,6 +158,7 @@ class Storage:
                 for segment in plan.segments.epoch
             },
             compress=settings.hdf5_filter,
+            facts=reference.facts,
         )
 
     def _tell_size(self, store: Store) -> None:

@@ -116,7 +116,7 @@ class Storing:
             self._writer = segment.index, writer, self._stream.feed.plan.records(segment)
         _, writer, records = self._writer
         paths = self._paths.of(segment, records[lease.start : lease.start + lease.count])
-        substituted = [bad for bad in delivery.bad if not bad.redrawn]
+        substituted = [bad for bad in delivery.bad if bad.substituted]
         for bad in substituted:
             paths[bad.visit - lease.start] = bad.instead
         writer.add(delivery.arrays, paths, [bad.visit for bad in substituted])
