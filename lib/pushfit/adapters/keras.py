@@ -19,7 +19,7 @@ from pushfit.adapters.reading import Reading
 from pushfit.adapters.to_fit import ToFit
 from pushfit.errors import StreamError
 from pushfit.feed.feed import Batch
-from pushfit.feed.passes import Ahead
+from pushfit.feed.passes import Ahead, Pass
 
 BY = "Keras"
 PREFETCH = 2  # batches on their way to the device while one is trained on
@@ -39,9 +39,9 @@ def dataset(reading: Reading, to_fit: ToFit, split: str) -> Any:
     specs = [
         tf.TensorSpec(shape, leaf.dtype) for shape, leaf in zip(to_fit.shapes, leaves, strict=True)
     ]
-    steps = reading.steps(split)
+    steps = reading.left(split)
     found = pulled(
-        lambda: reading.begin(split, BY, Ahead.UNKNOWN),
+        lambda: _begun(reading, split, steps),
         lambda batch: keras.tree.flatten(to_fit(batch.arrays)),
         keras.tree.pack_sequence_as(blank, specs),
         steps,
@@ -49,12 +49,24 @@ def dataset(reading: Reading, to_fit: ToFit, split: str) -> Any:
     return counted(found.prefetch(PREFETCH), steps)
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The passes over a split, an item a batch: the next one, whatever index Keras asks for.
+def _begun(reading: Reading, split: str, steps: int) -> Pass:
+    """The next pass over `split`. Raises StreamError where it has not `steps` batches.
 
-    `fit` asks for the length once, so all passes of one `fit` must have the same. A pass that
-    continues an epoch is shorter.
+    `fit` asks for the length once, so all passes of one `fit` must have the same; a pass that
+    continues an epoch is shorter. If it ended before `fit` expects that, TensorFlow would count a
+    step more, of no batch.
     """
+    if (left := reading.left(split)) != steps:
+        raise StreamError(
+            f"this pass over {split} has {left} batches, and fit was told {steps}, since it began "
+            "within an epoch: call fit once for each epoch, with stream.keras() in each call "
+            "(docs/library.md)"
+        )
+    return reading.begin(split, BY, Ahead.UNKNOWN)
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The passes over a split, an item a batch: the next one, whatever index Keras asks for."""
 
     def __init__(self, reading: Reading, to_fit: ToFit, split: str) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
@@ -71,14 +83,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         if self._begins:
-            self._begin()
+            self._batches = _begun(self._reading, self._split, self._steps)
+            self._begins = False
         return self._to_fit(next(self._batches).arrays)
-
-    def _begin(self) -> None:
-        if (left := self._reading.left(self._split)) != self._steps:
-            raise StreamError(
-                f"this pass over {self._split} has {left} batches, and fit was told {self._steps}, "
-                "since it began within an epoch: on this back end of Keras call fit once for each "
-                "epoch, with stream.keras() in each call (docs/library.md)"
-            )
-        self._batches, self._begins = self._reading.begin(self._split, BY, Ahead.UNKNOWN), False

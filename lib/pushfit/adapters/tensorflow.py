@@ -1,8 +1,8 @@
 """Batches for TensorFlow: a `tf.data.Dataset` of known types, shapes and length.
 
 Each batch is pulled by one `numpy_function`: with `from_generator` Python does more work for each.
-A pass that ends early, as one does that continues an epoch, says so by an empty batch. TensorFlow
-on a CPU reads the batch in place (`feed.buffers`); a GPU gets the one copy that it needs.
+A pass that ends early says so by an empty batch. TensorFlow on a CPU reads the batch in place
+(`feed.buffers`); a GPU gets the one copy that it needs.
 """
 
 from __future__ import annotations
