@@ -49,7 +49,7 @@ def test_samples_that_were_drawn_anew_charge_no_record_and_are_limited_by_epochs
     with pytest.raises(DataError) as raised:
         bad.note_redrawn(row("train/b", 3) | {"redrawn": 1}, 1000)
     said = str(raised.value)
-    assert "11 of the 1,000 samples of train epoch 3 had to be drawn anew" in said
+    assert "11 of the 1,000 samples of train epoch 3 had to be drawn again" in said
     assert "--max-bad 1% allows 10" in said and "out/quarantine.jsonl" in said
     again = BadRecords(limit=Limit.parse("0"), earlier=rows)  # nor do those of before a restart
     with pytest.raises(DataError, match="1 bad records of 300, and --max-bad 0 allows 0"):

@@ -23,7 +23,7 @@ from pushfit.tasks import compatibility
 from pushfit.wire import file_listing
 from pushfit.wire import protocol as wire
 from pushfit.wire.in_memory import InMemoryGenerator, InMemoryTrainer
-from pushfit.wire.protocol import State
+from pushfit.wire.legal_orders import State
 
 HELLO = wire.Hello(
     host="h", pid=7, slots=2, libraries=compatibility.libraries(), version=__version__

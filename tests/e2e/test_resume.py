@@ -254,7 +254,7 @@ def test_ctrl_c(
     if re.search("ended at once", said):  # a very busy machine: then the checkpoint before stands
         return
     assert "the model as it was then is kept" in said
-    assert f"To go on: python train_zmq.py --resume --out {out}" in said
+    assert f"To resume it: python train_zmq.py --resume --out {out}" in said
     assert "The run is not over: the missing samples come when it is resumed." in said
     kept = checkpoint_state.read(out / LAST)
     report: dict[str, Any] = json.loads((out / "report.json").read_text())

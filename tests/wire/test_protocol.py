@@ -16,6 +16,7 @@ from pushfit.tasks.base import ArraySpec
 from pushfit.wire import file_listing
 from pushfit.wire import protocol as wire
 from pushfit.wire.arrays import ArrayLayout
+from pushfit.wire.legal_orders import LEGAL
 from tests.support.names import UTF8
 
 SPECS = (ArraySpec("image", "uint8", (2, 2, 3)), ArraySpec("label", "int32", ()))
@@ -170,4 +171,4 @@ def test_a_broken_or_exploding_listing_is_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_every_legal_pair_names_a_message_of_a_generator() -> None:
     said = {type(message) for message in FROM_GENERATOR}
-    assert {kind for _, kind in wire.LEGAL} == said
+    assert {kind for _, kind in LEGAL} == said

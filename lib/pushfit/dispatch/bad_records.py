@@ -4,7 +4,7 @@ A record counts once, however often it is visited. The rows of a run that is res
 and are not reported again. Without `--max-bad` a twentieth of the records may be bad, and of a
 small data set a few: a run whose code or disk is broken must not train on substitutes unnoticed.
 
-A sample that had to be drawn anew, since the task raised an exception at the first try, does not
+A sample that had to be drawn again, since the task raised an exception at the first try, does not
 make its record bad. It is reported once an epoch for each record. In each epoch such samples count
 against the same share, of the samples.
 """
@@ -70,7 +70,7 @@ class BadRecords:
     """Reports bad records, and ends a run that has too many.
 
     write: called with each new row {"host", "path", "reason", "split", "epoch"}; it also has
-        "traceback" if code raised, and "redrawn" if samples were drawn anew. None: nothing is
+        "traceback" if code raised, and "redrawn" if samples were drawn again. None: nothing is
         written.
     limit: how many records may be bad; None: the default.
     earlier: the rows of this run before it was resumed.
@@ -121,12 +121,12 @@ class BadRecords:
             )
 
     def note_redrawn(self, row: Mapping[str, Any], samples: int) -> None:
-        """Note that row["redrawn"] samples of a visit were drawn anew, in an epoch of `samples`.
+        """Note that row["redrawn"] samples of a visit were drawn again, in an epoch of `samples`.
 
         Raises DataError if they are too many.
         """
         split, epoch, redrawn = row["split"], row["epoch"], row["redrawn"]
-        key = split, f"drawn anew: {row['path']}", epoch
+        key = split, f"drawn again: {row['path']}", epoch
         if key not in self._told:
             self._told.add(key)
             if self._write is not None:

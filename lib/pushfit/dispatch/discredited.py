@@ -9,7 +9,7 @@ from pushfit.dispatch.roster import Peer, Roster
 from pushfit.plan.leases import Lease, Leases
 from pushfit.wire.admission import LOCAL
 from pushfit.wire.connections import key_name
-from pushfit.wire.protocol import State
+from pushfit.wire.legal_orders import State
 
 CONTRADICTIONS = 3  # leases called impossible and made by others after which it is rejected
 AT_WORK = (State.WELCOMED, State.LEASING, State.DRAINING)

@@ -37,7 +37,7 @@ from pushfit.tasks.base import ArraySpec, DataSet
 from pushfit.wire import protocol as wire
 from pushfit.wire.arrays import ArrayLayout
 from pushfit.wire.connections import Origin
-from pushfit.wire.protocol import State
+from pushfit.wire.legal_orders import State
 from pushfit.wire.transports import TrainerTransport
 
 TICK_SECONDS = 0.1

@@ -21,7 +21,7 @@ from pushfit.feed.source import Reference
 from pushfit.plan.leases import Lease, Leases
 from pushfit.text import counted
 from pushfit.wire import protocol as wire
-from pushfit.wire.protocol import State
+from pushfit.wire.legal_orders import State
 from pushfit.wire.transports import TrainerTransport
 
 log = logging.getLogger("pushfit.trainer")

@@ -16,7 +16,7 @@ def note_bad(row: Mapping[str, Any]) -> None:
     """
     if redrawn := row.get("redrawn"):
         samples = "1 sample" if redrawn == 1 else f"{redrawn} samples"
-        told = f"{samples} of {row['path']} on {row['host']} had to be drawn anew"
+        told = f"{samples} of {row['path']} on {row['host']} had to be drawn again"
     else:
         told = f"{row['path']} on {row['host']} is bad"
     log.warning("%s: %s", told, row["reason"])

@@ -1,6 +1,6 @@
 """The generators that a trainer knows: their states, and which may join. It has no sockets.
 
-`Roster.hear` checks a control message against `protocol.LEGAL` and changes the sender's state.
+`Roster.hear` checks a control message against `legal_orders.LEGAL` and changes the sender's state.
 `greet` and `admit` decide about HELLO and READY. The reason of a rejection is a sentence for
 people, which both sides show.
 """
@@ -18,7 +18,7 @@ from pushfit.tasks.base import DataSet
 from pushfit.text import one_line
 from pushfit.wire import file_listing as listing
 from pushfit.wire import protocol as wire
-from pushfit.wire.protocol import State
+from pushfit.wire.legal_orders import LEGAL, State
 
 
 class Peer(msgspec.Struct, eq=False):
@@ -126,7 +126,7 @@ class Roster:
         """
         peer = self.peers.get(name)
         state = peer.state if peer else State.UNKNOWN
-        follows = wire.LEGAL.get((state, type(message)))
+        follows = LEGAL.get((state, type(message)))
         if follows is None:
             raise ProtocolError(f"{type(message).__name__.lower()} while {state.value}")
         if isinstance(message, wire.Hello):

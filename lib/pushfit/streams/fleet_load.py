@@ -7,7 +7,7 @@ from pushfit.dispatch.roster import Peer
 from pushfit.feed.feed import Feed
 from pushfit.observe.advisor import Load, Work
 from pushfit.wire.interfaces import interface_of, made_for
-from pushfit.wire.protocol import State
+from pushfit.wire.legal_orders import State
 
 
 def load(feed: Feed, exchange: Exchange, address: str, now: float, *, trains: bool) -> Load:

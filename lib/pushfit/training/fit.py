@@ -202,7 +202,7 @@ class Fit:
         Raises KeyboardInterrupt after Ctrl-C, once the model is saved.
         """
         sys.setswitchinterval(SWITCH_SECONDS)
-        advice = f". To go on from its last checkpoint: {telling.again(self)}"
+        advice = f". To resume it from its last checkpoint: {telling.again(self)}"
         with interrupts.gently(self._end_waits, advice):
             try:
                 self._train()

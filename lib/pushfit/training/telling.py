@@ -65,7 +65,7 @@ def summary(fit: Fit) -> str:
             lines.append(f"{taken}; kept is the model as it was saved last.")
         else:
             lines.append(f"{taken}; no model is kept yet.")
-        lines.append(f"To go on: {again(fit)}")
+        lines.append(f"To resume it: {again(fit)}")
     elif fit.early.stopped:
         lines.append(
             f"Training is complete after {fit.trained.epoch} of {fit.settings.epochs} epochs: the "

@@ -33,7 +33,6 @@ does not know it.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -245,7 +244,7 @@ class Bad(msgspec.Struct, frozen=True, array_like=True):
 
     traceback: that of the task's code, if it raised; else ``""``.
     instead: the path of the substitute whose samples the visit holds; ``""``: it holds its own.
-    redrawn: the number of its own samples that were drawn anew.
+    redrawn: the number of its own samples that were drawn again.
     partner: the record is not the visit's own, but a further one that its samples are made of.
     """
 
@@ -304,35 +303,6 @@ class Data(Message, frozen=True, kw_only=True):
 FromGenerator: TypeAlias = Hello | Ready | Heartbeat | Fail | Bye
 FromTrainer: TypeAlias = Welcome | Reject | Grants | Alive | Reset | Fin
 
-
-class State(Enum):
-    """A generator's state as its trainer keeps it."""
-
-    UNKNOWN = "unknown"
-    WELCOMED = "welcomed"
-    LEASING = "leasing"
-    DRAINING = "draining"
-    REJECTED = "rejected"
-
-
-# The messages that a generator may send in each state, and the state that follows. Any other is
-# answered with RESET.
-LEGAL: dict[tuple[State, type[FromGenerator]], State] = {
-    (State.UNKNOWN, Hello): State.WELCOMED,
-    (State.WELCOMED, Hello): State.WELCOMED,
-    (State.LEASING, Hello): State.WELCOMED,
-    (State.DRAINING, Hello): State.WELCOMED,
-    (State.REJECTED, Hello): State.WELCOMED,
-    (State.WELCOMED, Ready): State.LEASING,
-    (State.WELCOMED, Heartbeat): State.WELCOMED,
-    (State.WELCOMED, Fail): State.REJECTED,
-    (State.LEASING, Heartbeat): State.LEASING,
-    (State.LEASING, Fail): State.LEASING,
-    (State.DRAINING, Heartbeat): State.DRAINING,
-    (State.DRAINING, Fail): State.DRAINING,
-    (State.WELCOMED, Bye): State.UNKNOWN,
-    (State.LEASING, Bye): State.DRAINING,
-}
 
 _encoder = msgspec.msgpack.Encoder()
 _generator_decoder: msgspec.msgpack.Decoder[FromGenerator] = msgspec.msgpack.Decoder(FromGenerator)
