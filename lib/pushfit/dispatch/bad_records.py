@@ -136,7 +136,7 @@ class BadRecords:
         if (count := self._redrawn[split, epoch]) > (allowed := self._limit.of(samples)):
             raise DataError(
                 f"{count:,} of the {samples:,} samples of {split} epoch {epoch} had to be drawn "
-                "anew, since the task raised an exception at the first try, and "
+                "again, since the task raised an exception at the first try, and "
                 f"{self._given(allowed)}. Correct the task's code or the records that it looks up, "
                 "or allow more (--max-bad 100%: any number). This is the "
                 f"last{self._all_of_them}\n  {last}"
