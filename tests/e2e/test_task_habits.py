@@ -310,7 +310,7 @@ def test_a_framework_at_the_top_of_the_file_is_told_with_what_it_costs(
     task = write_task(tmp_path / "mytask.py", "import keras\n" + plain())
     said = start.sink(tmp_path, "--task", task, "--generators", 2, "--epochs", 1).done()
     assert said.count("imports tensorflow, keras") == 1
-    assert "and takes every generator process as much: import it inside the methods" in said
+    assert "and costs every generator process as much: import it inside the methods" in said
 
 
 SLOW_START = """
