@@ -48,3 +48,12 @@ def words(command: str, **stand_ins: object) -> list[str]:
         command = command.replace(placeholder, str(value))
     program, *arguments = shlex.split(command)
     return ["-m", program, *arguments] if program == "pushfit" else arguments
+
+
+ADDED = (
+    "pushfit train --optimizer adamw --optimizer-args weight_decay=0.05,clipnorm=1",
+    "pushfit train --loss mine.py:hard --metrics accuracy,sparse_top_k_categorical_accuracy",
+    "pushfit train --mixup 0.2 --cutmix 1",
+    "pushfit train --callback mine.py:Seen,keras.callbacks:TerminateOnNaN",
+)
+OWN_MODEL = "pushfit train --model mine.py:net --task camera --links DIR"
