@@ -107,9 +107,8 @@ def run(args: list[str]) -> dict[str, Any]:
         finally:
             starter.close()
     seconds = moments[-1].seconds - moments[0].seconds if moments else 0.0
-    figures: dict[str, float] = {
-        "visits_per_second": per(moments[-1].received if moments else 0, seconds, "seconds")
-    }
+    visits = moments[-1].received if moments else 0
+    figures: dict[str, float] = {"visits_per_second": per(visits, seconds, "seconds")}
     failed = [f"a warning: {line}" for line in warnings[:20]]
     for name, course in courses.items():
         rest = course[int(WARM_UP * len(course)) :]

@@ -44,9 +44,8 @@ def test_an_adapter_gives_what_the_plain_loop_gives(name: str, tmp_path: Path) -
 
 
 def test_adapters() -> None:
-    result = bench(
-        "fit", *["--parts", "adapters", "--seconds", "0.2", "--rounds", "1", "--kinds", "64px"]
-    )
+    words = "--parts adapters --seconds 0.2 --rounds 1 --kinds 64px"
+    result = bench("fit", *words.split())
     for name in ("tf", "torch", "jax", "keras"):
         assert result["ratios"][f"{name}_vs_plain"] == result["ratios"][f"{name}_vs_plain_64px"] > 0
         assert result["figures"][f"{name}_64px_cpu_us"] > 0
