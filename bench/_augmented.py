@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from bench._apart import tell
+from bench._flow import per
 from bench._lease import made
 from pushfit.generator.maker import Maker
 from pushfit.tasks import create
@@ -152,7 +153,7 @@ def _speed(make: Make, seconds: float) -> float:
     started, count = time.process_time(), 0
     while (spent := time.process_time() - started) < seconds or not count:
         count += make()
-    return count / spent
+    return per(count, spent, "CPU seconds")
 
 
 def measure(side: str, seconds: float, links: Path) -> dict[str, float]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from bench._apart import tell
 from bench._dispatched import DONE, deliveries, open_dispatcher
+from bench._flow import per
 from bench._ready import Ready, data_set, work
 from pushfit.endpoint import parse
 from pushfit.tasks.base import ArraySpec
@@ -54,10 +55,10 @@ def consume(address: str, mode: str, file: Path, warm: float, seconds: float) ->
                 taken += delivery.lease.count
                 if now - began > seconds:
                     break
-        spent = time.perf_counter() - began
+        spent = time.perf_counter() - began if began else 0.0
         stages = next(iter(dispatcher.exchange.roster.peers.values())).stages
         return {
-            "patches_per_second": taken / spent,
+            "patches_per_second": per(taken, spent, "patches"),
             "cpu_share": (time.process_time() - cpu) / spent,
             "pack_s": stages.pack, "send_s": stages.send, "idle_s": stages.idle,
             "sha256": digest.hexdigest(),

@@ -24,6 +24,7 @@ import numpy as np
 import zmq
 
 from bench._apart import beside, tell
+from bench._flow import per
 from bench._network import smallcnn
 from bench._ready import fleet, noise
 from bench.fit import REGIMES, Regime
@@ -113,8 +114,8 @@ def _measure(side: str, regime: Regime, seconds: float) -> dict[str, float]:
     with suppress(Enough):
         (fed if side == "fed" else memory)(regime, watch)
     return {
-        "ms": 1000 * watch.spent / watch.steps,
-        "cpu_ms": 1000 * watch.used / watch.steps,
+        "ms": 1000 * per(watch.spent, watch.steps, "steps"),
+        "cpu_ms": 1000 * per(watch.used, watch.steps, "steps"),
     }
 
 

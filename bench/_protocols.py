@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from bench._flow import per
 from bench._served import AS_IT_IS, PATIENCE, server
 from bench._turns import Figures, Rounds, told
 from pushfit.errors import ConfigError
@@ -68,6 +69,9 @@ def _ask(
         failed.append(
             f"{said['failed']} of {said['asked']} requests had no answer of 200 ({asked})"
         )
-    good = max(1, said["asked"] - said["failed"])
+    good = said["asked"] - said["failed"]
     used = after.user + after.system - before.user - before.system
-    return {"requests_s": good / said["seconds"], "cpu_ms": 1e3 * used / good}
+    return {
+        "requests_s": per(good, said["seconds"], "seconds"),
+        "cpu_ms": 1e3 * per(used, good, "answers"),
+    }

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench._apart import tell
+from bench._flow import per
 from bench._replay_store import KINDS
 from pushfit import tasks
 from pushfit.settings.programs.train import TrainSettings
@@ -81,7 +82,10 @@ def measured(once: Callable[[], Iterator[int]], seconds: float) -> dict[str, flo
         nbytes += sum(one)
         spent += time.perf_counter() - began
         used += time.process_time() - cpu
-    return {"gb_s": nbytes / spent / GB, "cpu_s_per_gb": used / (nbytes / GB)}
+    return {
+        "gb_s": per(nbytes, spent, "seconds") / GB,
+        "cpu_s_per_gb": per(used, nbytes / GB, "bytes"),
+    }
 
 
 def measure(side: str, kind: str, folder: Path, seconds: float) -> dict[str, float]:

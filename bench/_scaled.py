@@ -23,6 +23,7 @@ import msgspec
 
 from bench._apart import child, end, tell
 from bench._dispatched import DONE, deliveries, open_dispatcher
+from bench._flow import per
 from bench._light import DATA
 from pushfit.errors import PushFitError
 from pushfit.feed.feed import Feed
@@ -134,7 +135,7 @@ def flow(setup: Setup) -> dict[str, float]:
         threads, cut = _threads(), trainer.leases._next_id
         backups = trainer.dispatcher.exchange.backups["made"]
         started, cpu, got, count = time.perf_counter(), time.process_time(), 0, 0
-        while (spent := time.perf_counter() - started) < setup.seconds:
+        while (spent := time.perf_counter() - started) < setup.seconds or not got:
             got += next(source)
             count += 1
         cpu = time.process_time() - cpu
@@ -157,7 +158,7 @@ def flow(setup: Setup) -> dict[str, float]:
         "cpu_s_per_gb": cpu / got * 1e9,
         "us_per_lease": cpu / count * 1e6,
         "python_us_per_lease": python / count * 1e6,
-        "peers_cpu_share": peers / (peers + cpu),
+        "peers_cpu_share": per(peers, peers + cpu, "CPU seconds"),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
         "backups": backups,
         "grant_p50_ms": _at(latencies, 0.50) * 1e3,

@@ -46,6 +46,7 @@ from typing import Any
 from bench import _data, _schedule
 from bench._apart import free_port
 from bench._copies import Copy, why_none_hangs
+from bench._flow import per
 from bench._havoc import PER_HOST, Fleet, Place, Strike
 from bench._turns import links_flag, parser
 from bench._watched import Progress
@@ -102,8 +103,8 @@ class Run:
         report = self.calm("probe")
         patches = sum(row["patches"] for row in report["generators"])
         spent = sum(report["stages_s"][stage] for stage in ("decode", "transform", "wait"))
-        self.seconds_a_batch = BATCH * spent / patches / WORKERS / self.options.load
-        batches = self.options.minutes * 60 / self.seconds_a_batch
+        self.seconds_a_batch = BATCH * per(spent, patches, "patches") / WORKERS / self.options.load
+        batches = per(self.options.minutes * 60, self.seconds_a_batch, "seconds of work")
         self.epochs = max(2, round(2 * self.options.minutes))
         self.patches = max(PER_VISIT, round(batches * BATCH / self.epochs))
 

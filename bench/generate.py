@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from bench import _data
+from bench._flow import per
 from bench._lease import made
 from bench._loaders import WARM_SECONDS, speed
 from bench._patches import one_patch
@@ -126,9 +127,11 @@ def one_core_rounds(
         for name, total in seconds.items():
             if 0 < turn <= count:
                 patches = int(name.partition("_k")[2] or 1) * len(records)
-                rounds.add(name, {RATE: patches / total})
+                rounds.add(name, {RATE: per(patches, total, "CPU seconds")})
             elif turn and name in inside:
-                shares[f"library_share_{name.removeprefix('ours_')}"] = inside[name] / total
+                shares[f"library_share_{name.removeprefix('ours_')}"] = per(
+                    inside[name], total, "CPU seconds"
+                )
     for each in ours.values():
         each.maker.__exit__()
     pairs = {

@@ -29,6 +29,7 @@ from typing import Any
 import msgspec
 
 from bench import _data
+from bench._flow import per
 from bench._photos import linked, usable
 from bench._turns import Figures, Rounds, chosen, links_flag, parser, told
 from bench._work import BATCH, Work
@@ -91,15 +92,16 @@ def steady(result: dict[str, Any], samples: int) -> Figures:
     times, cpu = result["times"], result["cpu"]
     mark, last = min(map(int, cpu)), max(map(int, cpu))  # one more where a batch too many came
     steadily = (last - mark) * BATCH
+    each = per(1.0, steadily, "batches")  # a sample's part
     (all0, fit0), (all1, fit1) = cpu[str(mark)], cpu[str(last)]
-    rate = steadily / (times[last] - times[mark])
+    rate = per(steadily, times[last] - times[mark], "seconds")
     return {
         "samples_per_s": rate,
         "start_s": times[0],
         "wall_s": times[last] + (samples - (last + 1) * BATCH) / rate,
-        "cpu_s_per_1000": (all1 - all0) / steadily * 1000,
-        "fit_cpu_s_per_1000": (fit1 - fit0) / steadily * 1000,
-        "start_cpu_s": all0 - (all1 - all0) / (last - mark) * (mark + 1),
+        "cpu_s_per_1000": (all1 - all0) * each * 1000,
+        "fit_cpu_s_per_1000": (fit1 - fit0) * each * 1000,
+        "start_cpu_s": all0 - (all1 - all0) * each * BATCH * (mark + 1),
     }
 
 

@@ -22,6 +22,7 @@ import argparse
 from functools import partial
 from typing import Any
 
+from bench._flow import per
 from bench._plot import panels
 from bench._turns import Figures, Rounds, chosen, parser, told
 from pushfit.host import typed_path
@@ -66,7 +67,9 @@ def compared(rounds: Rounds, fleets: list[int]) -> tuple[Figures, Figures]:
     """(ratios, figures)."""
     figures = rounds.figures()
     rates = {side: figures[f"{side}_samples_per_s"] for side in rounds.rows}
-    figures |= {f"{side}_s_for_{FIXED}": FIXED / rate for side, rate in rates.items()}
+    figures |= {
+        f"{side}_s_for_{FIXED}": per(FIXED, rate, "samples") for side, rate in rates.items()
+    }
     ratios = rounds.ratios(
         {f"vs_service_{fleet}": (f"pushfit_{fleet}", f"service_{fleet}") for fleet in fleets},
         "samples_per_s",
@@ -75,7 +78,7 @@ def compared(rounds: Rounds, fleets: list[int]) -> tuple[Figures, Figures]:
         for fleet in fleets[1:]:
             if {f"{side}_{fleet}", f"{side}_{fleets[0]}"} <= rates.keys():
                 one = rates[f"{side}_{fleets[0]}"] / fleets[0]
-                ratios[f"{name}_{fleet}"] = rates[f"{side}_{fleet}"] / fleet / one
+                ratios[f"{name}_{fleet}"] = per(rates[f"{side}_{fleet}"] / fleet, one, "samples")
     return ratios, figures
 
 

@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 
 from bench import _data
+from bench._flow import per
 from bench._turns import links_flag, parser
 from bench._watched import Progress
 from bench.lab.processes import Script, Starter
@@ -105,8 +106,9 @@ def run(args: list[str]) -> dict[str, Any]:
             moments = Progress(folder / "progress").moments
         finally:
             starter.close()
-    seconds = moments[-1].seconds - moments[0].seconds
-    figures: dict[str, float] = {"visits_per_second": moments[-1].received / seconds}
+    seconds = moments[-1].seconds - moments[0].seconds if moments else 0.0
+    visits = moments[-1].received if moments else 0
+    figures: dict[str, float] = {"visits_per_second": per(visits, seconds, "seconds")}
     failed = [f"a warning: {line}" for line in warnings[:20]]
     for name, course in courses.items():
         rest = course[int(WARM_UP * len(course)) :]

@@ -50,7 +50,9 @@ def _left(threads: set[threading.Thread], processes: set[int]) -> list[object]:
     running: list[object] = [
         thread
         for thread in threading.enumerate()
-        if thread not in threads and not thread.name.startswith(KERAS)
+        if thread not in threads
+        and not thread.name.startswith(KERAS)
+        and not isinstance(thread, threading._DummyThread)  # of a library's pool, such as tf.data's
     ]
     children = psutil.Process().children(recursive=True)
     return running + [child for child in children if child.pid not in processes]

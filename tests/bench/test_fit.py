@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import pushfit
+from bench._adapter_sides import SIDES
 from bench._ready import fleet, noise
+from bench._replay_store import make
 from pushfit.settings.stream import MiB, StreamSettings
 from pushfit.tasks.camera.params import CameraParams
 from tests.support.benches import bench
@@ -14,12 +19,37 @@ pytestmark = pytest.mark.slow
 
 
 def test_fit() -> None:
-    words = "--seconds 0.3 --rounds 1 --regimes 28px --cores all"
+    words = "--parts fit --seconds 0.3 --rounds 1 --regimes 28px --cores all"
     result = bench("fit", *words.split())
     for name in ("vs_memory_28px_all", "vs_beside_28px_all"):
         assert result["ratios"][name] > 0
     for side in ("memory", "fed"):
         assert result["figures"][f"{side}_28px_all_cpu_ms"] > 0
+
+
+@pytest.mark.parametrize("name", ["tf", "torch", "jax", "keras"])
+def test_an_adapter_gives_what_the_plain_loop_gives(name: str, tmp_path: Path) -> None:
+    pytest.importorskip({"tf": "tensorflow"}.get(name, name))
+    make(tmp_path / "stored", "64px", 2**20)
+    read: dict[str, list[bytes]] = {}
+    for side in ("plain", name):
+        begin, arrays = SIDES[side]
+        with pushfit.stream(from_=tmp_path / "stored", epochs=2, splits=("train",)) as stream:
+            passes = begin(stream)
+            read[side] = [
+                next(iter(arrays(batch))).tobytes() for _ in range(2) for batch in passes()
+            ]
+    assert len(read["plain"]) > 2
+    assert read[name] == read["plain"]
+
+
+def test_adapters() -> None:
+    words = "--parts adapters --seconds 0.2 --rounds 1 --kinds 64px"
+    result = bench("fit", *words.split())
+    for name in ("tf", "torch", "jax", "keras"):
+        assert result["ratios"][f"{name}_vs_plain"] == result["ratios"][f"{name}_vs_plain_64px"] > 0
+        assert result["figures"][f"{name}_64px_cpu_us"] > 0
+        assert f"{name}_adds_us_64px" in result["figures"]
 
 
 def test_fed_is_what_is_in_memory() -> None:
