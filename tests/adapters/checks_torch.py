@@ -85,7 +85,6 @@ print(opened.passes.position())
 """
 
 
-@pytest.mark.slow
 def test_workers_are_refused() -> None:
     """In a process of its own: a worker is a fork, and other libraries have threads in this one."""
     done = subprocess.run(

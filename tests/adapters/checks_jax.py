@@ -75,7 +75,6 @@ loop.close()
 """
 
 
-@pytest.mark.slow
 def test_a_batch_is_shared_over_devices() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SHARDED],
