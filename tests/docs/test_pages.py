@@ -99,6 +99,8 @@ OTHERS = {"--help", "--models"}  # of every program; of `python -m bench zoo`
 def test_every_flag_that_a_page_names_exists(page: Path) -> None:
     programs = (TrainSettings, GeneratorSettings, SinkSettings, PredictSettings, ServeSettings)
     structs = [*programs, *(tasks.load(task).Params for task in tasks.TASKS)]
-    known = {setting.flag for struct in structs for setting in settings_of(struct)}
+    settings = [setting for struct in structs for setting in settings_of(struct)]
+    known = {setting.flag for setting in settings}
+    known |= {setting.negated for setting in settings if setting.is_bool}
     named = re.findall(r"`(?:[^`]* )?(--[a-z][\w-]*)", prose(page))
     assert set(named) - known - OTHERS == set()

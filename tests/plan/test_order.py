@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushfit.plan.batches import place
+from pushfit.plan.batches import batches, place
 from pushfit.plan.leases import Leases
 from pushfit.plan.order import (
     MIX_BLOCK,
@@ -62,6 +62,21 @@ def test_balance_shows_each_class_equally_often_and_its_records_in_turn(
     used = np.bincount(np.concatenate(together), minlength=sum(counts))
     for low, high in pairwise(bounds):
         assert used[low:high].max() - used[low:high].min() <= 1
+
+
+@given(seeds, counts, st.integers(0, 40), st.integers(1, 5))
+def test_without_shuffling_passes_have_the_natural_order(
+    seed: int, counts: tuple[int, ...], length: int, epochs: int
+) -> None:
+    order = SplitOrder(counts, 2, visits_per_epoch=length, shuffle=False)
+    together = np.concatenate([visit_records(seed, "train", e, order) for e in range(epochs)])
+    assert (together == np.arange(len(together)) % sum(counts)).all()
+    plan = Plan(seed, epochs, {"train": order}, 8, 0)
+    rows = [rows for segment in plan.segments for rows in batches(plan, segment, 3)]
+    in_order = np.tile(np.arange(order.visits * 2), epochs)
+    assert np.concatenate(rows).tolist() == in_order.tolist()
+    fresh = [plan.patch_epoch(segment) for segment in plan.segments]
+    assert fresh == list(range(epochs))  # samples are new in each epoch all the same
 
 
 def test_epochs_and_seeds_differ_and_validation_does_not() -> None:

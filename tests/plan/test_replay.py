@@ -20,7 +20,9 @@ def plan(
     visits: int, patches: int, stored: int, group: int, epochs: int, **more: Any
 ) -> ReplayPlan:
     splits = {
-        "train": StoredOrder.of(visits, patches, stored, group, fresh=True),
+        "train": StoredOrder.of(
+            visits, patches, stored, group, fresh=True, shuffle=more.get("shuffle", True)
+        ),
         "val": StoredOrder.of(5, 2, 1, group, fresh=False),
     }
     return ReplayPlan(more.get("seed", 3), epochs, splits, SAMPLE, more.get("window", 4))
@@ -34,6 +36,7 @@ def plans(draw: Any) -> ReplayPlan:
         epochs=stored + draw(st.integers(0, 3)),
         seed=draw(st.integers(0, 99)),
         window=draw(st.integers(0, 12)),
+        shuffle=draw(st.booleans()),
     )
 
 
@@ -73,6 +76,21 @@ def test_stored_epochs_and_validation_come_as_they_were_live(one: ReplayPlan) ->
         assert firsts == sorted(firsts)
 
 
+@given(st.integers(1, 60), st.integers(1, 4), st.integers(1, 9), st.integers(0, 12))
+def test_without_shuffling_epochs_that_come_again_are_as_stored(
+    visits: int, patches: int, group: int, window: int
+) -> None:
+    one = plan(visits, patches, 2, group, 5, window=window, shuffle=False)
+    for segment in one.segments:
+        firsts = [first for first, _ in one.groups(segment)]
+        assert firsts == sorted(firsts)
+        assert one.window_of(segment) == (window if segment.patches > 1 else 0)
+        rows = rows_of(one, segment.index)
+        np.testing.assert_array_equal(one.places(segment, rows), rows)
+        if window == 0 and segment.split == "train":
+            np.testing.assert_array_equal(rows, np.arange(segment.samples))
+
+
 @given(plans())
 def test_the_order_is_a_pure_function(one: ReplayPlan) -> None:
     splits, epochs = one.stored, len(one.segments) // len(one.segments.epoch)
@@ -83,7 +101,7 @@ def test_the_order_is_a_pure_function(one: ReplayPlan) -> None:
         np.testing.assert_array_equal(rows_of(one, index), rows_of(other, index))
 
 
-def test_an_epoch_that_comes_again_has_other_batches_each_time() -> None:
+def test_an_epoch_that_reordered_has_other_batches_each_time() -> None:
     """Even with a sample a visit, which live streams do not mix at all."""
     one = plan(1_000, 1, stored=2, group=10, epochs=6, window=32)
     seen = []
@@ -91,7 +109,7 @@ def test_an_epoch_that_comes_again_has_other_batches_each_time() -> None:
         if segment.split == "train":
             places = one.places(segment, rows_of(one, segment.index))
             seen.append(places)
-            assert one.comes_again(segment) == (segment.epoch >= 2)
+            assert one.reordered(segment) == (segment.epoch >= 2)
             assert one.stored_epoch(segment) == segment.epoch % 2
     np.testing.assert_array_equal(seen[0], np.arange(1_000))
     for again in seen[2:]:
@@ -109,7 +127,7 @@ def test_another_seed_and_another_epoch_have_orders_of_their_own() -> None:
     orders = set()
     for seed in range(3):
         one = plan(200, 2, stored=1, group=2, epochs=4, seed=seed)
-        again = [s for s in one.segments if one.comes_again(s)]
+        again = [s for s in one.segments if one.reordered(s)]
         orders |= {tuple(one.groups(segment)) for segment in again}
     assert len(orders) == 9
 

@@ -83,6 +83,7 @@ def test_a_relative_path_is_of_the_folder_it_was_typed_in(
         ("--val-patches-per-visit 4", r"--val-patches-per-visit 4 .* made with 1,"),
         ("--patches-per-epoch 80", r"--patches-per-epoch 80 .* made with 0"),
         ("--balance", r"--balance yes .* made with no"),
+        ("--no-shuffle", r"--shuffle no .* made with yes"),
         ("--manipulated 0.1", r"--manipulated 0.1 .* made with 0.5"),
         (
             "--generators 2",

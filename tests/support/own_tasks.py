@@ -160,3 +160,42 @@ class Plain(Task):
 def plain(methods: str = "") -> str:
     """`PLAIN`, with `methods` (their lines unindented) put at the end of the class."""
     return PLAIN + "".join(f"    {line}\n" for line in methods.strip().splitlines())
+
+
+# A task without data: a record is a number, and a sample is that number as `n`.
+NUMBERS = """
+import numpy as np
+
+from pushfit.tasks.base import ArraySpec, DataSet, Record, Task
+
+COUNT = 20
+
+
+class Numbers(Task):
+    name = "numbers"
+    loss = "mse"
+
+    def scan(self, links):
+        records = tuple(Record(f"{number:03}") for number in range(COUNT))
+        return DataSet((), {"train": records, "val": records[:5]})
+
+    def arrays(self):
+        return (ArraySpec("n", "int32", ()),)
+
+    def read(self, links, record):
+        return None
+
+    def decode(self, data, record):
+        return int(record.path)
+
+    def sample(self, item, record, split, patch, rng):
+        return {"n": np.int32(item)}
+
+    def to_fit(self, batch):
+        return batch["n"].astype("float32"), batch["n"].astype("float32")
+"""
+
+
+def numbers(methods: str = "") -> str:
+    """`NUMBERS`, with `methods` (their lines unindented) put at the end of the class."""
+    return NUMBERS + "".join(f"    {line}\n" for line in methods.strip().splitlines())

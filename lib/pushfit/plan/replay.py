@@ -5,10 +5,12 @@
   **groups** (visits that are adjacent on the disk) come in an order drawn for this epoch, and their
   samples are mixed over at least `MIX_GROUPS` groups, even if a visit has only one sample. So
   reading is sequential within a group, but the batches are new.
+- Without shuffling, such an epoch has the order of the stored epoch as well.
 - Validation is always that of epoch 0.
 
-Such an epoch has two numbers for a sample: its **row**, by which it is delivered, mixed and batched
-as if the order of the groups were the order of the epoch; and its **place**, where it is stored.
+A shuffled epoch that comes again has two numbers for a sample: its **row**, by which it is
+delivered, mixed and batched as if the order of the groups were the order of the epoch; and its
+**place**, where it is stored.
 """
 
 from __future__ import annotations
@@ -34,12 +36,23 @@ class StoredOrder(SplitOrder, frozen=True):
     group: int = 1
 
     @classmethod
-    def of(cls, visits: int, patches: int, epochs: int, group: int, *, fresh: bool) -> StoredOrder:
+    def of(
+        cls,
+        visits: int,
+        patches: int,
+        epochs: int,
+        group: int,
+        *,
+        fresh: bool,
+        shuffle: bool = True,
+    ) -> StoredOrder:
         """The order of a stored split.
 
         fresh: each epoch has other samples, as in training; False: always those of epoch 0.
+        shuffle: epochs that come again have orders of their own; False: that of the stored epoch.
         """
-        return cls((visits,), patches, shuffle=fresh, fresh=fresh, epochs=epochs, group=group)
+        shuffle = shuffle and fresh
+        return cls((visits,), patches, shuffle=shuffle, fresh=fresh, epochs=epochs, group=group)
 
     @property
     def groups(self) -> int:
@@ -73,16 +86,16 @@ class ReplayPlan(Plan):
         order = self.stored[segment.split]
         return segment.epoch % order.epochs if order.fresh else 0
 
-    def comes_again(self, segment: Segment) -> bool:
-        """Return whether its samples have been trained on in an earlier epoch."""
+    def reordered(self, segment: Segment) -> bool:
+        """Return whether it uses a stored epoch again, in another order than the stored one."""
         order = self.stored[segment.split]
-        return order.fresh and segment.epoch >= order.epochs
+        return order.shuffle and segment.epoch >= order.epochs
 
     def groups(self, segment: Segment) -> Iterator[tuple[int, int]]:
         """(first visit, visits) of each group, in the order of delivery."""
         order = self.stored[segment.split]
         numbers = np.arange(order.groups)
-        if self.comes_again(segment):
+        if self.reordered(segment):
             rng = rng_of(self.seed, "again", segment.split, segment.epoch)
             numbers = rng.permutation(order.groups)
         for number in numbers.tolist():
@@ -90,7 +103,7 @@ class ReplayPlan(Plan):
             yield first, min(order.group, order.visits - first)
 
     def window_of(self, segment: Segment) -> int:
-        if self.comes_again(segment):
+        if self.reordered(segment):
             return max(self.window, MIX_GROUPS * self.stored[segment.split].group)
         return super().window_of(segment)
 
@@ -101,7 +114,7 @@ class ReplayPlan(Plan):
         return uniforms(key, places, none, none, 2)
 
     def places(self, segment: Segment, rows: np.ndarray) -> np.ndarray:
-        if not self.comes_again(segment):
+        if not self.reordered(segment):
             return rows
         if self._visits is None or self._visits[0] != segment.index:
             each = [np.arange(first, first + count) for first, count in self.groups(segment)]

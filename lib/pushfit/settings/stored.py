@@ -57,6 +57,7 @@ class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_f
     ] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.crop and not self.from_:
             raise ConfigError(
                 "--crop works only with a stored stream: give --from, too, or let generators make "

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from pushfit import host_facts, tasks
+from pushfit.errors import ConfigError
 from pushfit.settings.declaration import Decides, Kept, Placed, about
 
 KiB, MiB, GiB = 2**10, 2**20, 2**30
@@ -223,6 +224,15 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
     balance: Annotated[
         bool, about("Stream", "Show every class equally often.", decides=Decides.SAMPLES)
     ] = False
+    shuffle: Annotated[
+        bool,
+        about(
+            "Stream",
+            "Visit the training records in a new random order in each epoch. Without it, they come "
+            "in their natural order, by class and path.",
+            decides=Decides.SAMPLES,
+        ),
+    ] = True
     order: Annotated[
         Literal["exact", "arrival"],
         about(
@@ -251,6 +261,14 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             "Compute the SHA-256 of the stream of batches, which takes half a second for each GB.",
         ),
     ] = False
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError if settings contradict each other."""
+        if self.balance and not self.shuffle:
+            raise ConfigError(
+                "--no-shuffle keeps the natural order of the records, and --balance draws others "
+                "in each epoch: leave one of them out"
+            )
 
     @property
     def exact(self) -> bool:

@@ -155,6 +155,7 @@ def training_order(settings: StreamSettings, counts: Counts, patches: int) -> Sp
         tuple(counts.get(TRAIN, ())),
         patches,
         visits_per_epoch=-(-settings.patches_per_epoch // patches),
+        shuffle=settings.shuffle,
         balance=settings.balance,
     )
     if not order.records:

@@ -101,7 +101,7 @@ class Replay:
 
     def _units(self, segment: Segment) -> Iterator[tuple[int, int]]:
         """(first visit, number of visits) of each delivery, in the order of the plan."""
-        if self.plan.comes_again(segment):
+        if self.plan.reordered(segment):
             yield from self.plan.groups(segment)
             return
         form = self._parts[segment.split].form

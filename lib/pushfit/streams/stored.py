@@ -89,7 +89,10 @@ class StoredStream(Stream):
         plan = ReplayPlan(
             settings.seed,
             settings.epochs,
-            {split: stored_order(part, fresh=split == TRAIN) for split, part in parts.items()},
+            {
+                split: stored_order(part, fresh=split == TRAIN, shuffle=settings.shuffle)
+                for split, part in parts.items()
+            },
             store.sample_bytes,
             settings.mix_visits,
             exact=settings.exact,
@@ -111,12 +114,13 @@ class StoredStream(Stream):
     def open(self) -> Flow:
         form = self._store.splits[TRAIN]
         again = self.settings.epochs - form.epochs
+        others = " in other orders" if self.settings.shuffle else ""
         log.info(
             "training from %s: %d stored epoch(s) of %s samples%s",
             self._folder,
             form.epochs,
             f"{form.visits * form.patches:,}",
-            f", which are used {again} more time(s) in other orders" if again > 0 else "",
+            f", which are used {again} more time(s){others}" if again > 0 else "",
         )
         return Flow(
             self.settings,
@@ -231,9 +235,9 @@ def check_classes(part: Part, classes: tuple[str, ...], whose: str) -> None:
         )
 
 
-def stored_order(part: Part, *, fresh: bool) -> StoredOrder:
-    form = part.form
-    return StoredOrder.of(form.visits, form.patches, form.epochs, form.group, fresh=fresh)
+def stored_order(part: Part, *, fresh: bool, shuffle: bool = True) -> StoredOrder:
+    form, more = part.form, {"fresh": fresh, "shuffle": shuffle}
+    return StoredOrder.of(form.visits, form.patches, form.epochs, form.group, **more)
 
 
 def check_whole(part: Part) -> None:

@@ -59,6 +59,7 @@ class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fie
     ] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.resume and not self.out:
             raise ConfigError("--resume needs the folder of the stream to continue: give --out")
         if self.out and not self.exact:
