@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import pages
+from tests.support.photos import write_photos
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "library.md"
 EXAMPLES = ROOT / "examples" / "loops"
@@ -25,6 +28,30 @@ def test_the_page(tmp_path: Path, many_digits: Path) -> None:
     said = ran([script], tmp_path)
     assert "[200, 200, 0]" in said
     assert (tmp_path / "model.keras").is_file()
+
+
+MODEL = """
+import keras
+image = keras.Input((None, None, 3), dtype="uint8")
+pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(pooled))
+model.compile("adam", "sparse_categorical_crossentropy")
+"""
+
+
+@pytest.mark.slow
+def test_the_readme(tmp_path: Path) -> None:
+    """Its task and its lines of a script, with a small model before them."""
+    blocks = pages.blocks(ROOT / "README.md", "python")
+    pets, lines = (
+        next(b for b in blocks if word in b) for word in ("class Pets", "pushfit.stream")
+    )
+    (tmp_path / "pets.py").write_text(pets)
+    (tmp_path / "script.py").write_text(
+        MODEL + lines.replace('"DIR"', repr(str(write_photos(tmp_path / "links"))))
+    )
+    ran([tmp_path / "script.py"], tmp_path)
+    assert (tmp_path / "pets.keras").is_file()
 
 
 @pytest.mark.slow
