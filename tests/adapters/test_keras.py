@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,12 +17,14 @@ keras = pytest.importorskip("keras")
 from bench.lab.processes import ROOT  # noqa: E402
 from pushfit.adapters.keras import dataset  # noqa: E402
 from pushfit.adapters.to_fit import ToFit  # noqa: E402
+from pushfit.tasks.base import Task  # noqa: E402
 from tests.support.fitted import fitted  # noqa: E402
 from tests.support.made_leases import SPECS  # noqa: E402
 from tests.support.readings import (  # noqa: E402
     FIELDS,
     TRAIN,
     VAL,
+    Fields,
     Opened,
     hashes,
     whole,
@@ -117,3 +119,20 @@ def test_what_fit_is_given() -> None:
     assert (y.shape.as_list(), y.dtype.name) == ([None], "float32")
     assert dataset(opened.reading, to_fit, "test") is None
     assert opened.passes.position() == (0, "train", 0)
+
+
+class Unsorted(Fields):
+    """Its inputs are named against the alphabet, and within one another."""
+
+    def to_fit(self, arrays: Any) -> Any:
+        x = {"second": {"z": arrays["id"], "a": arrays["twice"]}, "first": arrays["twice"] + 1}
+        return x, arrays["twice"]
+
+
+def test_inputs_come_under_their_names_in_any_order() -> None:
+    opened = Opened()
+    to_fit = ToFit(cast(Task, Unsorted()), SPECS)
+    x, y = next(iter(dataset(opened.reading, to_fit, "train")))
+    assert x["second"]["z"].numpy().tolist() == whole()["train"][0]
+    assert (x["first"].numpy() == x["second"]["a"].numpy() + 1).all()
+    assert (y.numpy() == x["second"]["a"].numpy()).all()

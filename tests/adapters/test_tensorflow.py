@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
 from pushfit.adapters.tensorflow import dataset  # noqa: E402
+from tests.support.made_leases import SPECS  # noqa: E402
 from tests.support.readings import EPOCHS, SIZE, TRAIN, VAL, Opened, hashes, whole  # noqa: E402
 
 SPEC = {
@@ -74,3 +76,13 @@ def test_a_batch_is_read_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     read = [np.asarray(memoryview(b["id"])) for b in dataset(opened.reading, "train")]
     assert [each.ctypes.data for each in read if len(each) == SIZE] == places
     assert len(places) >= TRAIN - 1
+
+
+def test_arrays_come_under_their_names_in_any_order() -> None:
+    """TensorFlow sorts the names of a structure."""
+    opened = Opened()
+    reading = msgspec.structs.replace(opened.reading, arrays=SPECS[::-1])
+    assert [spec.name for spec in reading.arrays] == ["twice", "id"]
+    first = next(iter(dataset(reading, "train")))
+    assert first["id"].numpy().tolist() == whole()["train"][0]
+    assert (first["twice"].numpy() == 2 * first["id"].numpy()[:, 1]).all()

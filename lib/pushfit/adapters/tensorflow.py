@@ -28,7 +28,7 @@ def dataset(reading: Reading, split: str) -> tf.data.Dataset:
     specs = reading.arrays
     signature = {spec.name: tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in specs}
     begin = lambda: reading.begin(split, BY, Ahead.NO)  # noqa: E731
-    flat = lambda batch: [batch.arrays[spec.name] for spec in specs]  # noqa: E731
+    flat = lambda batch: tf.nest.flatten(dict(batch.arrays))  # noqa: E731  # sorted by name
     return pulled(begin, flat, signature, reading.steps(split))
 
 
