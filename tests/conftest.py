@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -44,6 +45,16 @@ def nothing_is_left_behind() -> Iterator[None]:
     while left := _left(threads, processes):
         assert time.monotonic() < until, f"left behind: {left}"
         time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def jax_does_not_run_here() -> Iterator[None]:
+    """JAX warns of every fork once it has run, so later tests of this process would fail."""
+    yield
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    assert bridge is None or not bridge.backends_are_initialized(), (
+        "JAX has run in the process of the tests: give this test a process of its own"
+    )
 
 
 def _left(threads: set[threading.Thread], processes: set[int]) -> list[object]:
