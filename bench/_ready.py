@@ -110,7 +110,7 @@ def work(
     """
 
     class ReadyWorker(worker.Worker):
-        def _open(self, trainer: Any, welcome: Any) -> Any:
+        def _open(self, link: Any, welcome: Any, session: Any) -> Any:
             return worker.Scanned((), task(welcome), data, cast(Any, None))
 
     worker.Maker = maker  # type: ignore[misc,assignment]
