@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from pushfit.api.checkpoint import Checkpoint
+    from pushfit.api.stream import BatchStream, Epoch, stream
     from pushfit.errors import (
         BadRecord,
         ConfigError,
@@ -27,17 +29,15 @@ if TYPE_CHECKING:
         StreamTimeout,
         TaskError,
     )
-    from pushfit.library.checkpoint import Checkpoint
-    from pushfit.library.stream import BatchStream, Epoch, stream
     from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, Task
     from pushfit.tasks.labelled import LabelledImages
 
 # Where each public name is; `tasks.source` reads it, too.
 PLACES = {
-    "stream": "pushfit.library.stream",
-    "BatchStream": "pushfit.library.stream",
-    "Epoch": "pushfit.library.stream",
-    "Checkpoint": "pushfit.library.checkpoint",
+    "stream": "pushfit.api.stream",
+    "BatchStream": "pushfit.api.stream",
+    "Epoch": "pushfit.api.stream",
+    "Checkpoint": "pushfit.api.checkpoint",
     "Task": "pushfit.tasks.base",
     "BlockTask": "pushfit.tasks.base",
     "Record": "pushfit.tasks.base",

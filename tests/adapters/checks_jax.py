@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
-
-from bench.lab.processes import ROOT  # noqa: E402
-from pushfit.adapters.jax import batches  # noqa: E402
-from tests.support.readings import EPOCHS, TRAIN, Opened, hashes, whole  # noqa: E402
+from bench.lab.processes import ROOT
+from pushfit.adapters.jax import batches
+from tests.support.readings import EPOCHS, TRAIN, Opened, hashes, whole
 
 
 @pytest.mark.parametrize("in_flight", [0, 1, 2, 5, 100])

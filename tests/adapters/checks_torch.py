@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader
 
-torch = pytest.importorskip("torch")
-from torch.utils.data import DataLoader  # noqa: E402
-
-from bench.lab.processes import ROOT  # noqa: E402
-from pushfit.adapters.torch import Batches, tensor  # noqa: E402
-from tests.support.readings import EPOCHS, TRAIN, VAL, Opened, hashes, whole  # noqa: E402
+from bench.lab.processes import ROOT
+from pushfit.adapters.torch import Batches, tensor
+from tests.support.readings import EPOCHS, TRAIN, VAL, Opened, hashes, whole
 
 SAME = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 WIDER = {"uint16": torch.int32, "uint32": torch.int64, "uint64": torch.int64}
@@ -71,7 +70,7 @@ def test_a_batch_is_read_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
 WORKERS = """
 from torch.utils.data import DataLoader
 
-from bench.lab.processes import ROOT  # noqa: E402
+from bench.lab.processes import ROOT
 from pushfit.adapters.torch import Batches
 from pushfit.errors import StreamError
 from tests.support.readings import Opened

@@ -11,16 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-pytest.importorskip("tensorflow")
-keras = pytest.importorskip("keras")
-
-from bench.lab.processes import ROOT  # noqa: E402
-from pushfit.adapters.keras import dataset  # noqa: E402
-from pushfit.adapters.to_fit import ToFit  # noqa: E402
-from pushfit.tasks.base import Task  # noqa: E402
-from tests.support.fitted import fitted  # noqa: E402
-from tests.support.made_leases import SPECS  # noqa: E402
-from tests.support.readings import (  # noqa: E402
+from bench.lab.processes import ROOT
+from pushfit.adapters.keras import dataset
+from pushfit.adapters.to_fit import ToFit
+from pushfit.tasks.base import Task
+from tests.support.fitted import fitted
+from tests.support.made_leases import SPECS
+from tests.support.readings import (
     FIELDS,
     TRAIN,
     VAL,

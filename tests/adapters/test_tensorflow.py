@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import tensorflow as tf
 
-tf = pytest.importorskip("tensorflow")
-
-from pushfit.adapters.tensorflow import dataset  # noqa: E402
-from tests.support.made_leases import SPECS  # noqa: E402
-from tests.support.readings import EPOCHS, SIZE, TRAIN, VAL, Opened, hashes, whole  # noqa: E402
+from pushfit.adapters.tensorflow import dataset
+from tests.support.made_leases import SPECS
+from tests.support.readings import EPOCHS, SIZE, TRAIN, VAL, Opened, hashes, whole
 
 SPEC = {
     "id": tf.TensorSpec((None, 3), tf.int64),

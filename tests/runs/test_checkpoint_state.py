@@ -250,7 +250,7 @@ def test_only_the_folder_of_a_run_is_resumed(run: Path) -> None:
 
 def training(settings: TrainSettings, before: RunState) -> LiveStream:
     task = task_of(settings, tasks.load("camera").Params())
-    return LiveStream(settings, task, for_training(settings, task, before.stream, needs_data=True))
+    return LiveStream(settings, task, for_training(settings, task, before, needs_data=True))
 
 
 def test_the_data_set_must_be_the_runs(tmp_path: Path) -> None:

@@ -127,15 +127,14 @@ def stream_of(
     settings = resolved.settings
     assert resolved.params is not None  # --task has a default
     task = task_of(settings, resolved.params)
-    at = before.stream if before else None
     if settings.from_:
-        return StoredStream(settings, task, at)
+        return StoredStream(settings, task, before)
 
     from pushfit.dispatch.bad_records import BadRecords, Limit
     from pushfit.streams.live import LiveStream
     from pushfit.streams.validated import with_stored_validation
 
-    purpose = for_training(settings, task, at, needs_data=resolved.given("links"))
+    purpose = for_training(settings, task, before, needs_data=resolved.given("links"))
     if settings.val_from:
         epoch = before.epoch if before else 0
         purpose = with_stored_validation(purpose, settings, task, epoch)

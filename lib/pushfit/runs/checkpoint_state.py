@@ -15,10 +15,8 @@ import msgspec
 import numpy as np
 
 from pushfit.errors import ConfigError
-from pushfit.feed.audit import Audited
 from pushfit.runs import model_file
 from pushfit.runs.stream_state import StreamState
-from pushfit.tasks.facts import Fact
 
 VERSION = 1
 LAST, BEST = "last.keras", "best.keras"
@@ -82,70 +80,28 @@ class Waiting(msgspec.Struct, frozen=True):
     cooldown: int = 0
 
 
-class RunState(msgspec.Struct, frozen=True, kw_only=True):
-    """A run at a position.
+class RunState(StreamState, frozen=True, kw_only=True):
+    """A training at a position of its stream: what `StreamState` says, and what training adds.
 
-    settings: those that may not change, as written on a command line; source: of the tasks.
-    epoch, step: `step` batches of `epoch` are trained on; all of them: not validated yet.
-    taken: steps of the whole run; history: the logs of the epochs that are over; steps: {split:
-    steps of each of these}.
-    resumed_at: the positions that the run was resumed at.
-    facts: of the data set, which the task needs (`DataSet.facts`).
-    given_up: (split, record, why) of those that no generator could read or survive.
-    settings: {name: text} of the settings that may not change, as written on a command line.
-    source: the hash of the task's code (`compatibility.source_of`).
-    classes, counts, fingerprint: those of the data set.
     epoch, step: `step` batches of `epoch` were trained on. If these are all, the epoch was not
         validated.
     taken: steps of the whole run.
     resumed_at: the positions at which the run was resumed.
     history: {name of a metric: its value in each finished epoch}.
     steps: {split: steps of each finished epoch}.
+    best, waiting, stopping: the states of the callbacks that follow a metric.
     hidden_state: what Keras does not save. Its name in the file is "extras".
-    audited: the audit at this position.
-    given_up: (split, record, why) of the records that no generator could read or survive.
-    splits: the splits that the stream makes; empty: every split that there is.
     """
 
     version: int = VERSION
-    run: str
-    settings: dict[str, str]
-    source: str
-    classes: tuple[str, ...]
-    counts: dict[str, list[int]]
-    fingerprint: str
-    epoch: int
-    step: int
     taken: int
     resumed_at: list[dict[str, int]]
     history: dict[str, list[float]]
     best: Best
     waiting: Waiting | None
     hidden_state: HiddenState = msgspec.field(name="extras")
-    audited: Audited
-    given_up: list[tuple[str, int, str]] = []
     steps: dict[str, list[int]] = {}
     stopping: Waiting = Waiting()
-    splits: tuple[str, ...] = ()
-    facts: dict[str, Fact] = {}
-
-    @property
-    def stream(self) -> StreamState:
-        """Where its stream stands."""
-        return StreamState(
-            run=self.run,
-            settings=self.settings,
-            source=self.source,
-            classes=self.classes,
-            counts=self.counts,
-            fingerprint=self.fingerprint,
-            epoch=self.epoch,
-            step=self.step,
-            audited=self.audited,
-            given_up=self.given_up,
-            splits=self.splits,
-            facts=self.facts,
-        )
 
 
 class _Version(msgspec.Struct):

@@ -1,7 +1,7 @@
 """Where a stream stands: all that another process needs to continue it at the next batch.
 
 `StreamState` holds plain values only, so it can be stored as JSON, as msgpack, or beside a model
-(`checkpoint_state.RunState.stream`).
+(`checkpoint_state.RunState`).
 """
 
 from __future__ import annotations

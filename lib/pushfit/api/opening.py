@@ -27,14 +27,15 @@ Call = Resolved[StoredSettings]
 
 
 class Before(msgspec.Struct, frozen=True):
-    """Where a stream continues.
+    """Where a stream continues. path: the file of the state, if it comes from one."""
 
-    run: what else the file `path` holds, where the state comes from a checkpoint.
-    """
-
-    stream: StreamState
-    run: RunState | None = None
+    state: StreamState
     path: Path = Path()
+
+    @property
+    def run(self) -> RunState | None:
+        """What training adds to the state; None: the state comes from no checkpoint."""
+        return self.state if isinstance(self.state, RunState) else None
 
 
 def resolved(keywords: Mapping[str, object]) -> Call:
@@ -48,8 +49,7 @@ def before_of(state: object) -> Before | None:
         return None
     if isinstance(state, str | os.PathLike):
         path = Path(os.fspath(state))
-        run = checkpoint_state.read(path)
-        return Before(run.stream, run, path)
+        return Before(checkpoint_state.read(path), path)
     return Before(StreamState.of(state))
 
 
@@ -67,7 +67,7 @@ def opened_from(
     Raises ConfigError and DataError.
     """
     settings = call.settings
-    at = before.stream if before is not None else None
+    at = before.state if before is not None else None
     if at is not None:
         _compare(call, task, splits, at)
     if settings.from_:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 
+from pushfit.api.stream import BatchStream
 from pushfit.errors import ConfigError
-from pushfit.library.stream import BatchStream
 from pushfit.runs.checkpoint_state import Best, RunState
 from pushfit.tasks.base import TRAIN, VAL
 from pushfit.training import checkpoint, hidden_state
@@ -119,22 +120,11 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         metrics = hidden_state.arrays(self.model.metrics_variables) if self._step else []
         kept = self._random.kept if self._random is not None else None
         return RunState(
-            run=at.run,
-            settings=at.settings,
-            source=at.source,
-            classes=at.classes,
-            counts=at.counts,
-            fingerprint=at.fingerprint,
-            epoch=at.epoch,
-            step=at.step,
+            **msgspec.structs.asdict(at),
             taken=self._taken,
             resumed_at=self._resumed_at,
             history=self._history,
             best=Best(),
             waiting=None,
             hidden_state=hidden_state.take(self.model, metrics, kept),
-            audited=at.audited,
-            given_up=at.given_up,
-            splits=at.splits,
-            facts=at.facts,
         )

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from pushfit.adapters.reading import Reading, plain
+from pushfit.api import opening
+from pushfit.api.opening import Before, Call
+from pushfit.api.task_named import name_of
 from pushfit.errors import ConfigError, StreamError, nearest
 from pushfit.feed.passes import Ahead, Pass, Passes
-from pushfit.library import opening
-from pushfit.library.opening import Before, Call
-from pushfit.library.task_named import name_of
 from pushfit.runs.stream_state import StreamState
 from pushfit.streams.stream import Stream
 from pushfit.tasks import compatibility

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pushfit.api.task_named import name_of
 from pushfit.errors import ConfigError
-from pushfit.library.task_named import name_of
 from pushfit.tasks.digits.task import DigitsTask
 from tests.support.own_tasks import GOOD, write_task
 
