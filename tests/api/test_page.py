@@ -66,7 +66,7 @@ def test_the_notebook(tmp_path: Path, many_digits: Path) -> None:
     )
     assert "'missing': 0" in ran([script], tmp_path)
     (tmp_path / "again.py").write_text(
-        "\n\n".join([code[0], trains.replace("epochs=3", "epochs=4")])
+        "\n\n".join([*code[:2], trains.replace("epochs=3", "epochs=4")])
     )
     environ = {"DIGITS": str(many_digits)}
     assert "Epoch 4/4" in ran([tmp_path / "again.py"], tmp_path, environ)
