@@ -117,3 +117,13 @@ def test_where_a_checkpoint_cannot_go(tmp_path: Path, digits: Path) -> None:
         with pytest.raises(ConfigError) as error:
             pushfit.Checkpoint(stream, path, every)
         assert said in str(error.value)
+
+
+def test_a_file_that_would_be_replaced_is_named(
+    tmp_path: Path, digits: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "model.keras").write_bytes(b"of another run")
+    stream = pushfit.stream("digits", links=digits, bind="tcp://127.0.0.1:*")
+    pushfit.Checkpoint(stream, tmp_path / "model.keras")
+    assert "model.keras exists, and this stream does not continue from it" in caplog.text
+    assert (tmp_path / "model.keras").read_bytes() == b"of another run"

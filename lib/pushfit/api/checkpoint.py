@@ -7,6 +7,7 @@ that the model was trained on, and `pushfit predict` and `pushfit serve` use it.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ from pushfit.training import checkpoint, hidden_state
 from pushfit.training.finite import not_finite
 from pushfit.training.fit_data import prepare
 from pushfit.training.torch_random import torch_random
+
+log = logging.getLogger("pushfit.stream")
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
@@ -52,6 +55,12 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             raise ConfigError(f"every is {every}: give a number of batches, or 0")
         self._stream, self._every = stream, every
         before = stream.resumed
+        if self.path.exists() and (before is None or stream.resumed_from != self.path):
+            log.warning(
+                "%s exists, and this stream does not continue from it: the first save replaces it. "
+                'To continue from it, give pushfit.stream(…, state="%s")',
+                *(self.path, self.path),
+            )
         self._before = before
         self._taken = before.taken if before else 0
         self._resumed_at = list(before.resumed_at) if before else []
