@@ -96,7 +96,7 @@ def _nearest(word: str, known: list[str]) -> str:
         lambda other: _initials(other) == plain,
         lambda other: len(plain) > 2 and other.startswith(plain),
         lambda other: len(plain) > 3 and plain in other.split("-"),
-        lambda other: min(len(plain), len(other)) > 4 and _distance(plain, other) == 1,
+        lambda other: min(len(plain), len(other)) > 6 and _distance(plain, other) == 1,
         lambda other: len(other) > 3 and other in plain.split("-"),
     ):
         if len(fits := [name for name, other in plains.items() if rule(other)]) == 1:

@@ -10,13 +10,13 @@ on other back ends a `PyDataset`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import keras
 
 from pushfit.adapters.reading import Reading
-from pushfit.adapters.to_fit import ToFit
+from pushfit.adapters.to_fit import Shape, ToFit
 from pushfit.errors import StreamError
 from pushfit.feed.feed import Batch
 from pushfit.feed.passes import Ahead, Pass
@@ -31,22 +31,37 @@ def dataset(reading: Reading, to_fit: ToFit, split: str) -> Any:
         return None
     if keras.backend.backend() != "tensorflow":
         return Batches(reading, to_fit, split)
+    from pushfit.adapters.tensorflow import counted
+
+    steps = reading.left(split)
+    return counted(pipeline(lambda: _begun(reading, split, steps), to_fit, steps), steps)
+
+
+class Fits(Protocol):
+    """What makes of a batch what `fit` gets; `ToFit` says what each member is."""
+
+    shapes: list[Shape]
+
+    def blank(self, rows: int) -> tuple[Any, ...]: ...
+    def of(self, batch: Batch) -> tuple[Any, ...]: ...
+
+
+def pipeline(begin: Callable[[], Iterator[Batch]], to_fit: Fits, steps: int) -> Any:
+    """A `tf.data.Dataset` of what `to_fit` makes of batches, `steps` at most in an iteration.
+
+    begin: gives the batches of an iteration.
+    """
     import tensorflow as tf
 
-    from pushfit.adapters.tensorflow import counted, pulled
+    from pushfit.adapters.tensorflow import pulled
 
     leaves = keras.tree.flatten(blank := to_fit.blank(0))
     specs = [
         tf.TensorSpec(shape, leaf.dtype) for shape, leaf in zip(to_fit.shapes, leaves, strict=True)
     ]
-    steps = reading.left(split)
-    found = pulled(
-        lambda: _begun(reading, split, steps),
-        lambda batch: keras.tree.flatten(to_fit(batch.arrays)),
-        keras.tree.pack_sequence_as(blank, specs),
-        steps,
-    )
-    return counted(found.prefetch(PREFETCH), steps)
+    signature = keras.tree.pack_sequence_as(blank, specs)
+    flat = lambda batch: keras.tree.flatten(to_fit.of(batch))  # noqa: E731
+    return pulled(begin, flat, signature, steps).prefetch(PREFETCH)
 
 
 def _begun(reading: Reading, split: str, steps: int) -> Pass:
@@ -85,4 +100,4 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if self._begins:
             self._batches = _begun(self._reading, self._split, self._steps)
             self._begins = False
-        return self._to_fit(next(self._batches).arrays)
+        return self._to_fit.of(next(self._batches))

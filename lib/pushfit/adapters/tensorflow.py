@@ -29,7 +29,8 @@ def dataset(reading: Reading, split: str) -> tf.data.Dataset:
     signature = {spec.name: tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in specs}
     begin = lambda: reading.begin(split, BY, Ahead.NO)  # noqa: E731
     flat = lambda batch: tf.nest.flatten(dict(batch.arrays))  # noqa: E731  # sorted by name
-    return pulled(begin, flat, signature, reading.steps(split))
+    steps = reading.steps(split)
+    return counted(pulled(begin, flat, signature, steps), steps)
 
 
 def pulled(
@@ -38,7 +39,7 @@ def pulled(
     signature: Any,
     steps: int,
 ) -> tf.data.Dataset:
-    """A dataset of `steps` elements like `signature`, a pass by `begin` for each iteration.
+    """A dataset of elements like `signature`, `steps` at most; `begin` gives those of an iteration.
 
     flat: the arrays of a batch, in the order of `tf.nest.flatten(signature)`.
     """
@@ -68,7 +69,7 @@ def pulled(
     options = tf.data.Options()
     options.autotune.enabled = False  # there is nothing to tune, and its thread costs CPU
     numbers = tf.data.Dataset.range(steps)
-    return counted(numbers.map(element).take_while(more).with_options(options), steps)
+    return numbers.map(element).take_while(more).with_options(options)
 
 
 def counted(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:

@@ -76,7 +76,7 @@ def _letters(name: str) -> str:
 
 
 def completed(before: RunState, epochs: int, patience: int, out: Path) -> str:
-    """A sentence that says why nothing is left to do and what would train further; "": more is.
+    """Why nothing is left to do and what would train further, in a sentence; "": something is left.
 
     patience: that of --early-stopping. Raises ConfigError if `epochs` are fewer than were started.
     """

@@ -1,9 +1,8 @@
 """The feed as what `model.fit` takes, on any Keras back end.
 
-TensorFlow: a `tf.data.Dataset` of known shapes. Keras would learn the shapes of a plain generator
-by pulling two batches: at the end of a split it has none to spare, and would wait for ever. Each
-batch is pulled by one `numpy_function`: `from_generator` has Python do more for each, which cost
-3 % of a step of 10 ms. A feed that ends early says so by an empty batch.
+TensorFlow: the pipeline of `adapters.keras`, a `tf.data.Dataset` of known shapes. Keras would learn
+the shapes of a plain generator by pulling two batches: at the end of a split it has none to spare,
+and would wait for ever.
 
 Keras keeps one iterator over all training epochs, cut by `steps_per_epoch`, but makes a new one for
 every validation and drops the old one with what it had read ahead. So an iterator of the training
@@ -20,18 +19,17 @@ Other back ends: a `PyDataset` whose items are the next batches, whatever index 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from pushfit.adapters.keras import pipeline
 from pushfit.adapters.to_fit import ToFit
-from pushfit.feed.feed import Batch, Feed
+from pushfit.feed.feed import Feed
 from pushfit.tasks.base import TRAIN
 from pushfit.training.targets import Targets
 
 ENDLESS = 2**62  # batches: no run has so many
-PREFETCH = 2  # batches on their way to the device while one is trained on
 
 
 def dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None = None) -> Any:
@@ -42,7 +40,8 @@ def dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None = 
     if not feed.steps(split):
         return None
     if keras.backend.backend() == "tensorflow":
-        return _tf_dataset(feed, to_fit, split, only)
+        stop = only if split == TRAIN else feed.steps(split)
+        return pipeline(lambda: feed.batches(split), to_fit, stop or ENDLESS)
     return _Batches(feed, to_fit, split, only)
 
 
@@ -72,40 +71,6 @@ def _build(part: Any, y: Any, predicted: Any) -> None:
         part.build(y, predicted)
     except Exception:  # the targets are not of its kind, so the model's own loss never calls it
         part.built = True
-
-
-def _tf_dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None) -> Any:
-    import tensorflow as tf
-
-    stop = only if split == TRAIN else feed.steps(split)
-    empty = to_fit.blank(0)
-    end = keras.tree.flatten(empty)
-    batches: Iterator[Batch] = iter(())
-
-    plainly = tf.autograph.experimental.do_not_convert  # nothing in them is to be rewritten
-
-    def pull(number: int) -> Any:
-        nonlocal batches
-        if number == 0:  # another iterator: the one before has had all its batches
-            batches = feed.batches(split)
-        batch = next(batches, None)
-        return end if batch is None else keras.tree.flatten(to_fit.of(batch))
-
-    @plainly  # type: ignore[untyped-decorator]
-    def pulled(number: Any) -> Any:
-        tensors = tf.numpy_function(pull, [number], [array.dtype for array in end])
-        for tensor, shape in zip(tensors, to_fit.shapes, strict=True):
-            tensor.set_shape(shape)
-        return keras.tree.pack_sequence_as(empty, tensors)
-
-    @plainly  # type: ignore[untyped-decorator]
-    def more(*parts: Any) -> Any:
-        return tf.shape(keras.tree.flatten(parts)[0])[0] > 0
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # there is nothing to tune, and its thread costs CPU
-    numbers = tf.data.Dataset.range(ENDLESS if stop is None else stop)
-    return numbers.map(pulled).take_while(more).prefetch(PREFETCH).with_options(options)
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
