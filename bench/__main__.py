@@ -11,11 +11,11 @@ import importlib
 import json
 import os
 import platform
-import signal
 import sys
 from pathlib import Path
 
 from bench import _data
+from bench._ending import by_signals
 from pushfit import requirements
 from pushfit.entry import enter
 from pushfit.errors import ConfigError, nearest
@@ -48,9 +48,8 @@ def main(argv: list[str]) -> int:
         raise ConfigError(
             f"there is no bench {name!r}{nearest(name, names())}; known: {', '.join(names())}"
         )
-    # As Ctrl-C: by default it would end this process alone, and leave the fleets that it started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    made = importlib.import_module(f"bench.{name}").run(args)
+    with by_signals():
+        made = importlib.import_module(f"bench.{name}").run(args)
     result = {"bench": name, **made, "data": _data.used()}
     failed = result.pop("failed", [])
     for sentence in failed:
