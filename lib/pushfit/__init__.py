@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StreamTimeout,
         TaskError,
     )
-    from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, Task
+    from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task
     from pushfit.tasks.labelled import LabelledImages
 
 # Where each public name is; `tasks.source` reads it, too.
@@ -41,6 +41,7 @@ PLACES = {
     "Task": "pushfit.tasks.base",
     "BlockTask": "pushfit.tasks.base",
     "Record": "pushfit.tasks.base",
+    "RecordTable": "pushfit.tasks.base",
     "DataSet": "pushfit.tasks.base",
     "ArraySpec": "pushfit.tasks.base",
     "LabelledImages": "pushfit.tasks.labelled",
@@ -66,6 +67,7 @@ __all__ = [
     "LabelledImages",
     "PushFitError",
     "Record",
+    "RecordTable",
     "StreamError",
     "StreamTimeout",
     "Task",

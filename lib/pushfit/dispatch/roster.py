@@ -110,7 +110,7 @@ class Roster:
                 own.classes,
                 own.counts(),
                 own.fingerprint(),
-                compatibility.listing(own),
+                list(compatibility.listing(own)),
                 "the trainer",
                 own.unused,
                 own.validation,

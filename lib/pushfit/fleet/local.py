@@ -21,11 +21,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pushfit.installation import command
 from pushfit.interrupts import INTERRUPTED, to_obey
+from pushfit.shared_folder import sharing
 
 PARENT = "PUSHFIT_PARENT"  # environment: pid of the process that a child must not outlive
 PLACE = "PUSHFIT_PLACE"  # … its number among the processes of its supervisor, over restarts
@@ -54,8 +55,8 @@ def place() -> int:
     return int(os.environ.get(PLACE, "0")) if PARENT in os.environ else 0
 
 
-def _start(command: Sequence[str], place: int) -> subprocess.Popen[bytes]:
-    env = {**os.environ, PARENT: str(os.getpid()), PLACE: str(place)}
+def _start(command: Sequence[str], place: int, about: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    env = {**os.environ, **about, PARENT: str(os.getpid()), PLACE: str(place)}
     return subprocess.Popen(command, env=env, start_new_session=True)
 
 
@@ -75,15 +76,16 @@ def _end(children: Sequence[subprocess.Popen[bytes]], grace: float) -> None:
 class _Place:
     """One of the supervisor's processes, over its restarts."""
 
-    def __init__(self, command: Sequence[str], number: int) -> None:
-        self.command, self.number, self.pause = command, number, FIRST_PAUSE
+    def __init__(self, command: Sequence[str], number: int, about: Mapping[str, str]) -> None:
+        self.command, self.number, self.about = command, number, about
+        self.pause = FIRST_PAUSE
         self.restart_at = 0.0
         self.code: int | None = None  # final: not to be started again
         self.start(time.monotonic())
 
     def start(self, now: float) -> None:
         self.started = now
-        self.process: subprocess.Popen[bytes] | None = _start(self.command, self.number)
+        self.process: subprocess.Popen[bytes] | None = _start(self.command, self.number, self.about)
 
     def look(self, now: float) -> None:
         if self.process is None:
@@ -112,14 +114,15 @@ def supervise(command: Sequence[str], count: int) -> int:
     stopping = threading.Event()
     for number in to_obey():
         signal.signal(number, lambda *_: stopping.set())
-    places = [_Place(command, number) for number in range(count)]
-    codes: set[int] = set()
-    while not codes and not stopping.wait(LOOK):
-        now = time.monotonic()
-        for place in places:
-            place.look(now)
-        codes = {place.code for place in places if place.code is not None}
-    _end([place.process for place in places if place.process is not None], GRACE)
+    with sharing() as about:
+        places = [_Place(command, number, about) for number in range(count)]
+        codes: set[int] = set()
+        while not codes and not stopping.wait(LOOK):
+            now = time.monotonic()
+            for place in places:
+                place.look(now)
+            codes = {place.code for place in places if place.code is not None}
+        _end([place.process for place in places if place.process is not None], GRACE)
     return max(codes, default=INTERRUPTED)
 
 

@@ -136,13 +136,13 @@ class Session(Control):
         return False
 
     def _ready(self, data: DataSet, task: Task) -> bool:
-        welcome, files = self._welcome, b""
-        if data.fingerprint() != welcome.fingerprint:
+        welcome, files, fingerprint = self._welcome, b"", data.fingerprint()
+        if fingerprint != welcome.fingerprint:
             files = file_listing.pack(compatibility.listing(data))
         ready = wire.Ready(
             run=welcome.run,
             source=compatibility.source_of(task),
-            fingerprint=data.fingerprint(),
+            fingerprint=fingerprint,
             classes=data.classes,
             counts=data.counts(),
             listing=files,

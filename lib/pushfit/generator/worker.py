@@ -29,6 +29,7 @@ from pushfit.generator.preparation import set_up, tear_down
 from pushfit.generator.reader import Reader, ReadFailed
 from pushfit.generator.records import reading
 from pushfit.generator.session import Session, Stop
+from pushfit.generator.shared_scan import scanned
 from pushfit.generator.trainer_link import TrainerLink
 from pushfit.generator.trainers import Trainers
 from pushfit.generator.trial import trial
@@ -169,7 +170,8 @@ class Worker:
         """The task and data set that `welcome` names. They are scanned once and kept."""
         trainer = link.trainer
         params = wire.encode_params([welcome.params, welcome.facts])
-        key = (welcome.task, welcome.source, params, *sorted(welcome.patches))
+        # The data may change between two runs, but not within one.
+        key = (welcome.run, welcome.task, welcome.source, params, *sorted(welcome.patches))
         before = self._scanned.get(trainer)
         if before is not None and before.key == key:
             return before
@@ -179,7 +181,14 @@ class Worker:
         task = tasks.create(welcome.task, welcome.params, welcome.source, self._own)
         if wrong := compatibility.compare_sources(compatibility.source_of(task), welcome.source):
             raise ConfigError(f"{self.name.partition('/')[0]}: {wrong}")
-        data = checks.scan(task, self.links, welcome.patches, welcome.facts)
+        splits = sorted(welcome.patches)
+        data = scanned(
+            task,
+            self.links,
+            (welcome.run, welcome.source, params, splits),
+            lambda: checks.scan(task, self.links, splits),
+        )
+        task.facts = {**data.facts, **welcome.facts}
         doing = f"running setup() of the task {task.name}"
         session.come(doing)
         self._set_up(task, lambda: link.health.beat(time.monotonic(), doing))

@@ -34,12 +34,12 @@ from pushfit.tasks.data_set import (
     VAL,
     ArraySpec,
     DataSet,
-    Record,
     Unused,
     of_class,
 )
 from pushfit.tasks.facts import UNKNOWN as UNKNOWN_FACTS
 from pushfit.tasks.facts import Fact
+from pushfit.tasks.records import Record, RecordTable
 
 __all__ = [
     "INTERFACE",
@@ -54,6 +54,7 @@ __all__ = [
     "Draws",
     "NoParams",
     "Record",
+    "RecordTable",
     "Task",
     "Unused",
     "check_served",
@@ -103,6 +104,9 @@ class Task(ABC):
         raises FactsUnknown, and what asked for it is asked again later.
     interface: the version of this interface that the task needs. A PushFit that has an older one
         says so; raise it to INTERFACE when the task uses what that version has added.
+    shared_scan: whether the generator processes of a host may share one scan, which saves time and
+        memory: `scan` keeps nothing, in the task or elsewhere, but returns all that is needed. A
+        class that overrides `scan` says so itself.
     source: for a user task, the hash of its files (see `user_task`); empty for a built-in task.
     """
 
@@ -121,6 +125,7 @@ class Task(ABC):
     epoch: int = 0
     facts: Mapping[str, Fact] = UNKNOWN_FACTS
     read_threads: ClassVar[int] = 1
+    shared_scan: ClassVar[bool] = False
 
     def __init__(self, params: msgspec.Struct) -> None:
         self.params = params

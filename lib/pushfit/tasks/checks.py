@@ -30,6 +30,7 @@ from pushfit.tasks.base import (
     BlockTask,
     DataSet,
     Record,
+    RecordTable,
     Task,
     has_partners,
 )
@@ -174,7 +175,7 @@ def scan(
     Raises DataError, or TaskError if that is not a data set.
     """
     try:
-        data = _scanned(task, links, wanted)
+        data = _scanned(task, links, wanted).compact()
     except OSError as error:
         raise DataError(trouble(error)) from error
     task.facts = {**data.facts, **(given or {})}
@@ -206,8 +207,12 @@ def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
     if not isinstance(splits, dict) or not set(splits) <= {TRAIN, VAL, TEST}:
         raise _wrong(task, f"scan() returned splits that are not {{{TRAIN!r}: …, {VAL!r}: …}}")
     for split, records in splits.items():
-        if not isinstance(records, tuple):
-            raise _wrong(task, f"scan() returned {split} as {kind(records)}, not a tuple of Record")
+        if not isinstance(records, tuple | RecordTable):
+            raise _wrong(
+                task,
+                f"scan() returned {split} as {kind(records)}, not a tuple of Record, nor a "
+                "RecordTable",
+            )
         _check_records(task, split, records, len(classes))
     return msgspec.structs.replace(data, facts=plain(data.facts)) if data.facts else data
 

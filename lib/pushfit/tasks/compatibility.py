@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -96,9 +96,9 @@ def compare_versions(theirs: str) -> str:
     return f"PushFit {__version__} here, {theirs} there: install the same version on both"
 
 
-def listing(data: DataSet) -> list[str]:
+def listing(data: DataSet) -> Iterator[str]:
     """A line "path<TAB>size" for each record, in the order in which records are numbered."""
-    return [f"{r.path}\t{r.size}" for split in sorted(data.splits) for r in data.splits[split]]
+    return (f"{r.path}\t{r.size}" for split in sorted(data.splits) for r in data.splits[split])
 
 
 def compare_libraries(theirs: dict[str, str], ours: dict[str, str]) -> str:

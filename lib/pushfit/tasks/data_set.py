@@ -8,29 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from pushfit.tasks.facts import Fact
+from pushfit.tasks.records import Record, RecordTable
 
 TRAIN, VAL, TEST = "train", "val", "test"
 UNKNOWN = -1  # the label of a test sample whose class is not known
-
-
-class Record(msgspec.Struct, frozen=True, array_like=True):
-    """One file (or row) of the data set.
-
-    path: relative to the links folder, with `/` between its parts, e.g. ``train/iPhone-6/1.jpg``.
-    size: bytes, which each read must return; 0: unknown. It is part of the fingerprint.
-    label: index into `DataSet.classes`; 0 if there are no classes.
-    """
-
-    path: str
-    size: int = 0
-    label: int = 0
 
 
 class Unused(msgspec.Struct, frozen=True, array_like=True):
@@ -49,6 +37,7 @@ class DataSet(msgspec.Struct, frozen=True):
 
     Records to be predicted are all of one pseudo-class, so that they stay in their own order.
 
+    splits: {split: its records}, each a tuple, or a `RecordTable` for millions of records.
     classes: their names; (): the records are of no classes.
     unused: files that are not used. It is shown to people, and not part of the fingerprint.
     validation: in words, where the records of VAL come from. It is shown to people as well.
@@ -60,7 +49,7 @@ class DataSet(msgspec.Struct, frozen=True):
     """
 
     classes: tuple[str, ...]
-    splits: dict[str, tuple[Record, ...]]
+    splits: Mapping[str, Sequence[Record]]
     unused: tuple[Unused, ...] = ()
     validation: str = ""
     version: str = ""
@@ -69,9 +58,14 @@ class DataSet(msgspec.Struct, frozen=True):
     def counts(self) -> dict[str, list[int]]:
         """Records per class, in class order, for every split."""
         return {
-            split: np.bincount([r.label for r in records], minlength=len(self.classes)).tolist()
+            split: np.bincount(_labels(records), minlength=len(self.classes)).tolist()
             for split, records in self.splits.items()
         }
+
+    def compact(self) -> DataSet:
+        """The same data set, of which the records are in tables."""
+        tables = {split: RecordTable.of(records) for split, records in self.splits.items()}
+        return msgspec.structs.replace(self, splits=tables)
 
     def fingerprint(self) -> str:
         """SHA-256 over classes, paths, sizes, version and facts: equal data, equal fingerprint."""
@@ -81,12 +75,24 @@ class DataSet(msgspec.Struct, frozen=True):
         if self.facts:
             digest.update(msgspec.msgpack.encode(("facts", sorted(self.facts.items()))))
         for split in sorted(self.splits):
-            digest.update(msgspec.msgpack.encode((split, self.splits[split])))
+            digest.update(b"\x92" + msgspec.msgpack.encode(split))  # a pair: the split, its records
+            for piece in RecordTable.of(self.splits[split]).encoded():
+                digest.update(piece)
         return digest.hexdigest()
+
+
+def _labels(records: Iterable[Record]) -> Any:
+    if isinstance(records, RecordTable):
+        return records.labels
+    return np.array([record.label for record in records], np.int64)
 
 
 def of_class(records: Sequence[Record], label: int) -> range:
     """The numbers of the records with that label. records: all of a split, as `scan` sorts them."""
+
+    if isinstance(records, RecordTable):
+        first, after = np.searchsorted(records.labels, (label, label + 1)).tolist()
+        return range(first, after)
 
     def key(record: Record) -> int:
         return record.label

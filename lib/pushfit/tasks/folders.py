@@ -37,7 +37,7 @@ from pushfit.layout import KNOWN, TEST_FOLDER, TRAIN_FOLDERS, VAL_FOLDERS
 from pushfit.links import check as check_links
 from pushfit.links import without_train
 from pushfit.tasks.aliases import Aliases, Labels
-from pushfit.tasks.base import TEST, TRAIN, VAL, DataSet, Record, Unused
+from pushfit.tasks.base import TEST, TRAIN, VAL, DataSet, Record, RecordTable, Unused
 from pushfit.tasks.selection import Selection
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")  # a file with such a name is a photo
@@ -83,13 +83,11 @@ def scan(
     left, selection = Leftovers(), selection or Selection()
     classes = _classes(links, listed, aliases)
     labels = Labels(classes, aliases)
-    train = _records(links, TRAIN_FOLDERS, labels, left, selection)
-    counts = dict.fromkeys(classes, 0)
-    for record in train:
-        counts[classes[record.label]] += 1
+    train = RecordTable.of(_records(links, TRAIN_FOLDERS, labels, left, selection))
     if not train:
         raise DataError(f"no photos in {links / 'train'}: {_none_of(left)}")
-    empty = [name for name, count in counts.items() if not count]
+    counts = np.bincount(train.labels, minlength=len(classes))
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty and not selection.is_everything:
         raise DataError(
             f"--only and --without leave no photo of the class {empty[0]!r} to train on: list some "
@@ -106,7 +104,7 @@ def scan(
             "add a second folder"
         )
     folder = _validation_folder(links, labels)
-    val = _records(links, (folder,), labels, left, selection) if folder else ()
+    val = RecordTable.of(_records(links, (folder,), labels, left, selection) if folder else ())
     validation = f"the folder {folder}" if val else "none"
     if not val and held_out:
         train, val = parted(train, held_out)
@@ -129,7 +127,7 @@ def scan_test(links: Path) -> DataSet:
     photos = sorted(_photos(folder, prefix, left, beside=frozenset() if inside else KNOWN.keys()))
     if not photos:
         raise DataError(f"no photos to predict in {folder}: {_none_of(left)}")
-    records = tuple(Record(path, size, 0) for path, size in photos)
+    records = RecordTable.of(Record(path, size, 0) for path, size in photos)
     return DataSet(("unlabelled",), {TEST: records}, left.listed())
 
 
@@ -139,25 +137,19 @@ def class_folder(path: str) -> str:
     return name if slash else ""
 
 
-def parted(
-    records: tuple[Record, ...], share: float
-) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+def parted(records: Sequence[Record], share: float) -> tuple[RecordTable, RecordTable]:
     """(the rest, `share` of each class), the same records on every host and in every run.
 
     At least one record of each class stays in the rest.
     """
+    table = RecordTable.of(records)
     rng = np.random.Generator(np.random.Philox(0))
-    labels = np.array([record.label for record in records])
-    held_out = set[int]()
-    for label in range(labels.max() + 1):
-        rows = np.flatnonzero(labels == label)
+    held_out = np.zeros(len(table), bool)
+    for label in range(table.labels.max() + 1):
+        rows = np.flatnonzero(table.labels == label)
         count = min(round(share * len(rows)), len(rows) - 1)
-        held_out.update(rng.permutation(rows)[:count].tolist())
-    numbered = list(enumerate(records))
-    return (
-        tuple(record for number, record in numbered if number not in held_out),
-        tuple(record for number, record in numbered if number in held_out),
-    )
+        held_out[rng.permutation(rows)[:count]] = True
+    return table.chosen(np.flatnonzero(~held_out)), table.chosen(np.flatnonzero(held_out))
 
 
 def _none_of(left: Leftovers) -> str:
@@ -236,9 +228,9 @@ def _siblings(links: Path, left: Leftovers) -> None:
 
 def _records(
     links: Path, roots: Sequence[str], labels: Labels, left: Leftovers, selection: Selection
-) -> tuple[Record, ...]:
+) -> Iterator[Record]:
     """The photos below `roots`, sorted by (label, path). A root that does not exist has none."""
-    records = []
+    folders: dict[int, list[str]] = {}
     for root in roots:
         if not _check_folder(links / root, required=False):
             continue
@@ -249,14 +241,17 @@ def _records(
                     f"{links / root / name} is not a class of train{_meant(name, labels.classes)}; "
                     f"rename it, or make {links / 'train' / name} with photos to learn it from"
                 )
-            prefix = f"{root}/{name}/"
-            for path, size in _photos(links / root / name, prefix, left):
+            folders.setdefault(label, []).append(f"{root}/{name}")
+    for label in sorted(folders):  # sorted class by class, to hold the paths of one at a time
+        photos = []
+        for folder in folders[label]:
+            for path, size in _photos(links / folder, f"{folder}/", left):
                 if reason := selection.refuses(path):
                     left.add(path, reason)
                 else:
-                    records.append(Record(path, size, label))
-    records.sort(key=lambda record: (record.label, record.path))
-    return tuple(records)
+                    photos.append((path, size))
+        photos.sort()
+        yield from (Record(path, size, label) for path, size in photos)
 
 
 def _subfolders(root: Path, prefix: str, left: Leftovers) -> list[str]:

@@ -46,6 +46,7 @@ class LabelledImages(Task):
     params: LabelledParams
     upright = False  # the photos that it learns from are not turned, either
     row = {"patches_per_visit": 1, "model": "smallcnn"}
+    shared_scan = True
 
     def augment(self, image: Photo, rng: np.random.Generator) -> Photo:
         """The augmented training image: (size, size, 3) uint8.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from pushfit.errors import ProtocolError
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
@@ -11,15 +12,21 @@ from pushfit.wire.protocol import MAX_CONTROL_BYTES
 MAX_LISTING_BYTES = 128 * 2**20  # most bytes of a listing that is not compressed
 MAX_LISTING_LINES = 2_000_000
 SEPARATOR = "\0"  # no file name can contain it
+BLOCK = 4096  # lines that are compressed at once
 
 
-def pack(lines: Sequence[str]) -> bytes:
+def pack(lines: Iterable[str]) -> bytes:
     """`lines` ("path<TAB>size"), compressed for READY; empty: they exceed a limit."""
-    text = SEPARATOR.join(lines).encode("utf-8", "surrogatepass")
-    if len(lines) > MAX_LISTING_LINES or len(text) >= MAX_LISTING_BYTES:
-        return b""
-    packed = zlib.compress(text, 1)
-    return packed if len(packed) < MAX_CONTROL_BYTES // 2 else b""
+    deflate, packed, count, size = zlib.compressobj(1), bytearray(), 0, 0
+    for block in _blocks(lines):
+        text = (SEPARATOR if count else "") + SEPARATOR.join(block)
+        data = text.encode("utf-8", "surrogatepass")
+        count, size = count + len(block), size + len(data)
+        packed += deflate.compress(data)
+        if count > MAX_LISTING_LINES or size >= MAX_LISTING_BYTES:
+            return b""
+    packed += deflate.flush()
+    return bytes(packed) if len(packed) < MAX_CONTROL_BYTES // 2 else b""
 
 
 def unpack(packed: bytes) -> list[str]:
@@ -37,3 +44,9 @@ def unpack(packed: bytes) -> list[str]:
     except (zlib.error, UnicodeDecodeError) as error:
         raise ProtocolError(f"the file listing does not unpack: {error}") from error
     return text.split(SEPARATOR) if text else []
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    left = iter(lines)
+    while block := tuple(islice(left, BLOCK)):
+        yield block

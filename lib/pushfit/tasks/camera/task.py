@@ -61,6 +61,7 @@ class CameraTask(Task):
     name = "camera"
     Params = CameraParams
     row = ROW
+    shared_scan = True
     submission = "fname", "camera"
     upright = False  # a camera's traces lie on the sensor's grid
     params: CameraParams

@@ -35,6 +35,7 @@ from pushfit.tasks.base import (
     DataSet,
     Draws,
     Record,
+    RecordTable,
 )
 from pushfit.tasks.checks import spread
 from pushfit.tasks.flips import AXES, Flip, mirrored
@@ -129,11 +130,11 @@ class _Split(msgspec.Struct, frozen=True, eq=False):
             values[here] = self.sources[place].read(self.rows[numbers[here]])
         return values
 
-    def records(self, labels: np.ndarray) -> tuple[Record, ...]:
+    def records(self, labels: np.ndarray) -> RecordTable:
         prefixes = [str(each.named) for each in self.sources]
         digits = [max(5, len(str(each.count - 1))) for each in self.sources]
         size = int(np.prod(self.sources[0].shape))
-        return tuple(
+        return RecordTable.of(
             Record(f"{prefixes[source]}/{row:0{digits[source]}}", size, label)
             for source, row, label in zip(
                 self.source.tolist(), self.rows.tolist(), labels.tolist(), strict=True
@@ -209,7 +210,7 @@ class Hdf5Task(BlockTask):
             for split in (TRAIN, VAL):
                 chosen = [places[record.path] for record in records[split]]
                 splits[split] = whole.only(np.array(chosen, np.int64))
-        records.setdefault(VAL, ())
+        records.setdefault(VAL, RecordTable.of(()))
         self._keep(splits, records)
         return DataSet(classes, records, left.listed(), validation, self._version(splits))
 
@@ -254,7 +255,7 @@ class Hdf5Task(BlockTask):
                 labels.append(hdf5_labels.read(pair.labels, images.count))
         return sources, labels
 
-    def _keep(self, splits: dict[str, _Split], records: Mapping[str, tuple[Record, ...]]) -> None:
+    def _keep(self, splits: dict[str, _Split], records: Mapping[str, RecordTable]) -> None:
         self._splits = splits
         self._numbers = {
             split: {record.path: number for number, record in enumerate(each)}
