@@ -38,6 +38,7 @@ from pushfit.links import check as check_links
 from pushfit.links import without_train
 from pushfit.tasks.aliases import Aliases, Labels
 from pushfit.tasks.base import TEST, TRAIN, VAL, DataSet, Record, RecordTable, Unused
+from pushfit.tasks.records import parted
 from pushfit.tasks.selection import Selection
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")  # a file with such a name is a photo
@@ -57,6 +58,11 @@ class Leftovers:
     def add(self, name: str, reason: str) -> None:
         count, first = self._found.get(reason, (0, name))
         self._found[reason] = count + 1, min(first, name)
+
+    def update(self, other: Leftovers) -> None:
+        for reason, (count, first) in other._found.items():
+            earlier, name = self._found.get(reason, (0, first))
+            self._found[reason] = earlier + count, min(first, name)
 
     def listed(self) -> tuple[Unused, ...]:
         return tuple(
@@ -80,10 +86,19 @@ def scan(
     Raises DataError, which says what is wrong and what to do.
     """
     check_links(links)
-    left, selection = Leftovers(), selection or Selection()
+    left, beside, selection = Leftovers(), Leftovers(), selection or Selection()
     classes = _classes(links, listed, aliases)
     labels = Labels(classes, aliases)
-    train = RecordTable.of(_records(links, TRAIN_FOLDERS, labels, left, selection))
+    folder = _validation_folder(links, labels)
+    val = RecordTable.of(_records(links, (folder,), labels, beside, selection) if folder else ())
+    validation = f"the folder {folder}" if val else "none"
+    # Held out while it is listed, so that no record is in memory twice.
+    share = 0.0 if val else held_out
+    train, rest = parted(_records(links, TRAIN_FOLDERS, labels, left, selection), share)
+    if share:
+        val = rest
+        lacking = f"{folder} holds no photos" if folder else f"no folder {', '.join(VAL_FOLDERS)}"
+        validation = f"held out, {held_out:.0%} of each class ({lacking})"
     if not train:
         raise DataError(f"no photos in {links / 'train'}: {_none_of(left)}")
     counts = np.bincount(train.labels, minlength=len(classes))
@@ -103,13 +118,7 @@ def scan(
             f"only one class, {classes[0]!r}, in {links / 'train'}: a classifier needs two; "
             "add a second folder"
         )
-    folder = _validation_folder(links, labels)
-    val = RecordTable.of(_records(links, (folder,), labels, left, selection) if folder else ())
-    validation = f"the folder {folder}" if val else "none"
-    if not val and held_out:
-        train, val = parted(train, held_out)
-        lacking = f"{folder} holds no photos" if folder else f"no folder {', '.join(VAL_FOLDERS)}"
-        validation = f"held out, {held_out:.0%} of each class ({lacking})"
+    left.update(beside)
     _siblings(links, left)
     for entry, reason in selection.unmatched():
         left.add(entry, reason)
@@ -135,21 +144,6 @@ def class_folder(path: str) -> str:
     """The folder of a test record, which may name its class; ``""``: it lies in none."""
     name, slash, _ = path.removeprefix(f"{TEST_FOLDER}/").partition("/")
     return name if slash else ""
-
-
-def parted(records: Sequence[Record], share: float) -> tuple[RecordTable, RecordTable]:
-    """(the rest, `share` of each class), the same records on every host and in every run.
-
-    At least one record of each class stays in the rest.
-    """
-    table = RecordTable.of(records)
-    rng = np.random.Generator(np.random.Philox(0))
-    held_out = np.zeros(len(table), bool)
-    for label in range(table.labels.max() + 1):
-        rows = np.flatnonzero(table.labels == label)
-        count = min(round(share * len(rows)), len(rows) - 1)
-        held_out[rng.permutation(rows)[:count]] = True
-    return table.chosen(np.flatnonzero(~held_out)), table.chosen(np.flatnonzero(held_out))
 
 
 def _none_of(left: Leftovers) -> str:

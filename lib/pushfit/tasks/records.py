@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import overload
 
 import msgspec
@@ -61,18 +63,10 @@ class RecordTable(Sequence[Record]):
         """
         if isinstance(records, RecordTable):
             return records
-        paths, ends, sizes, labels = bytearray(), array("Q"), array("q"), array("i")
+        writer = RecordWriter()
         for record in records:
-            paths += record.path.encode()
-            ends.append(len(paths))
-            sizes.append(record.size)
-            labels.append(record.label)
-        return cls(
-            memoryview(bytes(paths)),
-            np.frombuffer(ends, np.uint64),
-            np.frombuffer(sizes, np.int64),
-            np.frombuffer(labels, np.int32),
-        )
+            writer.add(record)
+        return writer.table()
 
     @property
     def buffers(self) -> Buffers:
@@ -129,6 +123,46 @@ class RecordTable(Sequence[Record]):
         numbers = self._sizes[start:stop].tolist(), self.labels[start:stop].tolist()
         for begin, end, size, label in zip(begins, ends, *numbers, strict=True):
             yield Record(str(self._paths[begin:end], "utf-8"), size, label)
+
+
+class RecordWriter:
+    """Makes a table, record by record."""
+
+    def __init__(self) -> None:
+        self._paths, self._ends = bytearray(), array("Q")
+        self._sizes, self._labels = array("q"), array("i")
+
+    def add(self, record: Record) -> None:
+        """Add a record. Raises what `RecordTable.of` raises."""
+        self._paths += record.path.encode()
+        self._ends.append(len(self._paths))
+        self._sizes.append(record.size)
+        self._labels.append(record.label)
+
+    def table(self) -> RecordTable:
+        """The table of what was added. Nothing can be added any more."""
+        return RecordTable(
+            memoryview(self._paths).toreadonly(),
+            np.frombuffer(self._ends, np.uint64),
+            np.frombuffer(self._sizes, np.int64),
+            np.frombuffer(self._labels, np.int32),
+        )
+
+
+def parted(records: Iterable[Record], share: float) -> tuple[RecordTable, RecordTable]:
+    """(the rest, `share` of each class), the same records on every host and in every run.
+
+    records: sorted by label. At least one record of each class stays in the rest.
+    """
+    rng = np.random.Generator(np.random.Philox(0))
+    rest, held_out = RecordWriter(), RecordWriter()
+    for _, group in groupby(records, key=attrgetter("label")):
+        of_class = list(group)
+        count = min(round(share * len(of_class)), len(of_class) - 1)
+        chosen = set(rng.permutation(len(of_class))[:count].tolist())
+        for number, record in enumerate(of_class):
+            (held_out if number in chosen else rest).add(record)
+    return rest.table(), held_out.table()
 
 
 def _array_header(count: int) -> bytes:

@@ -39,13 +39,13 @@ from pushfit.tasks.base import (
 )
 from pushfit.tasks.checks import spread
 from pushfit.tasks.flips import AXES, Flip, mirrored
-from pushfit.tasks.folders import parted
 from pushfit.tasks.hdf5 import files
 from pushfit.tasks.hdf5 import images as hdf5_images
 from pushfit.tasks.hdf5 import labels as hdf5_labels
 from pushfit.tasks.hdf5.files import Pair
 from pushfit.tasks.hdf5.images import Images
 from pushfit.tasks.hdf5.labels import Labels
+from pushfit.tasks.records import parted
 from pushfit.tasks.selection import HeldOut
 
 LOOKED_AT = 16  # images of each split that are compared between hosts
