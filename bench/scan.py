@@ -3,7 +3,7 @@
     python -m bench scan [--records 1000000] [--rounds 1]
 
 - `alone`: one process, which scans for itself. `shared`: two processes of one supervisor, of which
-  one scans; `further` is the other. `small`: one process with 1,000 records, so what it is without
+  one scans; `further` is the other. `small`: one process with 2,000 records, so what it is without
   them.
 - `private_mb`: memory that no other process shares, when it works (USS). `peak_mb`: the most that
   was resident, shared or not. `joined_s`: from its start until all of its processes have joined.
@@ -32,7 +32,7 @@ from bench.lab.processes import Script, Starter, until
 TASK = ROOT / "bench" / "_listed.py"
 A_CLASS = 1000  # records
 MOST_LINKS = 50_000  # of one file; ext4 allows 65,000
-SMALL = 2000
+SMALL = 2 * A_CLASS  # a classifier needs two
 PATIENCE = 600.0
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from pushfit.decoding import images
 from pushfit.errors import BadRecord
-from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, of_class
+from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, of_class
 from pushfit.tasks.labelled import LabelledImages
 
 """
@@ -40,6 +40,7 @@ def shown(heading: str) -> str:
     [
         "Several records in one sample",
         "What only the data knows",
+        "Millions of records",
         "A curriculum",
         "Loading a model before the first sample",
         "Thousands of small samples: `BlockTask`",
@@ -51,6 +52,14 @@ def test_a_task_that_the_page_shows_runs(
 ) -> None:
     np.save(photos / "teacher.npy", np.eye(64 * 64 * 3, 2))
     np.save(photos / "rows.npy", np.arange(120, dtype=np.float32).reshape(40, 3))
+    for split, folder in (("train", "train"), ("val", "val_images")):
+        paths = enumerate(sorted((photos / folder).iterdir()))
+        rows = [
+            f"{n}\t{folder}/{each.name}/{p.name}\n"
+            for n, each in paths
+            for p in sorted(each.iterdir())
+        ]
+        (photos / f"{split}.tsv").write_text("".join(rows))
     task, streams = write_task(tmp_path / "mytask.py", IMPORTS + shown(heading)), {}
     for fleet in (1, 2):
         report = tmp_path / f"{fleet}.json"
