@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pushfit import tasks
+from pushfit.feed.audit import Audited
 from pushfit.runs import checkpoint_state
 from pushfit.tasks import compatibility
 from pushfit.training import backend
@@ -23,7 +24,7 @@ def write(folder: Path) -> None:
         classes=tuple("0123456789"), counts={}, fingerprint="", epoch=0, step=0, taken=0,
         resumed_at=[], history={}, best=checkpoint_state.Best(), waiting=None,
         hidden_state=hidden_state.take(model, []),
-        audited=checkpoint_state.Audited({}, [], bytes(32)),
+        audited=Audited({}, [], bytes(32)),
     )  # fmt: skip
     checkpoint.save(model, folder / checkpoint_state.LAST, kept)
 

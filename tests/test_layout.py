@@ -6,8 +6,12 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import pytest
+
+import pushfit
 from bench.lab.processes import ROOT
 
 
@@ -50,3 +54,58 @@ def test_a_server_imports_no_zeromq() -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def file_of(module: str) -> Path | None:
+    """The file of one of our modules; None: it is another's."""
+    place = ROOT / "lib" / Path(*module.split("."))
+    files = place.with_suffix(".py"), place / "__init__.py"
+    return next((file for file in files if file.is_file()), None)
+
+
+@cache
+def names_in(file: Path) -> set[str]:
+    """The names that a module defines, assigns or imports, and those of what lies below it."""
+    names = {path.stem for path in file.parent.iterdir()} if file.stem == "__init__" else set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Import() | ast.ImportFrom():
+                names |= {(each.asname or each.name).split(".")[0] for each in node.names}
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+    return names | set(pushfit.PLACES if file.parent.name == "pushfit" else ())
+
+
+def missing_in(tree: ast.Module) -> Iterator[str]:
+    """What a file takes from our modules, and they do not have."""
+    modules: dict[str, Path] = {}
+    own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names) if module.startswith("pushfit"):
+                origin = file_of(module)
+                for each in names:
+                    if below := file_of(f"{module}.{each.name}"):
+                        modules[each.asname or each.name] = below
+                    elif origin is None or each.name not in names_in(origin):
+                        yield f"{module}.{each.name}"
+            case ast.Name(id=name, ctx=ast.Store()):
+                own.add(name)  # a variable may hide the module
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in modules.keys() - own:
+                if not attr.startswith("__") and attr not in names_in(modules[name]):
+                    yield f"{name}.{attr} in line {node.lineno}"
+
+
+@pytest.mark.parametrize("folder", ["bench", "examples", "tests"])
+def test_what_others_take_from_a_module_is_there(folder: str) -> None:
+    """mypy looks at the package alone, and what runs seldom would keep an old name."""
+    missing = [
+        f"{file.relative_to(ROOT)}: {what}"
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for what in missing_in(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+    assert missing == []

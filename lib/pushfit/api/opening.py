@@ -17,7 +17,8 @@ from pushfit.runs.stream_state import StreamState
 from pushfit.settings.keywords import Keywords
 from pushfit.settings.resolve import Resolved, resolve
 from pushfit.settings.stored import StoredSettings
-from pushfit.streams.purpose import for_training, task_of
+from pushfit.streams.choice import chosen
+from pushfit.streams.purpose import task_of
 from pushfit.streams.stream import Stream
 from pushfit.tasks import compatibility
 from pushfit.tasks.base import Task
@@ -70,24 +71,14 @@ def opened_from(
     at = before.state if before is not None else None
     if at is not None:
         _compare(call, task, splits, at)
-    if settings.from_:
-        from pushfit.streams.stored import StoredStream
-
-        return StoredStream(settings, task, at, splits=splits)
-
-    from pushfit.dispatch.bad_records import BadRecords, Limit
-    from pushfit.dispatch.named_bad_records import note_bad
-    from pushfit.streams.live import LiveStream
-    from pushfit.streams.validated import with_stored_validation
-
-    purpose = for_training(settings, task, at, needs_data=call.given("links"), splits=splits)
-    if settings.val_from:
-        if splits:
-            raise ConfigError("val_from says where the split val comes from: leave splits out")
-        purpose = with_stored_validation(purpose, settings, task, at.epoch if at else 0)
-    bad = BadRecords(note_bad, Limit.parse(settings.max_bad))
-    waits = math.inf if timeout is None else timeout
-    return LiveStream(settings, task, purpose, bad=bad, timeout=waits)
+    return chosen(
+        settings,
+        task,
+        at,
+        needs_data=call.given("links"),
+        splits=splits,
+        timeout=math.inf if timeout is None else timeout,
+    )
 
 
 def _compare(call: Call, task: Task, splits: tuple[str, ...], at: StreamState) -> None:

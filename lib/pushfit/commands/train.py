@@ -28,12 +28,10 @@ from pushfit.interrupts import INTERRUPTED, end_on_signals
 from pushfit.settings import models
 from pushfit.settings.config_file import CONFIG
 from pushfit.settings.programs.train import TrainSettings
-from pushfit.settings.resolve import Resolved, resolve
+from pushfit.settings.resolve import resolve
 
 if TYPE_CHECKING:
-    from pushfit.runs.checkpoint_state import RunState
-    from pushfit.runs.quarantine import Quarantine
-    from pushfit.streams.stream import Stream
+    pass
 
 
 def main(argv: list[str]) -> int:
@@ -52,7 +50,9 @@ def main(argv: list[str]) -> int:
     from pushfit.observe.audited import is_clean
     from pushfit.runs import model_file, outputs, resume
     from pushfit.runs.quarantine import Quarantine
+    from pushfit.streams.choice import chosen
     from pushfit.streams.early_end import reported
+    from pushfit.streams.purpose import task_of
     from pushfit.training import tracking, user_code
 
     if settings.mlflow:
@@ -70,7 +70,14 @@ def main(argv: list[str]) -> int:
     if before is None:
         model_file.check_weights(settings.weights)
     quarantine = Quarantine(out / "quarantine.jsonl")
-    stream = stream_of(resolved, before, quarantine, out / "address")
+    stream = chosen(
+        settings,
+        task_of(settings, params),
+        before,
+        needs_data=resolved.given("links"),
+        quarantine=quarantine,
+        announce=out / "address",
+    )
     if not settings.resume:
         outputs.take(outputs.prepare(out))
         outputs.clear(out)
@@ -107,41 +114,3 @@ def main(argv: list[str]) -> int:
     if said := fit.end_tracking():
         print(said)
     return INTERRUPTED if fit.interrupted else 0 if is_clean(report) else 1
-
-
-def stream_of(
-    resolved: Resolved[TrainSettings],
-    before: RunState | None,
-    quarantine: Quarantine,
-    announce: Path,
-) -> Stream:
-    """The stream to train on, which is not open yet.
-
-    before: the run that is resumed; None: this run is new.
-    quarantine: the list to which bad records are added.
-    announce: the file that holds the address for generators while the stream listens.
-    """
-    from pushfit.streams.purpose import for_training, task_of
-    from pushfit.streams.stored import StoredStream
-
-    settings = resolved.settings
-    assert resolved.params is not None  # --task has a default
-    task = task_of(settings, resolved.params)
-    if settings.from_:
-        return StoredStream(settings, task, before)
-
-    from pushfit.dispatch.bad_records import BadRecords, Limit
-    from pushfit.streams.live import LiveStream
-    from pushfit.streams.validated import with_stored_validation
-
-    purpose = for_training(settings, task, before, needs_data=resolved.given("links"))
-    if settings.val_from:
-        epoch = before.epoch if before else 0
-        purpose = with_stored_validation(purpose, settings, task, epoch)
-    bad = BadRecords(
-        quarantine.add,
-        Limit.parse(settings.max_bad),
-        earlier=quarantine.earlier(),
-        listed=str(quarantine.path),
-    )
-    return LiveStream(settings, task, purpose, bad=bad, announce=announce)
