@@ -22,6 +22,7 @@ from pushfit.decoding import images
 from pushfit.errors import BadRecord
 from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, of_class
 from pushfit.tasks.labelled import LabelledImages
+from pushfit.tasks.weights import mixture
 
 """
 
@@ -40,6 +41,7 @@ def shown(heading: str) -> str:
     [
         "Several records in one sample",
         "What only the data knows",
+        "Weights and mixtures",
         "Millions of records",
         "A curriculum",
         "Loading a model before the first sample",

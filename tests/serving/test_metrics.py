@@ -40,6 +40,18 @@ def test_any_worker_tells_the_sum_and_one_that_is_started_again_counts_on(
     assert told(second, 'pushfit_answers_total{class="7"}') == 6
 
 
+def test_a_worker_that_is_just_starting_does_not_spoil_the_figures_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FIGURES, str(tmp_path))
+    metrics = Metrics(1)
+    metrics.ready.set(1)
+    for file in ("counter_2.db", "gauge_livesum_2.db", "histogram_2.db"):
+        (tmp_path / file).touch()
+    (tmp_path / "gauge_livesum_3.db").symlink_to("gone")
+    assert told(metrics, "pushfit_ready") == 1
+
+
 def test_one_process_tells_its_own_whatever_stands_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -376,6 +376,7 @@ class BatchStream:
             given_up=inner.given_up,
             splits=self._splits,
             facts=reference.facts,
+            weights=reference.weights,
         )
 
     @property

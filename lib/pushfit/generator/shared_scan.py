@@ -24,8 +24,9 @@ import numpy as np
 from pushfit import __version__
 from pushfit.errors import TaskError
 from pushfit.shared_folder import shared
-from pushfit.tasks.base import DataSet, RecordTable, Task, Unused
+from pushfit.tasks.base import TRAIN, DataSet, RecordTable, Task, Unused
 from pushfit.tasks.facts import Facts, plain
+from pushfit.tasks.weights import pack, unpack
 
 POLL_SECONDS = 0.05
 KEPT = 4  # files, of the last runs of a fleet that stays
@@ -41,6 +42,7 @@ class _Head(msgspec.Struct, frozen=True):
     validation: str
     version: str
     facts: Facts
+    weights: bytes
     tables: dict[str, tuple[int, int, int, int]]
 
 
@@ -139,6 +141,7 @@ def _written(data: DataSet) -> Iterator[Any]:
             data.validation,
             data.version,
             dict(data.facts),
+            pack(data.weights),
             {split: tuple(each.nbytes for each in table) for split, table in tables.items()},  # type: ignore[misc]
         )
     )
@@ -170,5 +173,6 @@ def _read(path: Path) -> DataSet | None:
         paths, *numbers = map(taken, sizes)
         arrays = (np.frombuffer(n, d) for n, d in zip(numbers, DTYPES[1:], strict=True))
         splits[split] = RecordTable(paths, *arrays)
-    about = head.unused, head.validation, head.version, plain(head.facts)
-    return DataSet(head.classes, splits, *about)
+    weights = unpack(head.weights, len(splits[TRAIN])) if head.weights else ()
+    about = head.unused, head.validation, head.version, plain(head.facts), weights
+    return DataSet(head.classes, splits, *about).compact()

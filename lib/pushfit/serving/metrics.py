@@ -7,6 +7,8 @@ The figures of a single process (its memory, its CPU time) are left out then.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -14,6 +16,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
@@ -30,6 +33,29 @@ def _shared(worker: int) -> Any:
     """Figures in files by worker number, so that a restarted worker continues its counts."""
     shared: Any = values.MultiProcessValue
     return shared(lambda: worker)
+
+
+class _OfAllWorkers(MultiProcessCollector):
+    """The figures in the shared files, but for those that a worker is about to write.
+
+    A file is empty for an instant after it was made, over which the library raises.
+    """
+
+    def __init__(self, registry: CollectorRegistry, folder: str) -> None:
+        super().__init__(registry, folder)  # type: ignore[no-untyped-call]
+        self._folder = Path(folder)
+
+    def collect(self) -> Iterable[Metric]:
+        written = [str(file) for file in self._folder.glob("*.db") if _is_written(file)]
+        merged: Iterable[Metric] = self.merge(written)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _is_written(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # its worker has ended
+        return False
 
 
 class Metrics:
@@ -79,7 +105,7 @@ class Metrics:
         self._told = own
         if worker:
             self._told = CollectorRegistry()
-            MultiProcessCollector(self._told, os.environ[FIGURES])  # type: ignore[no-untyped-call]
+            _OfAllWorkers(self._told, os.environ[FIGURES])
         else:
             ProcessCollector(registry=self._told)
         PlatformCollector(registry=self._told)
