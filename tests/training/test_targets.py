@@ -24,9 +24,11 @@ SPECS = (ArraySpec("image", "uint8", (6, 6, 3)), ArraySpec("label", "int32", ())
 NAMES = ("cat", "dog", "owl")
 
 
-def task(made: Any = None, source: str = "") -> Any:
+def task(made: Any = None, source: str = "", trimmed: Mapping[str, str] | None = None) -> Any:
     plain = made or (lambda batch: (batch["image"], batch["label"]))
-    return SimpleNamespace(name="made", source=source, to_fit=plain)
+    return SimpleNamespace(
+        name="made", source=source, to_fit=plain, trimmed=trimmed or {}, trim_multiple=1
+    )
 
 
 def net() -> keras.Model:
