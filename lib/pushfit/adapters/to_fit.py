@@ -113,9 +113,8 @@ def _shapes(
         for axis, (side, wanted) in enumerate(zip(shape, taken, strict=True)):
             if axis and side is None and wanted is not None:
                 raise TaskError(
-                    f"task {task}: the model takes {where} of {wanted} only in its axis {axis}, "
-                    "and the task trims that axis to each batch's longest sample: give None "
-                    "instead in the shape of its Input"
+                    f"task {task}: the model's Input for {where} has {wanted} in axis {axis}, and "
+                    "the task trims that to the longest sample of each batch: put None there"
                 )
             opened = opened or (side is not None and wanted is None)
         shapes.append(

@@ -1,7 +1,6 @@
 """Turns leases into the batches that `fit` takes: mixes, batches and counts the samples.
 
-    Source.deliveries ─▶ Window ─▶ batches of B ─▶ Crop ─▶ EpochAudit ─▶ Trimming ─▶ `fit`, by
-                                                                                     `Turns`
+    Source ─▶ Window ─▶ batches of B ─▶ Crop ─▶ EpochAudit ─▶ Trimming ─▶ `fit`, by `Turns`
 
 - The stream is one sequence over all segments (train 0, val 0, train 1, …).
 - `Window` makes the only copy, from ZeroMQ's receive buffer into the batch.

@@ -87,7 +87,7 @@ def _complaint(trimmed: Any, multiple: Any, known: Mapping[str, ArraySpec]) -> s
         return f"trim_multiple is {multiple!r}: it must be a whole number of at least 1"
     for name, length in trimmed.items():
         for each in (name, length):
-            if each not in known:
+            if not isinstance(each, str) or each not in known:
                 return (
                     f"trimmed names {each!r}{nearest(str(each), known)}, and arrays() has "
                     f"{', '.join(known)}"
