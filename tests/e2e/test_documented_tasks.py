@@ -20,7 +20,7 @@ import numpy as np
 
 from pushfit.decoding import images
 from pushfit.errors import BadRecord
-from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, of_class
+from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, Task, of_class
 from pushfit.tasks.labelled import LabelledImages
 
 """
@@ -40,6 +40,7 @@ def shown(heading: str) -> str:
     [
         "Several records in one sample",
         "What only the data knows",
+        "Samples of several lengths",
         "A curriculum",
         "Loading a model before the first sample",
         "Thousands of small samples: `BlockTask`",
@@ -50,6 +51,9 @@ def test_a_task_that_the_page_shows_runs(
     start: Starter, tmp_path: Path, photos: Path, heading: str
 ) -> None:
     np.save(photos / "teacher.npy", np.eye(64 * 64 * 3, 2))
+    for folder in (*photos.glob("train/*/"), *photos.glob("val/*/")):
+        for number in range(4):
+            (folder / f"{number}.txt").write_text(folder.name * (number + 1))
     np.save(photos / "rows.npy", np.arange(120, dtype=np.float32).reshape(40, 3))
     task, streams = write_task(tmp_path / "mytask.py", IMPORTS + shown(heading)), {}
     for fleet in (1, 2):

@@ -144,15 +144,15 @@ def test_a_sample_of_a_length_that_cannot_be_is_refused(length: Any) -> None:
     with pytest.raises(TaskError) as raised:
         samples.check(made | {"length": length}, "sample", "a.txt")
     assert str(raised.value) == (
-        f"task number: sample() of a.txt returned the length {int(length)} as 'length', and "
-        "'boxes' has 0 to 30: cut the sample, or declare a larger array"
+        f"task number: sample() of a.txt returned the 'length' {int(length)}: a length of 'boxes' "
+        "is 0 to 30, so cut the sample, or declare a larger array"
     )
 
 
 def test_a_block_is_held_to_lengths_as_a_whole() -> None:
     samples = Samples(texts(), SPECS, 0)
     samples.check(batch([0, 30, 5]), "block", "x", (3,))
-    with pytest.raises(TaskError, match="returned the length 31 as 'length'"):
+    with pytest.raises(TaskError, match="returned the 'length' 31: a length of 'boxes' is"):
         samples.check(batch([0, 30, 31]), "block", "x", (3,))
 
 

@@ -77,8 +77,8 @@ class Samples:
             raise self._wrong(
                 how,
                 where,
-                f"returned the length {low if low < 0 else high} as {name!r}, and {array!r} has "
-                f"0 to {side}: cut the sample, or declare a larger array",
+                f"returned the {name!r} {low if low < 0 else high}: a length of {array!r} is 0 to "
+                f"{side}, so cut the sample, or declare a larger array",
             )
 
     def _wrong(self, how: str, where: str, what: str) -> TaskError:
