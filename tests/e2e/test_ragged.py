@@ -80,9 +80,8 @@ def test_trained_resumed_replayed_and_predicted_with(
     start("train_zmq.py", *again).done(seconds=LONG)
     store = tmp_path / "store"
     start("sink_zmq.py", *flags, "--epochs", 2, "--generators", 1, "--out", store).done()
-    start("train_zmq.py", "--from", store, "--task", task, *QUIET, "--out", replayed).done(
-        seconds=LONG
-    )
+    stored = ("--from", store, "--task", task, "--epochs", 2, "--out", replayed)
+    start("train_zmq.py", *stored, *QUIET).done(seconds=LONG)
 
     whole = write_task(tmp_path / "whole" / "texts.py", source().replace(TRIM, "").replace(CUT, ""))
     report = tmp_path / "whole.json"
