@@ -13,6 +13,7 @@ import pytest
 
 from bench.lab.processes import ROOT
 from pushfit.adapters.jax import batches
+from tests.support import ragged
 from tests.support.readings import EPOCHS, TRAIN, Opened, hashes, whole
 
 
@@ -66,6 +67,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pushfit.adapters.jax import batches
+from tests.support import ragged
 from tests.support.readings import SIZE, Opened
 
 sharding = NamedSharding(Mesh(jax.devices(), ("data",)), PartitionSpec("data"))
@@ -92,3 +94,13 @@ def test_a_batch_is_shared_over_devices() -> None:
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said == {"parts": [2, 2], "devices": 2, "id": whole()["train"][0]}
+
+
+def test_trimmed_batches() -> None:
+    opened, found = ragged.Ragged(), {"train": [], "val": []}
+    for _ in range(EPOCHS):
+        for split, each in found.items():
+            each += batches(opened.reading, split)
+    assert all(isinstance(array, jax.Array) for array in found["train"][0].values())
+    ragged.check(found)
+    ragged.check_hash(opened.feed)

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from bench.lab.processes import ROOT
 from pushfit.adapters.torch import Batches, tensor
+from tests.support import ragged
 from tests.support.readings import EPOCHS, TRAIN, VAL, Opened, hashes, whole
 
 SAME = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
@@ -73,6 +74,7 @@ from torch.utils.data import DataLoader
 from bench.lab.processes import ROOT
 from pushfit.adapters.torch import Batches
 from pushfit.errors import StreamError
+from tests.support import ragged
 from tests.support.readings import Opened
 
 opened = Opened()
@@ -94,3 +96,14 @@ def test_workers_are_refused() -> None:
     assert "the DataLoader has num_workers > 0: generators make the samples already" in done.stdout
     assert "Leave num_workers out" in done.stdout
     assert done.stdout.endswith("(0, 'train', 0)\n")
+
+
+def test_trimmed_batches_are_views() -> None:
+    opened, found = ragged.Ragged(), {"train": [], "val": []}
+    for _ in range(EPOCHS):
+        for split, each in found.items():
+            for batch in DataLoader(Batches(opened.reading, split), batch_size=None):
+                assert batch["ids"].stride() == (ragged.SIDE, 1)  # that of the declared array
+                each.append({name: made.clone() for name, made in batch.items()})
+    ragged.check(found)
+    ragged.check_hash(opened.feed)

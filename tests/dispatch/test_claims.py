@@ -99,3 +99,13 @@ def test_a_bool_that_is_neither() -> None:
     claims().check(LEASE, head, [np.array([0, 1, 1, 0, 1, 0], np.uint8).view(bool)])
     with pytest.raises(ProtocolError, match="'mask' has bytes that are not bools"):
         claims().check(LEASE, head, [np.array([0, 1, 2, 0, 1, 0], np.uint8).view(bool)])
+
+
+def test_limits_are_for_the_test_records_as_well() -> None:
+    plan = Plan(7, 1, {"test": SplitOrder((6,), 2, shuffle=False)}, 4, 0)
+    lease = Lease(3, plan.segments[0], 2, 3, 24)
+    held = Claims(plan, {"test": [6]}, [], {"label": (0, 4)})
+    held.check(lease, header(), arrays(4))
+    for length in (-1, 5):
+        with pytest.raises(ProtocolError, match=r"values of 'label' from .* has 0 to 4"):
+            held.check(lease, header(), arrays(length))

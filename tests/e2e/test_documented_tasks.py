@@ -20,7 +20,7 @@ import numpy as np
 
 from pushfit.decoding import images
 from pushfit.errors import BadRecord
-from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, of_class
+from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task, of_class
 from pushfit.tasks.labelled import LabelledImages
 from pushfit.tasks.weights import mixture
 
@@ -43,6 +43,7 @@ def shown(heading: str) -> str:
         "What only the data knows",
         "Weights and mixtures",
         "Millions of records",
+        "Samples of several lengths",
         "A curriculum",
         "Loading a model before the first sample",
         "Thousands of small samples: `BlockTask`",
@@ -62,6 +63,9 @@ def test_a_task_that_the_page_shows_runs(
             for p in sorted(each.iterdir())
         ]
         (photos / f"{split}.tsv").write_text("".join(rows))
+    for folder in (*photos.glob("train/*/"), *photos.glob("val/*/")):
+        for number in range(4):
+            (folder / f"{number}.txt").write_text(folder.name * (number + 1))
     task, streams = write_task(tmp_path / "mytask.py", IMPORTS + shown(heading)), {}
     for fleet in (1, 2):
         report = tmp_path / f"{fleet}.json"

@@ -274,6 +274,9 @@ def test_files_are_sent_as_a_whole(path: str, asked: str) -> None:
 def test_a_task_that_cannot_be_served_and_a_port_that_is_taken() -> None:
     with pytest.raises(ConfigError, match="the task number does not say how a picture becomes"):
         check_served(NumberTask(NumberTask.Params()))
+    of_any_height = type("Tall", (NumberTask,), {"trimmed": {"image": "rows"}})
+    with pytest.raises(ConfigError, match=r"samples have several lengths .* Use pushfit predict"):
+        check_served(of_any_height(NumberTask.Params()))
     with server.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"cannot listen at 127.0.0.1 port {port} .*--port"):

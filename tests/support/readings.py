@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +27,8 @@ class Fields:
     """A task of which an adapter needs no more than `to_fit`: x is a sample's ids, y one number."""
 
     name, source = "fields", None
+    trimmed: Mapping[str, str] = {}
+    trim_multiple = 1
 
     def to_fit(self, arrays: Any) -> tuple[np.ndarray, np.ndarray]:
         return arrays["id"].astype("float32"), arrays["twice"].astype("float32")

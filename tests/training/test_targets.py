@@ -24,9 +24,11 @@ SPECS = (ArraySpec("image", "uint8", (6, 6, 3)), ArraySpec("label", "int32", ())
 NAMES = ("cat", "dog", "owl")
 
 
-def task(made: Any = None, source: str = "") -> Any:
+def task(made: Any = None, source: str = "", trimmed: Mapping[str, str] | None = None) -> Any:
     plain = made or (lambda batch: (batch["image"], batch["label"]))
-    return SimpleNamespace(name="made", source=source, to_fit=plain)
+    return SimpleNamespace(
+        name="made", source=source, to_fit=plain, trimmed=trimmed or {}, trim_multiple=1
+    )
 
 
 def net() -> keras.Model:
@@ -188,3 +190,42 @@ def test_a_targets_stands_in_for_a_to_fit() -> None:
     same = Targets(plain, 3).of(batch())
     for one, other in zip(same, plain.of(batch()), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+TRIMMED = (*SPECS, ArraySpec("rows", "int32", ()))
+
+
+def image_of_any_height(made: Any = None) -> ToFit:
+    image = keras.Input((None, 6, 3), dtype="uint8")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(3, "softmax")(x))
+    return ToFit(task(made, trimmed={"image": "rows"}), TRIMMED, model)
+
+
+def stream_of(specs: tuple[ArraySpec, ...]) -> Any:
+    counts = SimpleNamespace(counts={TRAIN: [6, 3, 0]})
+    return SimpleNamespace(classes=NAMES, feed=SimpleNamespace(specs=specs), reference=counts)
+
+
+def test_images_that_are_trimmed_are_not_mixed() -> None:
+    to_fit = image_of_any_height()
+    assert to_fit.shapes == [(None, None, 6, 3), (None,)]
+    for settings in ({"mixup": 0.2}, {"cutmix": 1.0}):
+        with pytest.raises(ConfigError, match="mix images of one size, and this task trims its"):
+            targets.of_splits(to_fit, TrainSettings(**settings), stream_of(TRIMMED))
+
+
+def test_weights_along_a_trimmed_axis_have_any_length() -> None:
+    def made(given: Mapping[str, np.ndarray]) -> Any:
+        image = given["image"]
+        return image, given["label"], np.ones(image.shape[:2], np.float32)
+
+    to_fit = image_of_any_height(made)
+    settings = TrainSettings(class_weight='{"dog": 3}')
+    found = targets.of_splits(to_fit, settings, stream_of(TRIMMED))[TRAIN]
+    assert to_fit.shapes[2] == found.shapes[2] == (None, None)
+
+
+def test_a_model_of_one_length_is_refused_where_the_task_trims() -> None:
+    with pytest.raises(TaskError, match="Input for x has 6 in axis 1, and the task trims that to"):
+        ToFit(task(trimmed={"image": "rows"}), TRIMMED, net())

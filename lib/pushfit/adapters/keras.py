@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import keras
 
 from pushfit.adapters.reading import Reading
-from pushfit.adapters.to_fit import Shape, ToFit
+from pushfit.adapters.to_fit import ToFit
 from pushfit.errors import StreamError
 from pushfit.feed.feed import Batch
 from pushfit.feed.passes import Ahead, Pass
+from pushfit.tasks.trimming import Shape
 
 BY = "Keras"
 PREFETCH = 2  # batches on their way to the device while one is trained on

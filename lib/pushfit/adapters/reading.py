@@ -10,8 +10,7 @@ import numpy as np
 from pushfit.feed.feed import Batch
 from pushfit.feed.passes import Ahead, Pass
 from pushfit.tasks.base import ArraySpec
-
-Arrays = Mapping[str, np.ndarray]
+from pushfit.tasks.trimming import Shape
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -22,7 +21,9 @@ class Reading(msgspec.Struct, frozen=True):
     used: used(batch) says that a batch was used which was given to a reader that reads ahead.
     steps: steps(split) is the number of batches in an epoch; left(split) is that of the next pass
         by a framework that reads ahead.
-    arrays: of one sample.
+    arrays: of one sample, of declared shape.
+    shapes: their shapes within batches; None: an axis of any length. An array without one has the
+        declared shape.
     """
 
     begin: Callable[[str, str, Ahead], Pass]
@@ -30,6 +31,7 @@ class Reading(msgspec.Struct, frozen=True):
     steps: Callable[[str], int]
     left: Callable[[str], int]
     arrays: tuple[ArraySpec, ...]
+    shapes: Mapping[str, Shape] = {}
 
 
 def plain(reading: Reading, split: str, by: str) -> Iterator[dict[str, np.ndarray]]:

@@ -25,8 +25,10 @@ def dataset(reading: Reading, split: str) -> tf.data.Dataset:
     It reads nothing ahead, so the position of the stream is that of the loop. A `prefetch` that is
     added to it reads ahead.
     """
-    specs = reading.arrays
-    signature = {spec.name: tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in specs}
+    shapes = {spec.name: reading.shapes.get(spec.name, spec.shape) for spec in reading.arrays}
+    signature = {
+        spec.name: tf.TensorSpec((None, *shapes[spec.name]), spec.dtype) for spec in reading.arrays
+    }
     begin = lambda: reading.begin(split, BY, Ahead.NO)  # noqa: E731
     flat = lambda batch: tf.nest.flatten(dict(batch.arrays))  # noqa: E731  # sorted by name
     steps = reading.steps(split)

@@ -6,7 +6,7 @@ end's input pipeline would wrap it in some fifty lines of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,18 +16,19 @@ from pushfit.errors import TaskError
 from pushfit.feed.feed import Batch
 from pushfit.tasks import checks
 from pushfit.tasks.base import ArraySpec, Task
-
-Shape = tuple[int | None, ...]
+from pushfit.tasks.trimming import Arrays, Shape, Trimming, open_axes
 
 
 class ToFit:
     """Called with a batch, it gives (x, y) or (x, y, sample_weight), or (x,) where y is None.
 
-    Raises TaskError.
+    Raises TaskError, also where the model takes one length alone of an axis that is trimmed.
 
     model: an axis whose length it leaves open may have another length in each batch; then those of
-        y and sample_weight are open as well. None: every axis but the first has one length.
+        y and sample_weight are open as well. None: every axis but the first, and those that follow
+        from what the task trims, has one length.
     failure: the first TaskError that it raised.
+    trimming: how batches come cut.
     shapes: of its leaves, in the order of `keras.tree.flatten`; None: any length.
     """
 
@@ -36,21 +37,26 @@ class ToFit:
     ) -> None:
         self._task, self._specs = task, tuple(specs)
         self.failure: TaskError | None = None
+        self.trimming = Trimming(task, self._specs)
         blank = self.blank(0)
         self._leaves = [leaf.dtype for leaf in keras.tree.flatten(blank)]
-        self.shapes = _shapes(blank, model)
+        trimmed = _open(blank, self._blank(0, self.trimming))
+        self.shapes = _shapes(task.name, blank, trimmed, model)
 
     def blank(self, rows: int) -> tuple[Any, ...]:
-        """What the task makes of `rows` samples of zeros."""
+        """What the task makes of `rows` samples of zeros, of declared shape."""
+        return self._blank(rows, lambda arrays: arrays)
+
+    def _blank(self, rows: int, cut: Callable[[Arrays], Arrays]) -> tuple[Any, ...]:
         arrays = {
             spec.name: np.zeros((max(rows, 1), *spec.shape), spec.dtype) for spec in self._specs
         }
-        made = checks.given(self._task.to_fit(arrays))
+        made = checks.given(self._task.to_fit(cut(arrays)))
         if rows:
             return made
         return keras.tree.map_structure(lambda array: array[:0], made)  # type: ignore[no-any-return]
 
-    def __call__(self, arrays: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+    def __call__(self, arrays: Arrays) -> tuple[Any, ...]:
         try:
             made = checks.given(checks.called(self._task, "to_fit", arrays))
             if self._task.source:
@@ -89,25 +95,40 @@ class ToFit:
         )
 
 
-def _shapes(blank: tuple[Any, ...], model: keras.Model | None) -> list[Shape]:
-    x, *others = blank
+def _open(whole: tuple[Any, ...], short: tuple[Any, ...]) -> list[Shape]:
+    """The shapes of the leaves of `whole`; None: an axis that is trimmed, as it is in `short`."""
+    both = zip(keras.tree.flatten(whole), keras.tree.flatten(short), strict=True)
+    return [(None, *open_axes(leaf, other)[1:]) for leaf, other in both]
+
+
+def _shapes(
+    task: str, blank: tuple[Any, ...], trimmed: Sequence[Shape], model: keras.Model | None
+) -> list[Shape]:
+    """The shapes of leaves. task: its name. trimmed: what is open without regard to the model."""
     inputs = {tensor.name: tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or ()}
     shapes: list[Shape] = []
-    opened = False
-    for where, leaf in checks.leaves_of((x,)):
-        wanted = _matching(where, leaf, inputs)
-        shape = [side if wanted[i] is not None else None for i, side in enumerate(leaf.shape)]
-        opened = opened or None in shape[1:]
-        shapes.append((None, *shape[1:]))
-    shapes += [
-        (None, *([None] * (leaf.ndim - 1) if opened else leaf.shape[1:]))
-        for leaf in keras.tree.flatten(others)
-    ]
-    return shapes
+    opened = False  # the model leaves open what the task does not trim
+    for (where, _), shape in zip(checks.leaves_of(blank[:1]), trimmed, strict=False):
+        taken = _matching(where, shape, inputs)
+        for axis, (side, wanted) in enumerate(zip(shape, taken, strict=True)):
+            if axis and side is None and wanted is not None:
+                raise TaskError(
+                    f"task {task}: the model's Input for {where} has {wanted} in axis {axis}, and "
+                    "the task trims that to the longest sample of each batch: put None there"
+                )
+            opened = opened or (side is not None and wanted is None)
+        shapes.append(
+            tuple(
+                None if None in (side, wanted) else side
+                for side, wanted in zip(shape, taken, strict=True)
+            )
+        )
+    others = trimmed[len(shapes) :]
+    return [*shapes, *((None,) * len(shape) if opened else shape for shape in others)]
 
 
-def _matching(where: str, leaf: np.ndarray, inputs: Mapping[str, Shape]) -> Shape:
+def _matching(where: str, leaf: Shape, inputs: Mapping[str, Shape]) -> Shape:
     """The shape of the model's input that takes this leaf, as far as one can tell."""
     only = next(iter(inputs.values())) if len(inputs) == 1 else None
     named = next((shape for name, shape in inputs.items() if where == f"x[{name!r}]"), only)
-    return named if named is not None and len(named) == leaf.ndim else leaf.shape
+    return named if named is not None and len(named) == len(leaf) else leaf

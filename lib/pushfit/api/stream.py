@@ -110,8 +110,9 @@ class BatchStream:
     """Batches of samples, in an order that no generator can change. `pushfit.stream` makes one.
 
     A batch is {array name: array of shape (B, *shape)}, with the dtypes and shapes of `arrays`; B
-    is the batch size, or less in the last batch of a split. An array is the caller's for as long as
-    it is held; its memory is used again afterwards.
+    is the batch size, or less in the last batch of a split. An array that the task trims is cut to
+    the longest sample of its batch. An array is the caller's for as long as it is held; its memory
+    is used again afterwards.
 
     Only one loop reads a stream at a time. A split that a loop passes over is made and dropped, and
     the audit counts it as skipped; name `splits` to have only some made.
@@ -186,7 +187,7 @@ class BatchStream:
 
     @property
     def arrays(self) -> tuple[ArraySpec, ...]:
-        """(name, dtype, shape) of each array of one sample, in the order of the task."""
+        """(name, dtype, declared shape) of each array of a sample, in the order of the task."""
         return self._open.feed.specs if self._passes is not None else self._task.arrays()
 
     @property
@@ -290,6 +291,7 @@ class BatchStream:
             steps=self.steps,
             left=lambda split: self._open.left(split),
             arrays=self.arrays,
+            shapes=self._open.feed.shapes,
         )
 
     # -- the position -----------------------------------------------------------------------------

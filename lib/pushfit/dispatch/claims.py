@@ -15,7 +15,6 @@ import numpy as np
 from pushfit.errors import ProtocolError
 from pushfit.plan.leases import Lease
 from pushfit.plan.order import Plan
-from pushfit.tasks.base import TEST
 from pushfit.wire import protocol as wire
 
 Limits = Mapping[str, tuple[float, float]]
@@ -33,7 +32,7 @@ class Claims:
 
     counts: {split: number of records of each class}.
     listing: the files of the data set, as `compatibility.listing` returns them; empty: not known.
-    limits: {array: (least, most)}: the values that samples to train or validate on may have.
+    limits: {array: (least, most)}: the values that samples may have (`tasks.checks.limits`).
     partners: samples may be made of several records.
     """
 
@@ -61,10 +60,8 @@ class Claims:
         for spec, array in zip(header.arrays, arrays, strict=True):
             if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
                 raise ProtocolError(f"lease {lease.id}: {spec.name!r} has bytes that are not bools")
-            if lease.segment.split == TEST or not array.size:
-                continue  # the labels of test records may be unknown
             limits = self._limits.get(spec.name)
-            if limits and not _within(array, *limits):
+            if limits and array.size and not _within(array, *limits):
                 raise ProtocolError(
                     f"lease {lease.id}: values of {spec.name!r} from {array.min()} to "
                     f"{array.max()}, where this task has {limits[0]:g} to {limits[1]:g}"

@@ -26,13 +26,19 @@ class Crop:
     task: the task with its samples as they are trained on.
     side: what `--crop` says, for the message.
     `specs` are the arrays of a stored sample.
-    Raises ConfigError if a sample of `task` is larger than a stored one.
+    Raises ConfigError if a sample of `task` is larger than a stored one, or has a length that would
+    not be true of a part of it.
     """
 
     def __init__(self, plan: ReplayPlan, stored: Task, task: Task, side: int) -> None:
         self.specs, self._plan, self._step = stored.arrays(), plan, task.crop_step
         self._wanted = {spec.name: spec for spec in task.arrays()}
         for spec in self.specs:
+            if spec.name in task.trimmed and self._wanted[spec.name] != spec:
+                raise ConfigError(
+                    f"--crop {side} would cut {spec.name}, whose samples have several lengths, "
+                    "anywhere, and their lengths would be wrong: leave --crop out"
+                )
             if any(a > b for a, b in zip(self._wanted[spec.name].shape, spec.shape, strict=True)):
                 shape = " x ".join(map(str, spec.shape[:2]))
                 raise ConfigError(

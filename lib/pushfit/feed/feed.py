@@ -1,6 +1,6 @@
 """Turns leases into the batches that `fit` takes: mixes, batches and counts the samples.
 
-    Source.deliveries ─▶ Window ─▶ batches of B ─▶ Crop ─▶ EpochAudit ─▶ `fit`, by `Turns`
+    Source ─▶ Window ─▶ batches of B ─▶ Crop ─▶ EpochAudit ─▶ Trimming ─▶ `fit`, by `Turns`
 
 - The stream is one sequence over all segments (train 0, val 0, train 1, …).
 - `Window` makes the only copy, from ZeroMQ's receive buffer into the batch.
@@ -28,13 +28,15 @@ from pushfit.observe.steps import Steps
 from pushfit.plan.batches import Start, batches
 from pushfit.plan.order import TRAIN, Plan, Segment
 from pushfit.tasks.base import ArraySpec
+from pushfit.tasks.trimming import Shape, Trimming
 
 
 class Batch(msgspec.Struct, frozen=True, eq=False):
     """Samples of one segment.
 
     number: the number of the batch in its segment.
-    arrays: {name: (B, *shape)}; in the last batch of a segment B may be smaller.
+    arrays: {name: (B, *shape)}; in the last batch of a segment B may be smaller. An array that the
+        task trims is a view of one of that shape.
     """
 
     segment: Segment
@@ -53,6 +55,7 @@ class Feed:
     at_once: bytes of batches that are made in one step; 0: one batch. More than one batch waits
         for samples that the first one does not need, so it suits only a source that never waits.
     crop: cuts the samples of the source to those of `specs`; None: they are the same.
+    trim: cuts each batch to its longest sample; None: batches have the shapes of `specs`.
     """
 
     def __init__(
@@ -65,10 +68,12 @@ class Feed:
         before: Audited | None = None,
         at_once: int = 0,
         crop: Crop | None = None,
+        trim: Trimming | None = None,
     ) -> None:
         self.plan: Plan = source.plan
         self.specs, self.batch_size = specs, batch_size
         self._source, self._crop, self._start = source, crop, source.start_at
+        self._trim = trim
         self._delivered = crop.specs if crop else specs
         batch_bytes = batch_size * sum(spec.nbytes for spec in self._delivered)
         self._together = max(1, at_once // batch_bytes)  # batches that are made in one step
@@ -82,9 +87,15 @@ class Feed:
         self.step_times = Steps()
         self.mixing = 0.0  # seconds in which batches were made
         self.waited = 0.0  # seconds spent waiting for a delivery
-        self.samples = self.nbytes = 0  # handed on so far
+        self.samples = self.nbytes = 0  # handed on so far, before they are trimmed
         self.busy_since: float | None = None  # when the first batch was asked for
         self.until = 0.0  # when the last batch was handed on
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """{array: its shape for one sample, within batches}; None: an axis of any length."""
+        trim = self._trim
+        return {spec.name: trim.shape(spec) if trim else spec.shape for spec in self.specs}
 
     def steps(self, split: str) -> int:
         """The number of batches in an epoch of `split`; 0 if there is no such split."""
@@ -212,7 +223,7 @@ class Feed:
     def _finish(
         self, segment: Segment, places: np.ndarray, arrays: Arrays, audit: EpochAudit
     ) -> Arrays:
-        """Cut the arrays of a batch and count them in the audit. Returns the cut arrays."""
+        """Crop the arrays of a batch, count them in the audit, and trim them."""
         if self._skipping:
             audit.skip(places)
             return arrays
@@ -224,7 +235,7 @@ class Feed:
         self.nbytes += sum(array.nbytes for array in arrays.values())
         self.until = time.monotonic()
         self.mixing += self.until - began
-        return arrays
+        return arrays if self._trim is None else self._trim(arrays)
 
     def _timed(self, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:
         while True:

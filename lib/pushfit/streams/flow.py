@@ -14,6 +14,7 @@ from pushfit.observe.advisor import Load
 from pushfit.settings.stream import StreamSettings
 from pushfit.streams.advising import Adviser
 from pushfit.tasks.base import Task
+from pushfit.tasks.trimming import Trimming
 
 
 class Flow:
@@ -39,14 +40,16 @@ class Flow:
         crop: Crop | None = None,
     ) -> None:
         self.source, self.reference = source, reference
+        specs = task.arrays()
         self.feed = feed = Feed(
             source,
-            task.arrays(),
+            specs,
             settings.batch_size,
             hashed=settings.hash,
             before=audited,
             at_once=at_once,
             crop=crop,
+            trim=Trimming(task, specs) if task.trimmed else None,
         )
         self.adviser = Adviser(lambda now: look(feed, now))
         self.began = datetime.now(UTC)

@@ -195,7 +195,7 @@ class LiveStream(Stream):
             lambda reference: self._leases(reference.counts, reference.weights),
             own_data=self.data,
             libraries=task.libraries,
-            limits=lambda classes: checks.limits(task, classes),
+            limits=lambda classes: checks.limits(task, classes, purpose.patches),
             reference=purpose.reference,
             learn=lambda reference: self._learn(reference.facts, reference.origin),
             bad=self._bad,

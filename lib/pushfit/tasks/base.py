@@ -102,6 +102,13 @@ class Task(ABC):
         in prediction. The generator sets it; `read` must not use it, since it runs ahead.
     facts: those that `scan` returned (`DataSet.facts`). Before the data is known, to look one up
         raises FactsUnknown, and what asked for it is asked again later.
+    trimmed: {array: the array that holds its length}. In each batch the array is cut along its
+        first axis (axis 1 of the batch) to the longest sample of the batch, rounded up to a
+        multiple of `trim_multiple`, but at most to the declared side. What lies beyond a sample's
+        own length stays as the task made it. An array of lengths is a single whole number of each
+        sample, from 0 to the declared side; several arrays may share it.
+    trim_multiple: a model that is compiled is compiled anew for each length that it meets, and 16
+        or 64 bounds how often.
     interface: the version of this interface that the task needs. A PushFit that has an older one
         says so; raise it to INTERFACE when the task uses what that version has added.
     shared_scan: whether the generator processes of a host may share one scan, which saves time and
@@ -120,6 +127,8 @@ class Task(ABC):
     values: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
     upright: ClassVar[bool] = True
+    trimmed: ClassVar[Mapping[str, str]] = {}
+    trim_multiple: ClassVar[int] = 1
     interface: ClassVar[int] = 1
     crop_step: int = 1
     epoch: int = 0
@@ -285,13 +294,13 @@ class Task(ABC):
     def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
         """(x, y), or (x, y, sample_weight), for `model.fit`. It runs in the trainer.
 
-        batch: {array name: array of shape (B, *shape)}.
+        batch: {array name: array of shape (B, *shape)}; one of `trimmed` is cut, and a view.
 
         y may be None if the model has a loss of its own (`add_loss`, `compute_loss`, or it comes
         compiled).
 
-        Every batch must give the same dtypes, and the same shapes but for B and for axes that are
-        None in the model's Input.
+        Every batch must give the same dtypes, and the same shapes but for B, for axes that follow
+        from `trimmed`, and for axes that are None in the model's Input.
         """
 
     def from_picture(self, picture: np.ndarray) -> Mapping[str, Any]:
@@ -363,5 +372,10 @@ def has_partners(task: Task) -> bool:
 
 def check_served(task: Task) -> None:
     """Raise ConfigError if the task cannot be served."""
+    if task.trimmed:
+        raise ConfigError(
+            f"the task {task.name} cannot be served: its samples have several lengths (trimmed), "
+            "and a server answers for pictures of one size. Use pushfit predict"
+        )
     if type(task).from_picture is Task.from_picture:
         task.from_picture(np.zeros((1, 1, 3), np.uint8))  # this raises the ConfigError

@@ -36,6 +36,7 @@ from pushfit.tasks.base import (
     has_partners,
 )
 from pushfit.tasks.facts import Fact, FactsUnknown, complaint, plain
+from pushfit.tasks.trimming import Trimming
 
 NO_CLASSES = ("all",)  # those of a data set without classes
 LABEL = "label"  # the array that holds the class, for a model that tells classes
@@ -67,7 +68,7 @@ def known_arrays(task: Task) -> tuple[ArraySpec, ...] | None:
 
 
 def arrays(task: Task) -> tuple[ArraySpec, ...]:
-    """What arrays() returns. Raises TaskError if that cannot be used."""
+    """What arrays() returns. Raises TaskError if that, or what `trimmed` says, cannot be used."""
     specs: Any = called(task, "arrays")
     if not isinstance(specs, tuple) or not specs or len(specs) > MOST_ARRAYS:
         raise _wrong(task, f"arrays() returned {kind(specs)}, not a tuple of ArraySpec")
@@ -78,6 +79,7 @@ def arrays(task: Task) -> tuple[ArraySpec, ...]:
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise _wrong(task, f"arrays() names {twice!r} twice")
     found: tuple[ArraySpec, ...] = specs
+    Trimming(task, found)  # it raises TaskError
     return found
 
 
@@ -90,7 +92,21 @@ def _declaration(task: Task) -> None:
         raise _wrong(task, f"values is {values!r}, not a tuple of names")
     if len({task.submission[0], *values}) <= len(values):
         raise _wrong(task, f"values {values!r} and {task.submission[0]!r} name a column twice")
-    made = _tried(task, specs)
+    whole = _tried(task, specs)
+    _check_made(task, whole)
+    if task.trimmed:
+        short = _tried(task, specs, trim=True)
+        _check_made(task, short)
+        if _kinds(whole) != _kinds(short):
+            raise _wrong(
+                task,
+                f"to_fit() returned {_in_words(whole)}, and for a trimmed batch "
+                f"{_in_words(short)}: only the lengths may differ",
+            )
+
+
+def _check_made(task: Task, made: Any) -> None:
+    """Raise TaskError if `made`, which to_fit() returned for ROWS samples, cannot be used."""
     if not isinstance(made, tuple) or len(made) not in (2, 3):
         raise _wrong(
             task,
@@ -111,9 +127,15 @@ def _declaration(task: Task) -> None:
 
 def shown(task: Task, specs: Iterable[ArraySpec]) -> str:
     """to_fit()'s result for ROWS samples in words: ``"x as uint8[2, 32], y as int32[2]"``."""
-    return ", ".join(
-        f"{where} as {kind(value)}" for where, value in leaves_of(given(_tried(task, specs)))
-    )
+    return _in_words(_tried(task, specs))
+
+
+def _in_words(made: tuple[Any, ...]) -> str:
+    return ", ".join(f"{where} as {kind(value)}" for where, value in leaves_of(given(made)))
+
+
+def _kinds(made: tuple[Any, ...]) -> list[tuple[str, np.dtype, int]]:
+    return [(where, value.dtype, value.ndim) for where, value in leaves_of(given(made))]
 
 
 def given(made: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -134,9 +156,10 @@ def leaves_of(made: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         yield from leaves(part, what)
 
 
-def _tried(task: Task, specs: Iterable[ArraySpec]) -> Any:
+def _tried(task: Task, specs: Iterable[ArraySpec], *, trim: bool = False) -> Any:
+    specs = tuple(specs)
     blank = {spec.name: np.zeros((ROWS, *spec.shape), spec.dtype) for spec in specs}
-    return called(task, "to_fit", blank)
+    return called(task, "to_fit", Trimming(task, specs)(blank) if trim else blank)
 
 
 def _spec_complaint(spec: Any) -> str:
@@ -294,10 +317,22 @@ def _is_text(text: Any) -> bool:
         return False
 
 
-def limits(task: Task, classes: int) -> dict[str, tuple[float, float]]:
-    """`task.limits`, and the limits of the label if the model tells `classes` apart."""
-    found = dict(task.limits())
+def limits(
+    task: Task, classes: int, splits: Collection[str] = (TRAIN, VAL)
+) -> dict[str, tuple[float, float]]:
+    """{array: (least, most)}: the values that a trainer accepts in samples of `splits`.
+
+    They are `task.limits`, those of arrays that hold lengths, and those of the label if the model
+    tells `classes` apart. Test records are held to those of lengths alone, since their labels may
+    be unknown.
+    """
     specs = {spec.name: spec for spec in task.arrays()}
+    found = {} if TEST in splits else dict(task.limits())
+    for length, (_, side) in Trimming(task, specs.values()).longest().items():
+        least, most = found.get(length, (0, side))
+        found[length] = max(0, least), min(side, most)
+    if TEST in splits:
+        return found
     if taught_classes(task) and LABEL in specs and np.dtype(specs[LABEL].dtype).kind in "iu":
         found.setdefault(LABEL, (0, classes - 1))
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from pushfit.errors import TaskError
 from pushfit.tasks.base import ArraySpec, Task
 from pushfit.tasks.checks import LABEL, kind, taught_classes
+from pushfit.tasks.trimming import Trimming
 
 
 class Samples:
@@ -22,6 +23,7 @@ class Samples:
         self._task, self._classes = task, classes
         self._specs = [(spec, np.dtype(spec.dtype)) for spec in specs]
         self._label = LABEL if classes and taught_classes(task) else ""
+        self._lengths = Trimming(task, specs).longest()
 
     def check(self, made: Any, how: str, where: str, rows: tuple[int, ...] = ()) -> list[Any]:
         """The values of `made`, in the order of the specs. Raises TaskError.
@@ -49,6 +51,8 @@ class Samples:
                 )
             if spec.name == self._label and not spec.shape and dtype.kind in "iu":
                 self._check_label(value, how, where)
+            if spec.name in self._lengths:
+                self._check_length(spec.name, value, how, where)
             values.append(value)
         if len(made) != len(self._specs):
             names = {spec.name for spec, _ in self._specs}
@@ -57,17 +61,35 @@ class Samples:
         return values
 
     def _check_label(self, value: Any, how: str, where: str) -> None:
-        low, high = (value.min(), value.max()) if getattr(value, "ndim", 0) else (value, value)
+        low, high = _range(value)
         if low < 0 or high >= self._classes:
-            wrong = int(low if low < 0 else high)
+            wrong = low if low < 0 else high
             raise self._wrong(
                 how,
                 where,
                 f"returned the {self._label!r} {wrong}: classes are 0 to {self._classes - 1}",
             )
 
+    def _check_length(self, name: str, value: Any, how: str, where: str) -> None:
+        low, high = _range(value)
+        array, side = self._lengths[name]
+        if low < 0 or high > side:
+            raise self._wrong(
+                how,
+                where,
+                f"returned the {name!r} {low if low < 0 else high}: a length of {array!r} is 0 to "
+                f"{side}, so cut the sample, or declare a larger array",
+            )
+
     def _wrong(self, how: str, where: str, what: str) -> TaskError:
         return TaskError(f"task {self._task.name}: {how}() of {where} {what}")
+
+
+def _range(value: Any) -> tuple[int, int]:
+    """(least, most) of a number, or of an array of numbers."""
+    if getattr(value, "ndim", 0):
+        return int(value.min()), int(value.max())
+    return int(value), int(value)
 
 
 def _is_number(value: Any, dtype: np.dtype) -> bool:

@@ -17,6 +17,7 @@ from pushfit.settings.learning import of_rate
 from pushfit.settings.programs.train import TrainSettings
 from pushfit.tasks import checks
 from pushfit.tasks.base import ArraySpec, Task
+from pushfit.tasks.trimming import Trimming, open_axes
 from pushfit.training import backend, losses, models, schedules
 from pushfit.training.fit_data import prepare
 from pushfit.training.targets import Targets
@@ -156,7 +157,11 @@ class RunModel:
         if not callable(build):
             raise ConfigError(f"--model {text} is {type(build).__name__}: name a function")
         blank = {spec.name: np.zeros((1, *spec.shape), spec.dtype) for spec in self._specs}
-        shape = shape_of(checks.called(self._task, "to_fit", blank)[0])
+        whole, short = (
+            checks.called(self._task, "to_fit", arrays)[0]
+            for arrays in (blank, Trimming(self._task, self._specs)(blank))
+        )
+        shape = shape_of(whole, short)
         try:
             inspect.signature(build).bind(classes=self._classes, shape=shape)
         except (TypeError, ValueError) as error:
@@ -183,11 +188,14 @@ class RunModel:
                 )
 
 
-def shape_of(x: Any) -> Any:
-    """The shape of one sample of the model's input: a tuple, or {name: tuple}."""
+def shape_of(x: Any, short: Any) -> Any:
+    """The shape of one sample of the model's input: a tuple, or {name: tuple}.
+
+    short: x as it is in a trimmed batch; an axis that is shorter there is None.
+    """
     if isinstance(x, dict):
-        return {name: shape_of(each) for name, each in x.items()}
-    return tuple(x.shape[1:])
+        return {name: shape_of(each, short[name]) for name, each in x.items()}
+    return open_axes(x, short)[1:]
 
 
 def try_out(

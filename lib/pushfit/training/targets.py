@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pushfit.adapters.to_fit import Shape, ToFit
+from pushfit.adapters.to_fit import ToFit
 from pushfit.errors import ConfigError, TaskError, nearest
 from pushfit.feed.feed import Batch
 from pushfit.settings import class_weights
@@ -22,6 +22,7 @@ from pushfit.settings.programs.train import TrainSettings
 from pushfit.streams.stream import Stream
 from pushfit.tasks.base import TRAIN, VAL, ArraySpec
 from pushfit.tasks.checks import LABEL
+from pushfit.tasks.trimming import Shape
 from pushfit.training.mixing import Mixing
 
 log = logging.getLogger("pushfit.trainer")
@@ -119,7 +120,10 @@ class Targets:
         weights = shapes[of_x + of_y :]
         if self._weights is not None:
             finished = keras.tree.flatten(self.blank(0)[2])
-            weights = [(None, *leaf.shape[1:]) for leaf in finished]
+            opened = any(None in shape[1:] for shape in shapes[:of_x])
+            weights = [
+                (None,) * leaf.ndim if opened else (None, *leaf.shape[1:]) for leaf in finished
+            ]
         return [*shapes[:of_x], *targets, *weights]
 
 
@@ -185,6 +189,11 @@ def _check_mixed(to_fit: ToFit, specs: Sequence[ArraySpec], classes: int) -> Non
         raise ConfigError(
             "--mixup and --cutmix are for tasks whose model has one input, the array image of (H, "
             "W, channels), and this task's has others: leave them out"
+        )
+    if to_fit.trimming.varies(IMAGE):
+        raise ConfigError(
+            "--mixup and --cutmix mix images of one size, and this task trims its images to the "
+            "longest of each batch, beyond which there is padding: leave them out"
         )
     numbers = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iu"
     if not numbers or not _has_numbers(specs) or classes < 2:
