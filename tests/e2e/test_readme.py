@@ -96,7 +96,7 @@ ELSEWHERE = {
         f"tests/bench/test_{name}.py": [f"python -m bench {name}"]
         for name in (
             *("transport", "order", "generate", "digits", "fit", "job", "remote", "scale"),
-            *("start", "serve", "store", "replay", "compress"),
+            *("start", "scan", "serve", "store", "replay", "compress"),
         )
     },
     "tests/deploy/test_slurm.py": [
