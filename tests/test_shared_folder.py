@@ -57,3 +57,10 @@ def test_without_room_for_it_there_is_none(
     monkeypatch.setattr(tempfile, "tempdir", str(temporary / "missing"))
     with sharing() as environment:
         assert environment == {}
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with sharing() as environment:
+        assert environment == {}

@@ -30,10 +30,10 @@ def shared() -> Path | None:
 @contextmanager
 def sharing() -> Iterator[dict[str, str]]:
     """The environment by which children find a new folder; empty where none can be made."""
-    _remove_old()
     try:
+        _remove_old(Path(tempfile.gettempdir()))
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # for this user alone
-    except OSError:
+    except OSError:  # a container may have no place to write to
         yield {}
         return
     try:
@@ -44,8 +44,8 @@ def sharing() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_old() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+def _remove_old(temporary: Path) -> None:
+    for folder in temporary.glob(f"{PREFIX}*"):
         with suppress(OSError):
             status = folder.lstat()
             if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_SECONDS:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
-from bench.lab.processes import Starter, until
+from bench.lab.processes import Starter, free_port, until
 
 TASK = """
 import numpy as np
@@ -123,3 +124,19 @@ def test_what_a_killed_supervisor_leaves_goes_with_the_next(
     second = start.generator(tmp_path, 1, *words)
     assert until(lambda: bool(folders()) and left not in folders())
     assert psutil.pid_exists(second.pid)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_fleet_that_stays_sees_data_that_changed_between_two_runs(
+    start: Starter, photos: Path, processes: int
+) -> None:
+    port = free_port()
+    fleet = start.generator(photos, port, "--processes", processes, "--stay")
+    flags = ("--bind", f"tcp://127.0.0.1:{port}", "--patch", 32, "--links", photos)
+    first = start("sink_zmq.py", "--null", *flags).done()
+    photo = next((photos / "train").glob("*/*"))
+    shutil.copy(photo, photo.with_name(f"another{photo.suffix}"))
+    second = start("sink_zmq.py", "--null", *flags).done()
+    assert "train 8" in first and "train 9" in second
+    fleet.send(signal.SIGTERM)
+    assert fleet.finish() in (0, 130)  # one alone had finished its runs

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from pushfit.errors import DataError, TaskError
 from pushfit.generator import shared_scan
-from pushfit.generator.shared_scan import scanned, shares_scan
+from pushfit.generator.shared_scan import Scan, scanned, shares_scan
 from pushfit.shared_folder import VARIABLE
 from pushfit.tasks.base import ArraySpec, DataSet, NoParams, Record, Task, Unused
 
@@ -57,6 +58,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def made(
+    task: Task,
+    links: Path,
+    about: object,
+    scan: Callable[[], DataSet],
+    run: str = "run",
+    fingerprint: str = "",
+) -> DataSet:
+    return scanned(task, links, about, scan, run=run, fingerprint=fingerprint).data
+
+
 def never() -> DataSet:
     raise AssertionError("it scanned again")
 
@@ -68,25 +80,25 @@ def test_what_is_read_is_what_was_written(
     records = tuple(Record("p" * size, size, 0) for size in sorted(sizes))
     data = DataSet(("one",), {"train": records, "val": records[1:]}, version=version)
     path = tmp_path_factory.getbasetemp() / "data.scan"
-    shared_scan._write(path, data)
-    assert shared_scan._read(path) == data
-    shared_scan._write(path, DATA)
-    found = shared_scan._read(path)
-    assert found == DATA
-    assert found.fingerprint() == DATA.fingerprint()
+    for one in (data, DATA, msgspec.structs.replace(DATA, weights=(1.0, 0.5))):
+        scan = Scan("run", one.fingerprint(), one.compact())
+        assert shared_scan._write(path, scan)
+        found = shared_scan._read(path)
+        assert found == scan
+        assert found.data.fingerprint() == one.fingerprint()
 
 
 def test_the_second_process_does_not_scan() -> None:
-    first = scanned(Plain(), Path("links"), 1, lambda: DATA)
-    second = scanned(Plain(), Path("links"), 1, never)
+    first = made(Plain(), Path("links"), 1, lambda: DATA)
+    second = made(Plain(), Path("links"), 1, never)
     assert first == second == DATA
 
 
 @pytest.mark.parametrize(("links", "about"), [("others", 1), ("links", 2)])
 def test_what_decides_the_data_set_has_its_own_scan(links: str, about: int) -> None:
-    scanned(Plain(), Path("links"), 1, lambda: DATA)
+    made(Plain(), Path("links"), 1, lambda: DATA)
     other = DataSet(("c",), {"train": (Record("c/1"),)})
-    assert scanned(Plain(), Path(links), about, lambda: other) == other
+    assert made(Plain(), Path(links), about, lambda: other) == other
 
 
 def test_whoever_comes_during_the_scan_waits_for_it() -> None:
@@ -98,11 +110,11 @@ def test_whoever_comes_during_the_scan_waits_for_it() -> None:
         assert go.wait(60)
         return DATA
 
-    first = threading.Thread(target=lambda: found.append(scanned(Plain(), Path(), 1, slow)))
+    first = threading.Thread(target=lambda: found.append(made(Plain(), Path(), 1, slow)))
     first.start()
     assert begun.wait(60)
     others = [
-        threading.Thread(target=lambda: found.append(scanned(Plain(), Path(), 1, never)))
+        threading.Thread(target=lambda: found.append(made(Plain(), Path(), 1, never)))
         for _ in range(3)
     ]
     for thread in others:
@@ -118,8 +130,8 @@ def test_after_a_scan_that_failed_the_next_process_scans() -> None:
         raise DataError("no data")
 
     with pytest.raises(DataError, match="no data"):
-        scanned(Plain(), Path(), 1, broken)
-    assert scanned(Plain(), Path(), 1, lambda: DATA) == DATA
+        made(Plain(), Path(), 1, broken)
+    assert made(Plain(), Path(), 1, lambda: DATA) == DATA
 
 
 def test_only_a_task_that_says_so_shares_its_scan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,13 +148,13 @@ def test_only_a_task_that_says_so_shares_its_scan(monkeypatch: pytest.MonkeyPatc
     assert [shares_scan(kind()) for kind in (Plain, Scans, SaysSo, SaysNo)] == [
         *(True, False, True, False),
     ]
-    scanned(Scans(), Path(), 1, lambda: DATA)
+    made(Scans(), Path(), 1, lambda: DATA)
     with pytest.raises(AssertionError):
-        scanned(Scans(), Path(), 1, never)
+        made(Scans(), Path(), 1, never)
     monkeypatch.delenv(VARIABLE)
-    scanned(Plain(), Path(), 1, lambda: DATA)
+    made(Plain(), Path(), 1, lambda: DATA)
     with pytest.raises(AssertionError):
-        scanned(Plain(), Path(), 1, never)
+        made(Plain(), Path(), 1, never)
 
 
 def test_a_scan_that_keeps_something_is_told() -> None:
@@ -154,26 +166,28 @@ def test_a_scan_that_keeps_something_is_told() -> None:
         return DATA
 
     with pytest.raises(TaskError, match=r"task plain: scan\(\) has set self\.table, .*setup\(\)"):
-        scanned(task, Path(), 1, keeps)
+        made(task, Path(), 1, keeps)
 
 
 def test_without_room_each_process_scans(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(folder / "gone"))
-    assert scanned(Plain(), Path(), 1, lambda: DATA) == DATA
+    assert made(Plain(), Path(), 1, lambda: DATA) == DATA
     monkeypatch.setenv(VARIABLE, str(folder))
 
-    def full(data: DataSet) -> Any:
+    def full(found: Scan) -> Any:
         yield b"some bytes"
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shared_scan, "_written", full)
-    assert scanned(Plain(), Path(), 1, lambda: DATA) == DATA
+    assert made(Plain(), Path(), 1, lambda: DATA) == DATA
     assert [path.suffix for path in folder.iterdir()] == [".lock"]
 
 
-def test_the_scans_of_the_last_runs_are_kept(folder: Path) -> None:
-    for run in range(shared_scan.KEPT + 3):
-        found = scanned(Plain(), Path(), run, lambda: DATA)
-    assert len(list(folder.glob("*.scan"))) == shared_scan.KEPT
-    assert found == DATA
-    assert scanned(Plain(), Path(), shared_scan.KEPT + 2, never) == DATA
+def test_another_run_has_another_scan_unless_its_fingerprint_is_known_to_be_the_same() -> None:
+    other = DataSet(("c",), {"train": (Record("c/1"),)})
+    assert made(Plain(), Path(), 1, lambda: DATA, "one") == DATA
+    assert made(Plain(), Path(), 1, never, "one", "not known here") == DATA
+    assert made(Plain(), Path(), 1, never, "two", DATA.fingerprint()) == DATA
+    assert made(Plain(), Path(), 1, lambda: other, "three") == other  # nobody knows what it has
+    assert made(Plain(), Path(), 1, lambda: DATA, "four", DATA.fingerprint()) == DATA
+    assert made(Plain(), Path(), 1, never, "four") == DATA

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,14 +29,18 @@ from pushfit.tasks.facts import Facts, plain
 from pushfit.tasks.weights import pack, unpack
 
 POLL_SECONDS = 0.05
-KEPT = 4  # files, of the last runs of a fleet that stays
 ALIGNED = 8
 DTYPES = (np.uint8, np.uint64, np.int64, np.int32)  # those of `RecordTable.buffers`
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What a `DataSet` holds besides its records. tables: {split: bytes of each buffer}."""
+    """What a `DataSet` holds besides its records, and its fingerprint.
 
+    run: the one for which it was scanned. tables: {split: bytes of each buffer}.
+    """
+
+    run: str
+    fingerprint: str
     classes: tuple[str, ...]
     unused: tuple[Unused, ...]
     validation: str
@@ -59,23 +63,52 @@ def shares_scan(task: Task) -> bool:
     return issubclass(said, scans)
 
 
-def scanned(task: Task, links: Path, about: object, scan: Callable[[], DataSet]) -> DataSet:
-    """`scan()`, or what another process of this supervisor got from it.
+class Scan(NamedTuple):
+    """A data set, and the run for which it was scanned."""
+
+    run: str
+    fingerprint: str
+    data: DataSet
+
+    def suits(self, run: str, fingerprint: str) -> bool:
+        """Return whether another scan is not needed: the data may change between two runs.
+
+        fingerprint: that of the run's data set; ``""``: it is not known.
+        """
+        return self.run == run or self.fingerprint == fingerprint
+
+
+def scanned(
+    task: Task,
+    links: Path,
+    about: object,
+    scan: Callable[[], DataSet],
+    *,
+    run: str,
+    fingerprint: str,
+) -> Scan:
+    """A scan for `run`: a new one, or that of another process of this supervisor.
 
     about: whatever else decides the data set, as MessagePack takes it.
+    fingerprint: as for `Scan.suits`.
     """
-    folder = shared()
-    if folder is None or not shares_scan(task):
-        return scan()
+
+    def made() -> Scan:
+        data = _checked(task, scan) if folder else scan()
+        return Scan(run, data.fingerprint(), data)
+
+    folder = shared() if shares_scan(task) else None
+    if folder is None:
+        return made()
     key = msgspec.msgpack.encode((__version__, task.name, str(links.absolute()), about))
     path = folder / f"{hashlib.sha256(key).hexdigest()[:16]}.scan"
     with _locked(path.with_suffix(".lock")) as is_locked:
-        if (known := _read(path)) is not None:
+        if (known := _read(path)) is not None and known.suits(run, fingerprint):
             return known
-        data = _checked(task, scan)
-        if is_locked:
-            _write(path, data)
-    return _read(path) or data
+        found = made()
+        if is_locked and _write(path, found):
+            return _read(path) or found
+    return found
 
 
 def _checked(task: Task, scan: Callable[[], DataSet]) -> DataSet:
@@ -115,27 +148,29 @@ def _acquired(lock: IO[str]) -> bool:
             return True
 
 
-def _write(path: Path, data: DataSet) -> None:
-    """Write the file, if that can be done."""
+def _write(path: Path, found: Scan) -> bool:
+    """Write the file. Returns whether that could be done."""
     temporary = path.with_suffix(".tmp")
     try:
         with temporary.open("wb") as file:
-            for piece in _written(data):
+            for piece in _written(found):
                 file.write(piece)
-        temporary.replace(path)
-        runs = sorted(path.parent.glob("*.scan"), key=lambda each: each.stat().st_mtime)
-        for old in runs[:-KEPT]:  # whoever uses it has mapped it
-            old.unlink()
+        temporary.replace(path)  # whoever uses an earlier one has mapped it
     except OSError:
         with suppress(OSError):
             temporary.unlink()
+        return False
+    return True
 
 
-def _written(data: DataSet) -> Iterator[Any]:
+def _written(found: Scan) -> Iterator[Any]:
     """The bytes of the file: the length of the head, the head, and the buffers; each is aligned."""
+    data = found.data
     tables = {split: RecordTable.of(each).buffers for split, each in data.splits.items()}
     head = msgspec.msgpack.encode(
         _Head(
+            found.run,
+            found.fingerprint,
             data.classes,
             data.unused,
             data.validation,
@@ -152,8 +187,8 @@ def _written(data: DataSet) -> Iterator[Any]:
         yield bytes(-piece.nbytes % ALIGNED)
 
 
-def _read(path: Path) -> DataSet | None:
-    """The data set in the file, of which the records stay there; None: there is no such file."""
+def _read(path: Path) -> Scan | None:
+    """The scan in the file, where its records stay; None: there is no such file."""
     try:
         with path.open("rb") as file:
             mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -175,4 +210,4 @@ def _read(path: Path) -> DataSet | None:
         splits[split] = RecordTable(paths, *arrays)
     weights = unpack(head.weights, len(splits[TRAIN])) if head.weights else ()
     about = head.unused, head.validation, head.version, plain(head.facts), weights
-    return DataSet(head.classes, splits, *about).compact()
+    return Scan(head.run, head.fingerprint, DataSet(head.classes, splits, *about).compact())

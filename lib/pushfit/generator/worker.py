@@ -29,7 +29,7 @@ from pushfit.generator.preparation import set_up, tear_down
 from pushfit.generator.reader import Reader, ReadFailed
 from pushfit.generator.records import reading
 from pushfit.generator.session import Session, Stop
-from pushfit.generator.shared_scan import scanned
+from pushfit.generator.shared_scan import Scan, scanned
 from pushfit.generator.trainer_link import TrainerLink
 from pushfit.generator.trainers import Trainers
 from pushfit.generator.trial import trial
@@ -170,10 +170,10 @@ class Worker:
         """The task and data set that `welcome` names. They are scanned once and kept."""
         trainer = link.trainer
         params = wire.encode_params([welcome.params, welcome.facts])
-        # The data may change between two runs, but not within one.
-        key = (welcome.run, welcome.task, welcome.source, params, *sorted(welcome.patches))
+        key = (welcome.task, welcome.source, params, *sorted(welcome.patches))
+        about = {"run": welcome.run, "fingerprint": welcome.fingerprint}
         before = self._scanned.get(trainer)
-        if before is not None and before.key == key:
+        if before is not None and before.key == key and before.scan.suits(**about):
             return before
         if before is not None:
             del self._scanned[trainer]
@@ -182,17 +182,19 @@ class Worker:
         if wrong := compatibility.compare_sources(compatibility.source_of(task), welcome.source):
             raise ConfigError(f"{self.name.partition('/')[0]}: {wrong}")
         splits = sorted(welcome.patches)
-        data = scanned(
+        scan = scanned(
             task,
             self.links,
-            (welcome.run, welcome.source, params, splits),
+            (welcome.source, params, splits),
             lambda: checks.scan(task, self.links, splits),
+            **about,
         )
+        data = scan.data
         task.facts = {**data.facts, **welcome.facts}
         doing = f"running setup() of the task {task.name}"
         session.come(doing)
         self._set_up(task, lambda: link.health.beat(time.monotonic(), doing))
-        found = Scanned(key, task, data, reading(task, data, self.links))
+        found = Scanned(key, task, scan, reading(task, data, self.links))
         try:
             self._check(task, data, found.reader, welcome)
         except BaseException:
@@ -252,12 +254,16 @@ class Worker:
 
 
 class Scanned(NamedTuple):
-    """A task and its data set. key: all that decides both; reader: the reader of its records."""
+    """A task and its data set. key: what decides both, but for the files; reader: of records."""
 
     key: tuple[Any, ...]
     task: Task
-    data: DataSet
+    scan: Scan
     reader: Reader
+
+    @property
+    def data(self) -> DataSet:
+        return self.scan.data
 
     def close(self) -> None:
         self.reader.close()
