@@ -19,6 +19,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def cv2_documented(links: Path) -> Make:
 
     def one(image: np.ndarray) -> np.ndarray:
         angle, zoom = rng.uniform(-ANGLE, ANGLE), rng.uniform(1 - ZOOM, 1 + ZOOM)
-        matrix = cv2.getRotationMatrix2D((13.5, 13.5), angle, zoom)
+        matrix: Any = cv2.getRotationMatrix2D((13.5, 13.5), angle, zoom)
         matrix[:, 2] += rng.uniform(-SHIFT * 28, SHIFT * 28, 2)
         return cv2.warpAffine(image, matrix, (28, 28))
 
@@ -119,7 +120,11 @@ def _keras(links: Path, *, compiled: bool) -> Make:
     call, size = augment, BATCH
     if compiled:
         call = tf.function(augment)
-        speeds = {n: _speed(lambda n=n: len(call(images[:n]).numpy()), 0.5) for n in (128, BATCH)}
+
+        def made(count: int) -> int:
+            return len(call(images[:count]).numpy())
+
+        speeds = {n: _speed(partial(made, n), 0.5) for n in (128, BATCH)}
         size = max(speeds, key=lambda n: speeds[n])
 
     def make() -> int:

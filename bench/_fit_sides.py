@@ -128,7 +128,7 @@ def load(rate: float) -> None:
     payload = np.full(LOAD_BYTES, 7, np.uint8)
     due = time.monotonic()
     while True:
-        push.send(payload, copy=False)
+        push.send(payload.data, copy=False)
         pull.recv(copy=False)
         due += LOAD_BYTES / rate
         time.sleep(max(0.0, due - time.monotonic()))

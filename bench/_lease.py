@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pushfit.errors import DataError
-from pushfit.generator.maker import Control, Maker
+from pushfit.generator.control import Control
+from pushfit.generator.maker import Maker
 from pushfit.tasks.base import TRAIN
 from pushfit.wire.protocol import Grant
 

@@ -92,7 +92,7 @@ class Fleet:
         self.cpu, self.leases, self.messages = time.process_time(), 0, 0
         self.latencies: list[float] = []
 
-    def payload(self, records: list[int], patches: int) -> zmq.Frame | np.ndarray:
+    def payload(self, records: list[int], patches: int) -> zmq.Frame | memoryview:
         """The samples of a lease: ready-made, or small ones by their content."""
         rows = len(records) * patches
         if self.size > SMALL:
@@ -102,7 +102,7 @@ class Fleet:
             return self._whole[rows]
         if self._table is None:
             self._table = content(self.size, patches)
-        return self._table[records]
+        return self._table[records].data
 
     def at(self, when: float, call: Callable[[], None]) -> None:
         self._turns += 1

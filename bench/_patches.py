@@ -40,13 +40,16 @@ def one_patch(path: Path, px: int, rng: np.random.Generator) -> np.ndarray:
     import cv2
 
     photo = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert photo is not None, path
     name = draw(rng)
     side = source_side(name, px)
     y, x = (int(rng.integers(length - side + 1)) for length in photo.shape[:2])
     patch = np.ascontiguousarray(photo[y : y + side, x : x + side])
     if name.startswith("jpeg"):
         _, packed = cv2.imencode(".jpg", patch, [cv2.IMWRITE_JPEG_QUALITY, int(name[4:])])
-        return cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        assert unpacked is not None
+        return unpacked
     if name.startswith("resize"):
         return cv2.resize(patch, (px, px), interpolation=cv2.INTER_CUBIC)
     if name.startswith("gamma"):

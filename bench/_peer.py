@@ -37,7 +37,7 @@ def raw(address: str, size: int, send_buffer: int) -> NoReturn:
     header, payload = bytes(200), noise(size)
     while True:
         push.send(header, zmq.SNDMORE)
-        push.send(payload, copy=False)
+        push.send(payload.data, copy=False)
 
 
 class Bytes(Ready):

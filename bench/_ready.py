@@ -25,7 +25,11 @@ from pushfit.endpoint import parse
 from pushfit.errors import PushFitError
 from pushfit.fleet.local import die_with_parent
 from pushfit.generator import worker
-from pushfit.generator.maker import Control, Made
+from pushfit.generator.control import Control
+from pushfit.generator.maker import Made
+from pushfit.generator.session import Session
+from pushfit.generator.shared_scan import Scan
+from pushfit.generator.trainer_link import TrainerLink
 from pushfit.settings.stream import StreamSettings
 from pushfit.streams.live import LiveStream
 from pushfit.streams.purpose import for_training, task_of
@@ -110,10 +114,11 @@ def work(
     """
 
     class ReadyWorker(worker.Worker):
-        def _open(self, link: Any, welcome: Any, session: Any) -> Any:
-            return worker.Scanned((), task(welcome), data, cast(Any, None))
+        def _open(self, link: TrainerLink, welcome: Welcome, session: Session) -> worker.Scanned:
+            scan = Scan(welcome.run, welcome.fingerprint, data)
+            return worker.Scanned((), task(welcome), scan, cast(Any, None))
 
-    worker.Maker = maker  # type: ignore[misc,assignment]
+    worker.Maker = maker  # type: ignore[attr-defined, assignment]
     try:
         ReadyWorker({parse(address): key}, Path()).run()
     except PushFitError as error:

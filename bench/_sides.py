@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
@@ -101,7 +101,7 @@ def ours(
     try:
         if batched:
             feed = Feed(dispatcher, specs, 2 * SAMPLES)
-            source = (batch.arrays["image"].nbytes for batch in feed.all())
+            source: Iterator[int] = (batch.arrays["image"].nbytes for batch in feed.all())
         else:
             source = _taken(dispatcher)
         return _measured(source, 20 * peers * size, seconds)
@@ -130,7 +130,7 @@ def raw_kept(size: int, peers: int, seconds: float) -> Figures:
     return raw(size, peers, seconds, send_buffer=NEAR_BYTES)
 
 
-SIDES = {
+SIDES: dict[str, Callable[[int, int, float], Figures]] = {
     "raw": raw,
     "raw_kept": raw_kept,
     "ours": ours,

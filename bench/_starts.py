@@ -12,6 +12,7 @@ In each the side that consumes is up before the clock starts: only the worker is
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from bench._apart import beside, end, tell
 from bench._service import worker
@@ -30,9 +31,9 @@ def generator(task: str, links: str) -> float:
     stream = LiveStream(resolved.settings, of_task, purpose)
     with stream:
         address = f"tcp://127.0.0.1:{stream.port}"
-        words = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")
+        command = ("generator_zmq.py", "--connect", address, "--links", links, "--log", "warnings")
         started = time.perf_counter()
-        with beside(*words):
+        with beside(*command):
             next(stream.dispatcher.deliveries())
             return time.perf_counter() - started
 
@@ -69,7 +70,7 @@ def torch() -> float:
 
     from bench._starts import Numbers as Importable  # a spawned worker imports it by this name
 
-    loader = DataLoader(
+    loader: Any = DataLoader(
         Importable(),  # type: ignore[arg-type]
         batch_size=8,
         num_workers=1,

@@ -54,7 +54,7 @@ def main(host: str, port: int, seconds: float, seed: int, key: GeneratorKey) -> 
         sockets[-1].curve_publickey = key.public.encode("ascii")
         sockets[-1].curve_secretkey = key.secret.encode("ascii")
         sockets[-1].connect(f"tcp://{host}:{where}")
-    kept = []
+    kept: list[socket.socket | None] = []
     while time.monotonic() < until:
         if len(kept) < 50:
             kept.append(_raw(host, port + rng.randrange(2), rng))

@@ -201,11 +201,11 @@ def result(
     took: dict[str, list[float]] = defaultdict(list)
     never: Counter[str] = Counter()
     for strike in strikes:
-        seconds = recovery(progress, strike)
-        if seconds is None:
+        recovered = recovery(progress, strike)
+        if recovered is None:
             never[strike.kind] += 1
         else:
-            took[strike.kind].append(seconds)
+            took[strike.kind].append(recovered)
     every = [seconds for each in took.values() for seconds in each]
     still = Progress(run.folder / "calm" / "progress")
     moments = [moment.seconds for moment in still.moments[:: max(1, len(still.moments) // 200)]]

@@ -19,7 +19,7 @@ from bench._sides import TF, TF_FORMS, against, arguments, rounds
 def run(args: list[str]) -> dict[str, Any]:
     options = arguments("transport", __doc__, args)
     found = rounds(("raw", "raw_kept", "ours", "batched", "encrypted", TF), options)
-    compared = {"vs_raw": ("raw",), "vs_raw_kept": ("raw_kept",)}
+    compared: dict[str, tuple[str, ...]] = {"vs_raw": ("raw",), "vs_raw_kept": ("raw_kept",)}
     for name, kind in (("", "uncompressed"), ("_compressed", "compressed")):
         forms = tuple(f"tf_{form}" for form in TF_FORMS if form.startswith(kind))
         compared[f"vs_tfdata_service{name}"] = forms

@@ -102,7 +102,7 @@ def missing_in(tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", ["bench", "examples", "tests"])
 def test_what_others_take_from_a_module_is_there(folder: str) -> None:
-    """mypy looks at the package alone, and what runs seldom would keep an old name."""
+    """mypy looks at the package and the benches, and what runs seldom would keep an old name."""
     missing = [
         f"{file.relative_to(ROOT)}: {what}"
         for file in sorted((ROOT / folder).rglob("*.py"))

@@ -304,10 +304,28 @@ def scan(self, links):
     assert "libraries names 'noisebank', which is not installed here" in said
 
 
+# The second process may not make the whole stream before the first, which tells, has come.
+HEAVY = """
+import os
+import time
+from pathlib import Path
+
+CAME = Path(__file__).with_name("came")
+while os.environ.get("PUSHFIT_PLACE") == "1" and not CAME.exists():
+    time.sleep(0.05)
+
+import keras
+"""
+COMES = """
+def setup(self, links):
+    CAME.touch()
+"""
+
+
 def test_a_framework_at_the_top_of_the_file_is_told_with_what_it_costs(
     start: Starter, tmp_path: Path
 ) -> None:
-    task = write_task(tmp_path / "mytask.py", "import keras\n" + plain())
+    task = write_task(tmp_path / "mytask.py", HEAVY + plain(COMES))
     said = start.sink(tmp_path, "--task", task, "--generators", 2, "--epochs", 1).done()
     assert said.count("imports tensorflow, keras") == 1
     assert "and costs every generator process as much: import it inside the methods" in said

@@ -17,4 +17,4 @@ def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | N
     return None if name in ABSENT else _find(name, path, target)
 
 
-PathFinder.find_spec = find_spec  # type: ignore[method-assign]
+PathFinder.find_spec = find_spec  # type: ignore[assignment]
