@@ -20,7 +20,7 @@ def report_of(path: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(path.read_text())
     assert report.keys() >= FIELDS
     for row in (row for rows in report["splits"].values() for row in rows):
-        assert row.keys() - {"trained"} == AUDIT
+        assert row.keys() - {"trained", "padding", "shards"} == AUDIT
         assert (row["seen"], row["duplicate"], row["missing"]) == (row["expected"], 0, 0)
     return report
 

@@ -45,9 +45,16 @@ def resolved(keywords: Mapping[str, object]) -> Call:
 
 
 def before_of(state: object) -> Before | None:
-    """What `state` stands for: a dict of `state_dict`, or a file of `Checkpoint`. ConfigError."""
+    """What `state` stands for: a dict of `state_dict`, a file of `Checkpoint`, or those of ranks.
+
+    Raises ConfigError.
+    """
     if state is None:
         return None
+    if isinstance(state, list | tuple):
+        each = [before for one in state if (before := before_of(one)) is not None]
+        whole = StreamState.of_ranks([before.state for before in each])
+        return Before(whole, each[0].path)
     if isinstance(state, str | os.PathLike):
         path = Path(os.fspath(state))
         return Before(checkpoint_state.read(path), path)

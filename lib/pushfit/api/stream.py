@@ -10,7 +10,7 @@ changes nothing in the process: no signal handler, no logging, no random state.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pushfit.adapters.torch import Batches
     from pushfit.runs.checkpoint_state import RunState
 
+State = Mapping[str, Any] | str | os.PathLike[str]
 SPLITS = (TRAIN, VAL)
 LOOP = "a plain loop"
 
@@ -44,7 +45,7 @@ def stream(
     task: object = None,
     *,
     splits: tuple[str, ...] | list[str] = (),
-    state: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    state: State | Sequence[State] | None = None,
     timeout: float | None = None,
     **settings: Any,
 ) -> BatchStream:
@@ -56,7 +57,8 @@ def stream(
         splits: the splits that are made, of "train" and "val". Empty: both, where the data has
             records to validate on.
         state: what `state_dict()` of an earlier stream returned, or the path of a file that
-            `Checkpoint` has written; the stream continues at the next batch. None: from the start.
+            `Checkpoint` has written; the stream continues at the next batch. A list of those of all
+            ranks, where the run has several trainers. None: from the start.
         timeout: seconds without a batch after which a wait for one raises StreamTimeout. None: it
             waits, and after ten seconds logs a warning that says for what.
         **settings: any setting of the stream and any parameter of the task, by its flag's name with
@@ -117,7 +119,7 @@ class BatchStream:
     Only one loop reads a stream at a time. A split that a loop passes over is made and dropped, and
     the audit counts it as skipped; name `splits` to have only some made.
 
-    batch_size, epochs: as the settings say.
+    batch_size, epochs: as the settings say. Of several trainers, each has its part of a batch.
     """
 
     def __init__(

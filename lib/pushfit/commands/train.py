@@ -20,18 +20,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pushfit import tasks
+from pushfit.errors import ConfigError
 from pushfit.installation import as_typed, called
 from pushfit.interrupts import INTERRUPTED, end_on_signals
 from pushfit.settings import models
 from pushfit.settings.config_file import CONFIG
 from pushfit.settings.programs.train import TrainSettings
 from pushfit.settings.resolve import resolve
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(argv: list[str]) -> int:
@@ -40,6 +37,7 @@ def main(argv: list[str]) -> int:
     if settings.list_models:
         print(models.table())
         return 0
+    _check_alone(settings)
     assert params is not None  # --task has a default
     end_on_signals()
 
@@ -114,3 +112,14 @@ def main(argv: list[str]) -> int:
     if said := fit.end_tracking():
         print(said)
     return INTERRUPTED if fit.interrupted else 0 if is_clean(report) else 1
+
+
+def _check_alone(settings: TrainSettings) -> None:
+    """Raise ConfigError if a launcher or a flag says that there are several trainers."""
+    from pushfit.streams.ranks import shards_of
+
+    if shards_of(settings).several:
+        raise ConfigError(
+            "this command trains in one process: several trainers are started by their framework, "
+            "with a script that uses pushfit.stream. docs/many-gpus.md has one for each back end"
+        )

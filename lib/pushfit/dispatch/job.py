@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pushfit.plan.shards import WHOLE, Shards
 from pushfit.tasks.facts import Fact
 from pushfit.wire import protocol as wire
 
@@ -27,6 +28,8 @@ class Job(msgspec.Struct, frozen=True):
     compress: Literal["none", "auto", "zstd"] = "none"
     facts: dict[str, Fact] = {}  # that count instead of those of a generator's data
     source: str = ""  # the hash that `tasks.compatibility.source_of` returns
+    shards: Shards = WHOLE
+    shape: dict[str, str] = {}
 
     def welcome(
         self, *, data_port: int, heartbeat: float, fingerprint: str, need: wire.Need
@@ -51,4 +54,6 @@ class Job(msgspec.Struct, frozen=True):
             compress=self.compress,
             need=need,
             facts=self.facts,
+            shards=(self.shards.count, self.shards.world, self.shards.rank),
+            shape=self.shape,
         )

@@ -38,6 +38,7 @@ from pushfit.generator.records import Records, Spent, Undrawn, reading
 from pushfit.generator.trouble import RAISED, Reason, Unmakeable, judge, line
 from pushfit.generator.watchdog import named
 from pushfit.plan.order import patch_draws, patch_rng
+from pushfit.plan.shards import WHOLE, Shards
 from pushfit.tasks.base import TEST, ArraySpec, BlockTask, DataSet, Decoded, Record, Task
 from pushfit.tasks.sample_check import Samples
 from pushfit.text import one_line
@@ -64,6 +65,7 @@ class Maker:
 
     patches: {split: samples of a visit}.
     patience: seconds that a read may take.
+    shards: those of the trainer, whose visits are numbered without those of other trainers.
     reader: a reader of the same task and data, from `reading`, which the makers of successive
         sessions may share; None: the maker makes its own.
     """
@@ -76,17 +78,18 @@ class Maker:
         seed: int,
         patches: Mapping[str, int],
         patience: float = 30.0,
+        shards: Shards = WHOLE,
         reader: Reader | None = None,
     ) -> None:
         self.task, self.data, self.links = task, data, links
-        self.seed, self.patches = seed, patches
+        self.seed, self.patches, self._shards = seed, patches, shards
         self.specs = task.arrays()
         labelled = TEST not in data.splits
         self._samples = Samples(task, self.specs, len(data.classes) if labelled else 0)
         self._reader = reader or reading(task, data, links)
         self._owned = reader is None
         self._records = Records(task, data, self._reader, patience)
-        self._partners = Partners(task, self._records, seed)
+        self._partners = Partners(task, self._records, seed, shards)
 
     def __enter__(self) -> Maker:
         return self
@@ -163,7 +166,7 @@ class Maker:
         started = time.perf_counter()
         known = self.data.splits[split]
         records = np.repeat(np.array(grant.records, np.int64), patches)
-        visits = grant.first + np.arange(len(records)) // patches
+        visits = self._shards.visit(grant.first + np.arange(len(records)) // patches)
         numbers = np.arange(len(records)) % patches
         versions = self.task.versions(split)
         for start in range(0, len(records), BLOCK):
@@ -206,7 +209,8 @@ class Maker:
         bad: list[Bad] = []
         records = self.data.splits[grant.split]
         versions = self.task.versions(grant.split)
-        stream = partial(patch_rng, self.seed, grant.split, grant.epoch, visit, number)
+        of_epoch = self._shards.visit(visit)
+        stream = partial(patch_rng, self.seed, grant.split, grant.epoch, of_epoch, number)
 
         def rng(patch: int, attempt: int) -> np.random.Generator:
             return stream(patch // versions * versions, attempt)

@@ -19,6 +19,7 @@ from pushfit.generator.records import Records, Spent, Undrawn
 from pushfit.generator.trouble import RAISED, Reason, Unmakeable, judge
 from pushfit.generator.watchdog import named
 from pushfit.plan.order import partner_rng
+from pushfit.plan.shards import Shards
 from pushfit.tasks.base import DataSet, Decoded, Task, has_partners
 from pushfit.tasks.checks import kind
 from pushfit.wire.protocol import Bad, Grant
@@ -36,9 +37,9 @@ class Upcoming(NamedTuple):
 class Partners:
     """Names, reads and decodes the partners of visits."""
 
-    def __init__(self, task: Task, records: Records, seed: int) -> None:
+    def __init__(self, task: Task, records: Records, seed: int, shards: Shards) -> None:
         self.any = has_partners(task)
-        self._task, self._records, self._seed = task, records, seed
+        self._task, self._records, self._seed, self._shards = task, records, seed, shards
         self._named: dict[Visit, list[Key]] = {}  # of visits that are read ahead
 
     def upcoming(self, grants: Iterable[Grant]) -> list[Upcoming]:
@@ -67,7 +68,8 @@ class Partners:
         split, epoch, number, record = visit
         if candidate == record and visit in self._named:
             return self._named[visit]
-        rng = partner_rng(self._seed, split, epoch, number, record, candidate)
+        of_epoch = self._shards.visit(number)
+        rng = partner_rng(self._seed, split, epoch, of_epoch, record, candidate)
         self._task.epoch = epoch
         keys = [
             (split, each) for each in numbers(self._task, self._records.data, split, candidate, rng)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from pushfit import __version__, tasks
 from pushfit.endpoint import Endpoint
 from pushfit.errors import ConfigError, DataError, PushFitError, raised
+from pushfit.generator import ranks
 from pushfit.generator.maker import Maker
 from pushfit.generator.preparation import set_up, tear_down
 from pushfit.generator.reader import Reader, ReadFailed
@@ -151,11 +152,12 @@ class Worker:
         try:
             session.come()
             found = self._open(link, welcome, session)
+            shards = ranks.shards_of(link, self._trainer_links)
         except PushFitError as error:
             session.refuse(error)
             link.error = error
             return
-        about = welcome.seed, welcome.patches, welcome.expiry
+        about = welcome.seed, welcome.patches, welcome.expiry, shards
         with Maker(found.task, found.data, self.links, *about, reader=found.reader) as maker:
             try:
                 joined = session.join(found.data, maker)

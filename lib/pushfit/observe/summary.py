@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pushfit.plan.shards import WHOLE, Shards
 from pushfit.tasks.base import TEST, TRAIN, VAL, Unused
 from pushfit.text import counted, printable
 
@@ -19,6 +20,7 @@ def found(
     unused: Iterable[Unused] = (),
     steps: Mapping[str, int] | None = None,
     batch_size: int = 0,
+    shards: Shards = WHOLE,
 ) -> list[str]:
     """The lines of the summary, without line ends.
 
@@ -27,7 +29,8 @@ def found(
     validation: where the records of validation come from.
     unused: files that are not used.
     steps: {split: batches of an epoch}; None: not known.
-    batch_size: samples in a batch.
+    batch_size: samples in a batch, of all trainers.
+    shards: of the stream, and of this trainer.
     """
     of = {split: sum(each) for split, each in counts.items() if sum(each)}
     classes = max((len(each) for each in counts.values()), default=0)
@@ -43,6 +46,11 @@ def found(
         also = f", {counted(steps[VAL], 'step')} of validation" if steps.get(VAL) else ""
         lines.append(
             f"Epoch     {counted(steps[TRAIN], 'step')} of {counted(batch_size, 'sample')}{also}"
+        )
+    if shards.several:
+        lines.append(
+            f"Trainer   rank {shards.rank} of {shards.world}, with {counted(shards.each, 'shard')} "
+            f"of {shards.count}: {shards.batch(batch_size):,} samples of each batch"
         )
     return [printable(line) for line in lines]
 

@@ -37,9 +37,20 @@ class Start(msgspec.Struct, frozen=True, eq=False):
 
 
 def batches(plan: Plan, segment: Segment, batch_size: int) -> Iterator[np.ndarray]:
-    """The rows (visit · K + patch) of each batch of `segment`; the last batch may be smaller."""
+    """The rows (visit · K + patch) of each batch of `segment`; the last batch may be smaller.
+
+    A trainer of several shards has the samples of each side by side, as many of each.
+    """
+    each = plan.shards.each
+    of_shards = [_of_shard(plan, segment, batch_size // each, place) for place in range(each)]
+    if each == 1:
+        return of_shards[0]
+    return map(np.concatenate, zip(*of_shards, strict=True))
+
+
+def _of_shard(plan: Plan, segment: Segment, batch_size: int, place: int) -> Iterator[np.ndarray]:
     held = np.empty(0, np.int64)
-    for visits, patches in plan.mixed(segment):
+    for visits, patches in plan.mixed(segment, place):
         held = np.concatenate([held, visits * segment.patches + patches])
         for start in range(0, len(held) - batch_size + 1, batch_size):
             yield held[start : start + batch_size]

@@ -19,8 +19,14 @@ def check(plan: Plan, budget: int) -> None:
         if need > budget:
             kib = 2**10
             raise ConfigError(
-                f"--buffer {budget // kib:,} KiB is too small: mixing over "
-                f"{plan.window} visits of {segment.visit_bytes // kib:,} KiB needs "
-                f"{-(-need // kib):,} KiB. Give --buffer {-(-need // kib)}KiB or more, "
-                "or lower --mix-visits, --patches-per-visit or --patch."
+                f"--buffer {budget // kib:,} KiB is too small: mixing over {plan.window} visits of "
+                f"{segment.visit_bytes // kib:,} KiB{_of_shards(plan)} needs {-(-need // kib):,} "
+                f"KiB. Give --buffer {-(-need // kib)}KiB or more, or lower --mix-visits, "
+                "--patches-per-visit or --patch."
             )
+
+
+def _of_shards(plan: Plan) -> str:
+    """What else is held, in words, where a batch has the samples of several shards."""
+    each = plan.shards.each
+    return f", and a batch of {each} shards," if each > 1 else ""

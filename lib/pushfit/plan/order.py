@@ -27,6 +27,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from pushfit.plan.philox import uniforms
+from pushfit.plan.shards import WHOLE, Shards
 from pushfit.tasks.base import Draws
 from pushfit.tasks.weights import unpack
 
@@ -102,9 +103,15 @@ class Segments:
     epoch: the segments of epoch 0; those of later epochs are like them.
     """
 
-    def __init__(self, epochs: int, splits: Mapping[str, SplitOrder], sample_bytes: int) -> None:
+    def __init__(
+        self,
+        epochs: int,
+        splits: Mapping[str, SplitOrder],
+        sample_bytes: int,
+        shards: Shards = WHOLE,
+    ) -> None:
         self.epoch = [
-            Segment(index, name, 0, order.visits, order.patches, sample_bytes)
+            Segment(index, name, 0, shards.visits(order.visits), order.patches, sample_bytes)
             for index, (name, order) in enumerate(splits.items() if epochs else ())
         ]
         self._epochs = epochs
@@ -141,10 +148,13 @@ class Segments:
 
 
 class Plan:
-    """The whole run: its segments, the record of each visit, and the mixing of samples.
+    """The whole run of one trainer: its segments, the record of each visit, and the mixing.
 
     exact: leases are delivered in the order of the epoch, so the stream does not depend on who
         makes them; else as they arrive, and only the start of an epoch is a position to resume at.
+    shards: those of the stream that this trainer has. Its visits are numbered without those of
+        other trainers.
+    batch_size: samples of a batch of this trainer, for the memory that several shards need.
     """
 
     def __init__(
@@ -156,20 +166,21 @@ class Plan:
         window: int,
         *,
         exact: bool = True,
+        shards: Shards = WHOLE,
+        batch_size: int = 0,
     ) -> None:
-        self.seed, self.window, self.exact = seed, window, exact
+        self.seed, self.window, self.exact, self.shards = seed, window, exact, shards
+        self._batch_size = batch_size
         self.splits = {name: order for name, order in splits.items() if order.visits}
-        self.segments = Segments(epochs, self.splits, sample_bytes)
+        self.segments = Segments(epochs, self.splits, sample_bytes, shards)
         self._cached: tuple[int, np.ndarray] | None = None
 
     def records(self, segment: Segment) -> np.ndarray:
         """(visits,) int64: the record of every visit of `segment`."""
         if self._cached is None or self._cached[0] != segment.index:
             order = self.splits[segment.split]
-            self._cached = (
-                segment.index,
-                visit_records(self.seed, segment.split, segment.epoch, order),
-            )
+            records = visit_records(self.seed, segment.split, segment.epoch, order)
+            self._cached = segment.index, self.shards.deal(records)
         return self._cached[1]
 
     def patch_epoch(self, segment: Segment) -> int:
@@ -177,13 +188,30 @@ class Plan:
         return segment.epoch if self.splits[segment.split].fresh else 0
 
     def window_of(self, segment: Segment) -> int:
-        """The number of visits over which the samples of one visit are spread."""
-        return self.window if segment.patches > 1 else 0
+        """The most visits that are open at a time, some of their samples taken and others not."""
+        each = self.shards.each
+        if each == 1:
+            return self.spread(segment)
+        # A batch has the samples of the first shard before those of the second.
+        batch = -(-self._batch_size // (each * segment.patches))
+        return (self.spread(segment) + batch) * each
 
-    def mixed(self, segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(visit, patch) of every sample of `segment`, in the order in which `fit` gets them."""
-        window, epoch = self.window_of(segment), self.patch_epoch(segment)
-        return mixed(self.seed, segment, window, epoch)
+    def spread(self, segment: Segment) -> int:
+        """The visits of one shard over which the samples of one visit are spread."""
+        return -(-self.window // self.shards.count) if segment.patches > 1 else 0
+
+    def mixed(self, segment: Segment, place: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(visit, patch) of the samples of a shard of `segment`, in the order in which `fit` gets
+        them. place: the number of the shard among those of this trainer.
+        """
+        window, epoch = self.spread(segment), self.patch_epoch(segment)
+        if self.shards.count == 1:
+            yield from mixed(self.seed, segment, window, epoch)
+            return
+        each, shard = self.shards.each, self.shards.held[place]
+        part = replace(segment, split=f"{segment.split}#{shard}", visits=segment.visits // each)
+        for visits, patches in mixed(self.seed, part, window, epoch):
+            yield visits * each + place, patches
 
     def places(self, segment: Segment, rows: np.ndarray) -> np.ndarray:
         """(n,) the samples (visit · K + patch) of the epoch that are delivered as these rows."""

@@ -102,10 +102,10 @@ class ReplayPlan(Plan):
             first = number * order.group
             yield first, min(order.group, order.visits - first)
 
-    def window_of(self, segment: Segment) -> int:
+    def spread(self, segment: Segment) -> int:
         if self.reordered(segment):
             return max(self.window, MIX_GROUPS * self.stored[segment.split].group)
-        return super().window_of(segment)
+        return super().spread(segment)
 
     def cuts(self, segment: Segment, places: np.ndarray) -> np.ndarray:
         """(n, 2) float64 in [0, 1): where the samples at `places` are cut in this epoch."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from pushfit.feed.audit import Audited
 from pushfit.plan.order import TRAIN
 from pushfit.tasks.facts import Fact
 from pushfit.tasks.weights import MOST_BYTES
+from pushfit.text import counted
 
 FORMAT = 1
 
@@ -51,6 +53,43 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     splits: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
     weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
+
+    @classmethod
+    def of_ranks(cls, states: Sequence[StreamState]) -> StreamState:
+        """The state of a run of several trainers, from those of its ranks. Raises ConfigError."""
+        if not states:
+            raise ConfigError("state is an empty list: give the states of the run's ranks")
+        first, *others = states
+        for other in others:
+            for name in sorted({*first.settings, *other.settings}):
+                then, now = first.settings.get(name), other.settings.get(name)
+                if then != now:
+                    raise ConfigError(
+                        f"the states are not of one run: {name} is {then!r} in the first and "
+                        f"{now!r} in another"
+                    )
+            if first.fingerprint != other.fingerprint:
+                raise ConfigError("the states are not of one run: they are of different data sets")
+            if first.position != other.position:
+                raise ConfigError(
+                    f"the states of the ranks are of different positions: {first.place} and "
+                    f"{other.place}. Give those that were saved after the same batch"
+                )
+        given_up = {(split, record): why for one in states for split, record, why in one.given_up}
+        return msgspec.structs.replace(
+            first,
+            audited=Audited.of_ranks([one.audited for one in states]),
+            given_up=[(*record, why) for record, why in sorted(given_up.items())],
+        )
+
+    @property
+    def position(self) -> tuple[int, str, int]:
+        return self.epoch, self.split, self.step
+
+    @property
+    def place(self) -> str:
+        """The position for people, who count from 1."""
+        return f"epoch {self.epoch + 1}, {counted(self.step, 'batch')} of {self.split}"
 
     def as_dict(self) -> dict[str, Any]:
         """The state as plain values that `json.dumps` takes."""

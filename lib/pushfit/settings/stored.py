@@ -58,6 +58,11 @@ class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_f
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.shards > 1 and (self.from_ or self.val_from):
+            raise ConfigError(
+                f"--{'from' if self.from_ else 'val-from'} names a stored stream, which is not cut "
+                "into shards: leave --shards out, or let generators make the samples"
+            )
         if self.crop and not self.from_:
             raise ConfigError(
                 "--crop works only with a stored stream: give --from, too, or let generators make "

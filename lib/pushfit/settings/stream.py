@@ -254,6 +254,37 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             ge=0,
         ),
     ] = 32
+    shards: Annotated[
+        int,
+        about(
+            "Stream",
+            "Number of equal parts that the stream is cut into, for several trainers. The batches "
+            "are the same for every number of trainers that divides it.",
+            decides=Decides.BATCHES,
+            ge=1,
+            le=4096,
+        ),
+    ] = 1
+    world: Annotated[
+        int,
+        of_fleet(
+            "Number of trainers of the run, each of which takes as many shards.",
+            group="Stream",
+            zero="as the launcher says (JAX, torchrun, Slurm), or 1",
+            ge=0,
+            le=4096,
+        ),
+    ] = 0
+    rank: Annotated[
+        int,
+        of_fleet(
+            "Number of this trainer, from 0. -1: as the launcher says. It listens at the port of "
+            "--bind + 2 for each rank before it.",
+            group="Stream",
+            ge=-1,
+            lt=4096,
+        ),
+    ] = -1
     hash: Annotated[
         bool,
         about(
@@ -268,6 +299,22 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(
                 "--no-shuffle keeps the natural order of the records, and --balance draws others "
                 "in each epoch: leave one of them out"
+            )
+        if self.batch_size % self.shards:
+            raise ConfigError(
+                f"a batch of {self.batch_size} samples cannot be made of {self.shards} shards "
+                f"equally: choose a --batch-size that {self.shards} divides, such as "
+                f"{-(-self.batch_size // self.shards) * self.shards}"
+            )
+        if self.shards > 1 and not self.exact:
+            raise ConfigError(
+                "--order arrival takes samples as they come, and shards have an order that no "
+                "trainer decides: leave --order or --shards out"
+            )
+        if max(self.world, self.rank + 1) > 1 and self.shards == 1:
+            raise ConfigError(
+                "a run of several trainers needs shards: give --shards, a number that the number "
+                "of trainers divides, such as 8 for 1, 2, 4 and 8. It stays the same for a run"
             )
 
     @property

@@ -40,11 +40,12 @@ class Flow:
         crop: Crop | None = None,
     ) -> None:
         self.source, self.reference = source, reference
+        self._batch_size = settings.batch_size
         specs = task.arrays()
         self.feed = feed = Feed(
             source,
             specs,
-            settings.batch_size,
+            source.plan.shards.batch(settings.batch_size),
             hashed=settings.hash,
             before=audited,
             at_once=at_once,
@@ -63,5 +64,6 @@ class Flow:
             validation=reference.validation,
             unused=reference.unused,
             steps={split: feed.steps(split) for split in reference.counts},
-            batch_size=feed.batch_size,
+            batch_size=self._batch_size,
+            shards=self.feed.plan.shards,
         )

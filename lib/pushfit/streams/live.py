@@ -27,6 +27,7 @@ from pushfit.health import Health
 from pushfit.observe.advisor import Load
 from pushfit.plan.leases import Leases
 from pushfit.settings.stream import StreamSettings
+from pushfit.streams import ranks
 from pushfit.streams.fleet_load import load
 from pushfit.streams.flow import Flow
 from pushfit.streams.listening import Listening
@@ -70,7 +71,8 @@ class LiveStream(Stream):
     ) -> None:
         super().__init__(settings, task, purpose.run or new_run())
         self._purpose, self._announce, self._timeout = purpose, announce, timeout
-        self._address = endpoint.parse(settings.bind, bind=True)
+        self.shards = shards = ranks.shards_of(settings)
+        self._address = ranks.address_of(endpoint.parse(settings.bind, bind=True), shards)
         keys.check_bind(self._address, settings.keys, insecure=settings.insecure)
         self._admission: Admission | None = None
         if settings.keys:
@@ -90,6 +92,8 @@ class LiveStream(Stream):
             silence=settings.silence,
             expiry=settings.expiry,
             compress=settings.compress,
+            shards=shards,
+            shape=ranks.shape_of(settings) if shards.several else {},
         )
         self._listening: Listening | None = None  # until the stream is open
         if data is not None:
@@ -129,7 +133,7 @@ class LiveStream(Stream):
 
     def _leases(self, counts: Counts, weights: bytes) -> Leases:
         settings, purpose = self.settings, self._purpose
-        plan = plan_of(settings, self.task, purpose.orders(counts, weights))
+        plan = plan_of(settings, self.task, purpose.orders(counts, weights), self.shards)
         return Leases(
             plan,
             budget=settings.buffer_bytes,
@@ -178,7 +182,7 @@ class LiveStream(Stream):
             visit = max(self._job.patches.values()) * sum(spec.nbytes for spec in specs)
         return TrainerSockets(
             self._address,
-            settings.data_port,
+            ranks.port_of(settings.data_port, self.shards),
             max(settings.lease_bytes, visit) + FRAME_SLACK,
             MAX_CONTROL_BYTES,
             data_total=2 * settings.buffer_bytes,  # leases of the plan, and as much that is late

@@ -21,6 +21,7 @@ from pushfit.feed.audit import Audited
 from pushfit.feed.source import Reference, Source
 from pushfit.plan.batches import Start, start
 from pushfit.plan.order import Plan, SplitOrder
+from pushfit.plan.shards import Shards
 from pushfit.runs.stream_state import StreamState
 from pushfit.settings.stream import StreamSettings
 from pushfit.tasks import checks
@@ -139,8 +140,10 @@ def task_of(settings: StreamSettings, params: msgspec.Struct) -> Task:
     return task
 
 
-def plan_of(settings: StreamSettings, task: Task, orders: dict[str, SplitOrder]) -> Plan:
-    """The plan of a live stream whose splits are visited by `orders`."""
+def plan_of(
+    settings: StreamSettings, task: Task, orders: dict[str, SplitOrder], shards: Shards
+) -> Plan:
+    """The plan of a live stream whose splits are visited by `orders`, for one of its trainers."""
     return Plan(
         settings.seed,
         settings.epochs,
@@ -148,6 +151,8 @@ def plan_of(settings: StreamSettings, task: Task, orders: dict[str, SplitOrder])
         sum(spec.nbytes for spec in task.arrays()),
         settings.mix_visits,
         exact=settings.exact,
+        shards=shards,
+        batch_size=shards.batch(settings.batch_size),
     )
 
 
@@ -208,7 +213,8 @@ def resumed_at(plan: Plan, before: StreamState | None, batch_size: int) -> Start
             "be resumed only at the start of an epoch: start a new run in another --out"
         )
     try:
-        return start(plan, before.epoch, before.step, batch_size, before.split)
+        size = plan.shards.batch(batch_size)
+        return start(plan, before.epoch, before.step, size, before.split)
     except ValueError as error:
         raise ConfigError(f"the checkpoint has a position that does not exist: {error}") from error
 

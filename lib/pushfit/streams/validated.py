@@ -23,6 +23,7 @@ from pushfit.plan.batches import Start
 from pushfit.plan.leases import Lease
 from pushfit.plan.order import Plan, SplitOrder
 from pushfit.plan.replay import ReplayPlan
+from pushfit.plan.shards import WHOLE
 from pushfit.settings.stored import StoredSettings
 from pushfit.streams.purpose import Counts, Purpose, plan_of, training_order
 from pushfit.streams.replay import Part, Replay
@@ -110,7 +111,7 @@ def with_stored_validation(
 
     def route(source: Source, reference: Reference) -> tuple[Source, Reference]:
         check_classes(part, reference.classes, reference.origin)
-        whole = plan_of(settings, task, {**source.plan.splits, VAL: held_out})
+        whole = plan_of(settings, task, {**source.plan.splits, VAL: held_out}, WHOLE)
         told = f"stored, in {part.folder}"
         if held := sum(reference.counts.get(VAL, ())):
             told += f"; {counted(held, 'record')} of the data for validation, not used"

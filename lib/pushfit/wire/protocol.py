@@ -52,6 +52,7 @@ Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 ClassName = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # 4096: the longest path
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Shard = Annotated[int, msgspec.Meta(ge=1, le=4096)]  # shards, or trainers
 Number = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]  # -1: there is none
 Samples = Annotated[int, msgspec.Meta(ge=1, le=2**31)]  # samples of a visit
 Packed: TypeAlias = Literal["", "zstd"]  # how a frame is compressed; "": it is raw
@@ -168,6 +169,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     source: a hash of the code that draws the trainer's samples; yours must be equal.
     compress: how arrays may be compressed (`pushfit/wire/compression.py`).
     facts: those of the run that predicts, which count instead of your data's.
+    shards: (shards of the stream, trainers, number of this one), as `plan.shards.Shards` has them.
+    shape: {setting: text} of what must be the same for all trainers of the run; empty: it has one.
     """
 
     run: Name
@@ -184,6 +187,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     compress: Literal["none", "auto", "zstd"] = "none"
     need: Need = Need()
     facts: Facts = {}
+    shards: tuple[Shard, Shard, Count] = (1, 1, 0)
+    shape: Annotated[dict[Name, Text], msgspec.Meta(max_length=64)] = {}
 
 
 class Reject(Message, frozen=True, kw_only=True):

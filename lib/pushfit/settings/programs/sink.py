@@ -67,5 +67,9 @@ class SinkSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_fie
                 "--out needs --order exact: in order of arrival the stored samples could not be "
                 "told apart"
             )
+        if self.out and self.shards > 1:
+            raise ConfigError(
+                "--out stores a whole stream, for one trainer: leave --shards out, or store nothing"
+            )
         if self.hdf5_filter != "none" and not self.out:
             raise ConfigError("--hdf5-filter has an effect only on stored files: give --out, too")

@@ -1,0 +1,75 @@
+"""Several trainers of one run, as a generator that is connected to all of them sees them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pushfit.endpoint import Endpoint
+from pushfit.errors import ConfigError, ProtocolError
+from pushfit.plan.shards import Shards
+from pushfit.wire.protocol import Welcome
+
+
+class Link(Protocol):
+    """A trainer of the generator's list. welcome: None: it has not answered, or its run is over."""
+
+    @property
+    def trainer(self) -> Endpoint: ...
+    @property
+    def welcome(self) -> Welcome | None: ...
+
+
+def shards_of(link: Link, links: Sequence[Link]) -> Shards:
+    """The shards of the trainer at `link`, which has welcomed this generator.
+
+    links: all trainers of the list. If they are as many as the run has, they are its trainers, and
+    must agree.
+    Raises ConfigError where they do not, ProtocolError for numbers that cannot be.
+    """
+    welcome = link.welcome
+    assert welcome is not None
+    shards = _shards(welcome)
+    if shards.several and len(links) == shards.world:
+        for other in links:
+            if other is link or other.welcome is None:
+                continue
+            if wrong := _differs(welcome, other.welcome):
+                raise ConfigError(f"{link.trainer} and {other.trainer}: {wrong}")
+    return shards
+
+
+def _shards(welcome: Welcome) -> Shards:
+    count, world, rank = welcome.shards
+    if count % world or rank >= world:
+        raise ProtocolError(f"it says that it is trainer {rank} of {world}, for {count} shards")
+    return Shards(count, world, rank)
+
+
+def _differs(one: Welcome, other: Welcome) -> str:
+    """Why two trainers of a list cannot be of one run; ``""``: they can."""
+    ours, theirs = _shards(one), _shards(other)
+    if (ours.count, ours.world) != (theirs.count, theirs.world):
+        return (
+            f"one is of a run with --shards {ours.count} --world {ours.world}, the other of one "
+            f"with --shards {theirs.count} --world {theirs.world}: give all trainers the same"
+        )
+    if ours.rank == theirs.rank:
+        return (
+            f"both say that they are rank {ours.rank} of {ours.world}: give each trainer its own "
+            "number with --rank"
+        )
+    then = {"task": one.task, **one.params, **one.shape}
+    now = {"task": other.task, **other.params, **other.shape}
+    for name in then:
+        if then[name] != now.get(name):
+            return (
+                f"{name} is {then[name]} for rank {ours.rank} and {now.get(name)} for rank "
+                f"{theirs.rank}: all trainers of a run need the same settings"
+            )
+    if one.source != other.source:
+        return (
+            f"the task {one.task} is other code for rank {ours.rank} than for rank {theirs.rank}: "
+            "copy its files from one to the other"
+        )
+    return ""
