@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     It also tells the stream which batches were trained on, since Keras reads ahead. A model that
     was loaded from such a file, trained on a stream with `state=FILE`, has the same weights after
     each batch as one that was never interrupted: the random state of its layers is put back, too.
+    Give it to every trainer of a run: that of rank 0 writes the file.
 
     Args:
         stream: the open stream that `fit` reads with `stream.keras`.
@@ -122,7 +124,12 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     # -- the file ---------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        checkpoint.save(self.model, self.path, self._state())
+        if not self._stream.rank:
+            checkpoint.save(self.model, self.path, self._state())
+            return
+        # On JAX the processes of a run read a model together, so that all have to.
+        with tempfile.TemporaryDirectory() as unused:
+            checkpoint.save(self.model, Path(unused) / self.path.name, self._state())
 
     def _state(self) -> RunState:
         at = self._stream.state_at(self._epoch, self._step)

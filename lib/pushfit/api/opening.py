@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pushfit import tasks
-from pushfit.errors import ConfigError
+from pushfit.errors import ConfigError, nearest
 from pushfit.runs import checkpoint_state
 from pushfit.runs.checkpoint_state import RunState
 from pushfit.runs.stream_state import StreamState
@@ -21,9 +21,10 @@ from pushfit.streams.choice import chosen
 from pushfit.streams.purpose import task_of
 from pushfit.streams.stream import Stream
 from pushfit.tasks import compatibility
-from pushfit.tasks.base import Task
+from pushfit.tasks.base import TRAIN, VAL, Task
 
 CALL = "pushfit.stream()"
+SPLITS = (TRAIN, VAL)
 Call = Resolved[StoredSettings]
 
 
@@ -42,6 +43,18 @@ class Before(msgspec.Struct, frozen=True):
 def resolved(keywords: Mapping[str, object]) -> Call:
     """The settings of the call. Raises ConfigError."""
     return resolve(StoredSettings, Keywords(keywords, CALL), prog=CALL)
+
+
+def checked(splits: object) -> tuple[str, ...]:
+    """The splits that are named, in the order of an epoch. Raises ConfigError."""
+    if not isinstance(splits, tuple | list):
+        raise ConfigError(f'splits is {splits!r}: write a tuple of names, such as ("train",)')
+    for name in splits:
+        if name not in SPLITS:
+            raise ConfigError(
+                f"there is no split {name!r}{nearest(str(name), SPLITS)} (known: train, val)"
+            )
+    return tuple(name for name in SPLITS if name in splits)
 
 
 def before_of(state: object) -> Before | None:

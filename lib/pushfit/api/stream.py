@@ -21,12 +21,12 @@ from pushfit.adapters.reading import Reading, plain
 from pushfit.api import opening
 from pushfit.api.opening import Before, Call
 from pushfit.api.task_named import name_of
-from pushfit.errors import ConfigError, StreamError, nearest
+from pushfit.errors import ConfigError, StreamError
 from pushfit.feed.passes import Ahead, Pass, Passes
 from pushfit.runs.stream_state import StreamState
 from pushfit.streams.stream import Stream
 from pushfit.tasks import compatibility
-from pushfit.tasks.base import TRAIN, VAL, ArraySpec
+from pushfit.tasks.base import TRAIN, ArraySpec
 
 if TYPE_CHECKING:
     import jax
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pushfit.runs.checkpoint_state import RunState
 
 State = Mapping[str, Any] | str | os.PathLike[str]
-SPLITS = (TRAIN, VAL)
 LOOP = "a plain loop"
 
 
@@ -72,23 +71,12 @@ def stream(
         ConfigError: a setting, the task or the state is wrong.
         DataError: the data set cannot be used.
     """
-    wanted = _checked(splits)
+    wanted = opening.checked(splits)
     if timeout is not None and not timeout > 0:
         raise ConfigError(f"timeout is {timeout!r}: give seconds, or None to wait for ever")
     if task is not None:
         settings["task"] = name_of(task)
     return BatchStream(opening.resolved(settings), wanted, opening.before_of(state), timeout)
-
-
-def _checked(splits: object) -> tuple[str, ...]:
-    if not isinstance(splits, tuple | list):
-        raise ConfigError(f'splits is {splits!r}: write a tuple of names, such as ("train",)')
-    for name in splits:
-        if name not in SPLITS:
-            raise ConfigError(
-                f"there is no split {name!r}{nearest(str(name), SPLITS)} (known: train, val)"
-            )
-    return tuple(name for name in SPLITS if name in splits)
 
 
 class Epoch:
@@ -163,7 +151,7 @@ class BatchStream:
     def _close(self, *, done: bool) -> None:
         if self._passes is not None:
             try:
-                self._state = self._at(*self._passes.position())
+                self._state = self._now(self._passes)
             except StreamError:
                 self._state = None
             self._end(done=done)
@@ -207,6 +195,11 @@ class BatchStream:
     def steps(self, split: str) -> int:
         """Batches in an epoch of `split`; 0 where the stream has no such split."""
         return self._open.feed.steps(split)
+
+    @property
+    def rank(self) -> int:
+        """The number of this trainer in its run, from 0."""
+        return self._inner.shards.rank
 
     @property
     def epoch(self) -> int:
@@ -304,7 +297,7 @@ class BatchStream:
         Raises StreamError while a framework reads ahead and nobody tells what it has used.
         """
         if self._passes is not None:
-            return self._at(*self._passes.position()).as_dict()
+            return self._now(self._passes).as_dict()
         if self._state is None:
             raise StreamError(
                 "the stream was closed while a framework was reading ahead, so nobody knows its "
@@ -357,15 +350,16 @@ class BatchStream:
     @property
     def resumed_from(self) -> Path:
         """The file of `resumed`."""
-        return self._before.path if self._before is not None else Path()
+        return self._before.path if self._before else Path()
 
-    def state_at(self, epoch: int, step: int) -> StreamState:
-        """The state when `step` training batches of `epoch` (from 0) were used."""
-        _ = self._open
-        return self._at(epoch, TRAIN, step)
+    def _now(self, passes: Passes) -> StreamState:
+        epoch, split, step = passes.position()
+        return self.state_at(epoch, step, split)
 
-    def _at(self, epoch: int, split: str, step: int) -> StreamState:
-        inner, reference = self._inner, self._inner.reference
+    def state_at(self, epoch: int, step: int, split: str = TRAIN) -> StreamState:
+        """The state when `step` batches of `split` in `epoch` (from 0) were used."""
+        inner = self._begun
+        reference = inner.reference
         return StreamState(
             run=inner.run,
             settings=self._call.fixed(),

@@ -22,6 +22,7 @@ from pushfit.feed.feed import Feed
 from pushfit.feed.source import Reference, Source
 from pushfit.observe import summary
 from pushfit.observe.versions import versions
+from pushfit.plan.shards import WHOLE
 from pushfit.settings.stream import StreamSettings
 from pushfit.streams.advising import Adviser
 from pushfit.streams.flow import Flow
@@ -49,10 +50,12 @@ class Stream(ABC):
     `source`, `reference`, `classes`, `feed` and `adviser` can be used while it is open.
 
     run: the name of the run, which stays the same over restarts.
+    shards: those of the stream that this trainer has.
     """
 
     def __init__(self, settings: StreamSettings, task: Task, run: str) -> None:
         self.settings, self.task, self.run = settings, task, run
+        self.shards = WHOLE
         self._flow: Flow | None = None  # until the stream is open
 
     @abstractmethod
