@@ -1,0 +1,134 @@
+"""Several trainers in a script: their batches side by side, and their positions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pushfit
+from pushfit.observe.shard_rows import of_ranks
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+BASIC: dict[str, Any] = {
+    "batch_size": 32, "epochs": 2, "shards": 4, "hash": True, "bind": "tcp://127.0.0.1:*",
+}  # fmt: skip
+Ranks = list[pushfit.BatchStream]
+
+
+@contextmanager
+def ranks(links: Path, world: int, generators: int = 1, **more: Any) -> Iterator[Ranks]:
+    """The streams of a run's trainers, fed by one fleet."""
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(
+                pushfit.stream("digits", links=links, world=world, rank=rank, **{**BASIC, **more})
+            )
+            for rank in range(world)
+        ]
+        addresses = [f"--connect={stream.address}" for stream in streams]
+        words = (*addresses, "--links", links, "--processes", generators, "--stint", 0.5)
+        command = [sys.executable, ROOT / "generator_zmq.py", *map(str, words)]
+        fleet = subprocess.Popen(command)
+        stack.callback(fleet.wait)
+        stack.callback(fleet.terminate)
+        yield streams
+
+
+Batch = dict[str, np.ndarray]
+
+
+def beside(streams: Sequence[pushfit.BatchStream], steps: int | None = None) -> list[Batch]:
+    """The next batches of all ranks, each put together from their parts."""
+    loops = [stream.batches("train") for stream in streams]
+    found = []
+    while steps is None or len(found) < steps:
+        parts = [next(loop, None) for loop in loops]
+        if parts[0] is None:
+            assert parts == [None] * len(parts)
+            break
+        found.append({n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
+    return found
+
+
+def equal(one: Sequence[Batch], other: Sequence[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        (a[name] == b[name]).all() for a, b in zip(one, other, strict=True) for name in a
+    )
+
+
+def audit(streams: Sequence[pushfit.BatchStream]) -> dict[str, Any]:
+    return of_ranks([stream.report() for stream in streams])
+
+
+@pytest.mark.parametrize(("before", "after", "generators"), [(4, 2, 2), (1, 4, 5), (2, 1, 1)])
+def test_a_run_continues_on_another_number_of_trainers(
+    digits: Path, before: int, after: int, generators: int
+) -> None:
+    with ranks(digits, 1, splits=("train",)) as streams:
+        whole = [beside(streams), beside(streams)]
+        told = audit(streams)
+    with ranks(digits, before, generators, splits=("train",)) as streams:
+        first = [beside(streams), beside(streams, 3)]
+        states = [stream.state_dict() for stream in streams]
+    with ranks(digits, after, generators, splits=("train",), state=states) as streams:
+        rest = beside(streams)
+        assert audit(streams) == told
+    assert equal(first[0], whole[0]) and equal([*first[1], *rest], whole[1])
+    assert [row["missing"] for row in told["train"]] == [0, 0]
+    assert [row["padding"] for row in told["train"]] == [1, 1]  # 207 images
+
+
+def test_the_state_of_one_rank_is_enough_for_the_batches(digits: Path) -> None:
+    with ranks(digits, 2, splits=("train",)) as streams:
+        beside(streams, 3)
+        states = [stream.state_dict() for stream in streams]
+    with ranks(digits, 1, splits=("train",), state=states[0]) as streams:
+        last = beside(streams)
+        (row,) = streams[0].report()["splits"]["train"]
+    assert [part["stream_sha256"] is None for part in row["shards"]] == [False, False, True, True]
+    assert row["missing"] == 0 and row["stream_sha256"] is None and len(last) == 4
+
+
+def test_states_that_do_not_belong_together(digits: Path) -> None:
+    with ranks(digits, 2, splits=("train",)) as streams:
+        beside(streams, 2)
+        early = [stream.state_dict() for stream in streams]
+        beside(streams, 1)
+        late = [stream.state_dict() for stream in streams]
+    given = {**BASIC, "links": digits, "splits": ("train",)}
+    with pytest.raises(pushfit.ConfigError, match="different positions: epoch 1, 2 batches of tr"):
+        pushfit.stream("digits", **given, state=[early[0], late[1]])
+    other = {**early[1], "settings": {**early[1]["settings"], "seed": "9"}}
+    with pytest.raises(pushfit.ConfigError, match="not of one run: seed is '0' in the first and"):
+        pushfit.stream("digits", **given, state=[early[0], other])
+    with pytest.raises(pushfit.ConfigError, match="state is an empty list"):
+        pushfit.stream("digits", **given, state=[])
+    with pytest.raises(pushfit.ConfigError, match="the state is of a stream with shards = '4'"):
+        pushfit.stream("digits", **{**given, "shards": 2}, state=early)
+
+
+def test_two_trainers_with_one_number_are_told(digits: Path) -> None:
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(
+                pushfit.stream("digits", links=digits, world=2, rank=0, timeout=20, **BASIC)
+            )
+            for _ in range(2)
+        ]
+        connect = ",".join(stream.address for stream in streams)
+        words = (ROOT / "generator_zmq.py", "--connect", connect, "--links", digits)
+        done = subprocess.run(
+            [sys.executable, *map(str, words)],
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert "both say that they are rank 0 of 2" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
