@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import msgspec
 import pytest
 
 from pushfit import __version__
@@ -21,7 +20,6 @@ from pushfit.feed.source import Reference
 from pushfit.plan.leases import Leases
 from pushfit.plan.order import Plan, SplitOrder
 from pushfit.tasks import compatibility
-from pushfit.tasks.weights import pack
 from pushfit.wire import file_listing
 from pushfit.wire import protocol as wire
 from pushfit.wire.in_memory import InMemoryGenerator, InMemoryTrainer
@@ -113,27 +111,6 @@ def test_a_data_set_that_the_run_cannot_use_is_rejected_and_the_next_one_is_take
     run.says("b", HELLO)
     run.says("b", ready(("x", "y")))
     assert run.members.generators == 1
-
-
-def test_weights_come_with_the_first_generator_and_what_is_none_is_rejected() -> None:
-    run, good = Run(), pack((1.0, 2.0, 0.0, 1.0))
-    for name, packed in (("a", b"noise"), ("b", pack((1.0, 2.0))), ("c", pack((0.0,) * 4))):
-        run.says(name, HELLO)
-        run.hears(name)
-        wrong = msgspec.structs.replace(ready(("x", "y")), weights=packed)
-        assert run.says(name, wrong).state is State.REJECTED
-        rejected = run.hears(name)
-        assert isinstance(rejected, wire.Reject) and "weight" in rejected.reason
-    assert run.roster.reference is None
-    run.says("d", HELLO)
-    run.says("d", msgspec.structs.replace(ready(("x", "y")), weights=good))
-    assert run.roster.reference is not None and run.roster.reference.weights == good
-    other = msgspec.structs.replace(ready(("x", "y")), fingerprint="z", weights=pack((1.0,) * 4))
-    run.says("e", HELLO)
-    run.hears("e")
-    assert run.says("e", other).state is State.REJECTED
-    rejected = run.hears("e")
-    assert isinstance(rejected, wire.Reject) and "other weights there" in rejected.reason
 
 
 def test_a_data_set_is_forgotten_with_its_last_generator_until_it_is_settled() -> None:

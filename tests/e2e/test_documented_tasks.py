@@ -22,7 +22,6 @@ from pushfit.decoding import images
 from pushfit.errors import BadRecord
 from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task, of_class
 from pushfit.tasks.labelled import LabelledImages
-from pushfit.tasks.weights import mixture
 
 """
 
@@ -41,7 +40,6 @@ def shown(heading: str) -> str:
     [
         "Several records in one sample",
         "What only the data knows",
-        "Weights and mixtures",
         "Millions of records",
         "Samples of several lengths",
         "A curriculum",

@@ -378,7 +378,6 @@ class BatchStream:
             given_up=inner.given_up,
             splits=self._splits,
             facts=reference.facts,
-            weights=reference.weights,
         )
 
     @property

@@ -14,8 +14,7 @@ import msgspec
 from pushfit.errors import ProtocolError
 from pushfit.feed.source import Reference
 from pushfit.tasks import compatibility, facts
-from pushfit.tasks.base import TRAIN, DataSet
-from pushfit.tasks.weights import pack, unpack
+from pushfit.tasks.base import DataSet
 from pushfit.text import one_line
 from pushfit.wire import file_listing as listing
 from pushfit.wire import protocol as wire
@@ -117,7 +116,6 @@ class Roster:
                 own.validation,
                 own.version,
                 dict(own.facts),
-                pack(own.weights),
             )
 
     def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
@@ -180,11 +178,6 @@ class Roster:
             return f"{peer.label}: it reports no records, or counts that do not match its classes"
         if wrong := facts.complaint(ready.facts):
             return f"{peer.label}: {wrong}"
-        if ready.weights:
-            try:
-                unpack(ready.weights, sum(ready.counts.get(TRAIN, ())))
-            except ValueError as error:
-                return f"{peer.label}: {error}"
         if self.reference is None:
             self.reference = Reference(
                 ready.classes,
@@ -196,7 +189,6 @@ class Roster:
                 ready.validation,
                 ready.version,
                 ready.facts,
-                ready.weights,
             )
             return ""
         if ready.fingerprint == self.reference.fingerprint:
@@ -216,8 +208,6 @@ class Roster:
             )
         elif other := facts.difference(ready.facts, self.reference.facts):
             detail = f"scan() found something else, {one_line(other)}"
-        elif ready.weights != self.reference.weights:
-            detail = "scan() gives the records other weights there"
         elif not self.reference.listing:
             here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
             detail = f"{here:,} records in this run, {there:,} there, or other records"

@@ -31,7 +31,6 @@ class Reference(msgspec.Struct, frozen=True):
     unused: files that are not used.
     validation: where the records of validation come from.
     version: the version of the data, as the task gives it.
-    weights: of the records of training, packed (`tasks.weights`); empty: there are none.
     """
 
     classes: tuple[str, ...]
@@ -43,7 +42,6 @@ class Reference(msgspec.Struct, frozen=True):
     validation: str = ""
     version: str = ""
     facts: dict[str, Fact] = {}
-    weights: bytes = b""
 
     @property
     def records(self) -> int:

@@ -30,7 +30,6 @@ from pushfit.generator.trouble import Away, Unmakeable, Unreadable, sendable
 from pushfit.generator.watchdog import Watchdog
 from pushfit.tasks import compatibility
 from pushfit.tasks.base import DataSet, Task
-from pushfit.tasks.weights import pack
 from pushfit.wire import file_listing
 from pushfit.wire import protocol as wire
 
@@ -137,10 +136,9 @@ class Session(Control):
         return False
 
     def _ready(self, data: DataSet, task: Task) -> bool:
-        welcome, files, weights, fingerprint = self._welcome, b"", b"", data.fingerprint()
+        welcome, files, fingerprint = self._welcome, b"", data.fingerprint()
         if fingerprint != welcome.fingerprint:
             files = file_listing.pack(compatibility.listing(data))
-            weights = pack(data.weights)
         ready = wire.Ready(
             run=welcome.run,
             source=compatibility.source_of(task),
@@ -152,7 +150,6 @@ class Session(Control):
             validation=data.validation[:4096],
             version=data.version,
             facts=dict(data.facts),
-            weights=weights,
         )
         if reason := wire.unfit(ready):
             longest = max(data.classes, key=len, default="")

@@ -24,9 +24,8 @@ import numpy as np
 from pushfit import __version__
 from pushfit.errors import TaskError
 from pushfit.shared_folder import shared
-from pushfit.tasks.base import TRAIN, DataSet, RecordTable, Task, Unused
+from pushfit.tasks.base import DataSet, RecordTable, Task, Unused
 from pushfit.tasks.facts import Facts, plain
-from pushfit.tasks.weights import pack, unpack
 
 POLL_SECONDS = 0.05
 ALIGNED = 8
@@ -46,7 +45,6 @@ class _Head(msgspec.Struct, frozen=True):
     validation: str
     version: str
     facts: Facts
-    weights: bytes
     tables: dict[str, tuple[int, int, int, int]]
 
 
@@ -176,7 +174,6 @@ def _written(found: Scan) -> Iterator[Any]:
             data.validation,
             data.version,
             dict(data.facts),
-            pack(data.weights),
             {split: tuple(each.nbytes for each in table) for split, table in tables.items()},  # type: ignore[misc]
         )
     )
@@ -208,6 +205,5 @@ def _read(path: Path) -> Scan | None:
         paths, *numbers = map(taken, sizes)
         arrays = (np.frombuffer(n, d) for n, d in zip(numbers, DTYPES[1:], strict=True))
         splits[split] = RecordTable(paths, *arrays)
-    weights = unpack(head.weights, len(splits[TRAIN])) if head.weights else ()
-    about = head.unused, head.validation, head.version, plain(head.facts), weights
-    return Scan(head.run, head.fingerprint, DataSet(head.classes, splits, *about).compact())
+    about = head.unused, head.validation, head.version, plain(head.facts)
+    return Scan(head.run, head.fingerprint, DataSet(head.classes, splits, *about))

@@ -28,7 +28,6 @@ from msgspec.structs import replace
 
 from pushfit.plan.philox import uniforms
 from pushfit.tasks.base import Draws
-from pushfit.tasks.weights import unpack
 
 TRAIN = "train"
 MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
@@ -67,8 +66,6 @@ class SplitOrder(msgspec.Struct, frozen=True):
     shuffle: a new permutation in each pass; False: the natural order.
     balance: each class comes equally often in a pass.
     fresh: new samples in each epoch; False: those of epoch 0 every time.
-    weights: of the records, as `tasks.weights.pack` makes them: a pass visits each record in
-        proportion to its weight. Empty: once.
     """
 
     counts: tuple[int, ...]
@@ -77,7 +74,6 @@ class SplitOrder(msgspec.Struct, frozen=True):
     shuffle: bool = True
     balance: bool = False
     fresh: bool = True
-    weights: bytes = b""
 
     @property
     def records(self) -> int:
@@ -261,26 +257,9 @@ def visit_records(seed: int, split: str, epoch: int, order: SplitOrder) -> np.nd
 def _one_pass(seed: int, split: str, number: int, order: SplitOrder) -> np.ndarray:
     if order.balance:
         records = _balanced(seed, split, number, order.counts, order.pass_visits)
-    elif order.weights:
-        offset = rng_of(seed, "weights", split, number).random()
-        records = weighted(unpack(order.weights, order.records), offset)
     else:
         records = np.arange(order.records, dtype=np.int64)
     return rng_of(seed, "order", split, number).permutation(records) if order.shuffle else records
-
-
-def weighted(weights: np.ndarray, offset: float) -> np.ndarray:
-    """(n,) int64, ascending: n records, each in proportion to its weight, by systematic resampling.
-
-    weights: (n,) float32. offset: in [0, 1).
-    A record comes as often as the n · weight ÷ sum that it is due, rounded down or up: no chance
-    can be further off.
-    """
-    ends = np.cumsum(weights, dtype=np.float64)  # one after the other, so the same on every CPU
-    points = (np.arange(len(weights)) + offset) * (ends[-1] / len(weights))
-    last = int(np.flatnonzero(weights)[-1])  # a point may be rounded up to the end
-    chosen: np.ndarray = np.minimum(np.searchsorted(ends, points, side="right"), last)
-    return chosen
 
 
 def _balanced(

@@ -94,7 +94,7 @@ def for_prediction(
     def scan(splits: Collection[str]) -> DataSet | None:
         return look(splits) if settings.links else None
 
-    def orders(counts: Counts, weights: bytes) -> dict[str, SplitOrder]:
+    def orders(counts: Counts) -> dict[str, SplitOrder]:
         if not sum(counts.get(TEST, ())):
             raise DataError("there are no records to predict")
         return {TEST: SplitOrder(tuple(counts[TEST]), group.samples, shuffle=False)}

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -14,7 +14,6 @@ from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
 from pushfit.plan.order import TRAIN
 from pushfit.tasks.facts import Fact
-from pushfit.tasks.weights import MOST_BYTES
 
 FORMAT = 1
 
@@ -30,7 +29,6 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     epoch, split, step: `step` batches of `split` in `epoch` (from 0) were used, and every batch of
         the run before them was used or skipped.
     facts: what the task knows of the data set (`DataSet.facts`).
-    weights: of the records of training, as `Reference` has them.
     audited: the audit at the position.
     given_up: (split, record, why) of the records that no generator could read.
     splits: those that the stream makes; empty: every split that there is.
@@ -50,7 +48,6 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     given_up: list[tuple[str, int, str]] = []
     splits: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
-    weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
 
     def as_dict(self) -> dict[str, Any]:
         """The state as plain values that `json.dumps` takes."""

@@ -41,7 +41,6 @@ from pushfit.files import replacing
 from pushfit.installation import typed
 from pushfit.tasks.base import ArraySpec
 from pushfit.tasks.facts import Fact
-from pushfit.tasks.weights import MOST_BYTES
 
 FORMAT, VERSION = "pushfit-stream", 1
 STORE = "store.json"
@@ -103,7 +102,7 @@ class Split(msgspec.Struct, frozen=True):
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """store.json: the description of a stored stream.
 
-    classes, counts, fingerprint, facts, weights: those of the data set.
+    classes, counts, fingerprint, facts: those of the data set.
     source: the hash of the task's code (`compatibility.source_of`).
     batch_size, mix_visits: the defaults of a replay, with which its batches are the live ones.
     compress: the compression of chunks, `none` or the name of a filter.
@@ -124,7 +123,6 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     splits: dict[str, Split]
     compress: str = "none"
     facts: dict[str, Fact] = {}
-    weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
 
     def __post_init__(self) -> None:
         """Raise ValueError if the fields are invalid, as in `Split`."""

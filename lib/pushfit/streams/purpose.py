@@ -26,7 +26,6 @@ from pushfit.settings.stream import StreamSettings
 from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, DataSet, Task
 from pushfit.tasks.facts import Fact
-from pushfit.tasks.weights import unpack
 
 Counts = Mapping[str, list[int]]  # {split: records of each class}
 
@@ -37,8 +36,8 @@ class Purpose(msgspec.Struct, frozen=True):
     """What a live stream is for.
 
     patches: {split: samples of a visit}.
-    orders: ({split: records of each class}, packed weights) → {split: how it is visited}, for each
-        split with records. It raises DataError if there is nothing to visit.
+    orders: {split: records of each class} → {split: how it is visited}, for each split with
+        records. It raises DataError if there is nothing to visit.
     scan: the splits that are wanted → the data set of this machine; None: a generator brings it.
     start: the plan → where the stream begins. It raises ConfigError.
     run: the name of the run that is resumed; "": the run is new.
@@ -56,7 +55,7 @@ class Purpose(msgspec.Struct, frozen=True):
     """
 
     patches: dict[str, int]
-    orders: Callable[[Counts, bytes], dict[str, SplitOrder]]
+    orders: Callable[[Counts], dict[str, SplitOrder]]
     scan: Callable[[Collection[str]], DataSet | None]
     start: Callable[[Plan], Start] = lambda plan: Start()
     run: str = ""
@@ -83,10 +82,10 @@ def for_sink(
     given = {TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit}
     patches = {split: count * task.versions(split) for split, count in given.items()}
 
-    def orders(counts: Counts, weights: bytes) -> dict[str, SplitOrder]:
+    def orders(counts: Counts) -> dict[str, SplitOrder]:
         found: dict[str, SplitOrder] = {}
         if not splits or TRAIN in splits:
-            found[TRAIN] = training_order(settings, counts, patches[TRAIN], weights)
+            found[TRAIN] = training_order(settings, counts, patches[TRAIN])
         val = tuple(counts.get(VAL, ()))
         if sum(val) and (not splits or VAL in splits):
             found[VAL] = SplitOrder(val, patches[VAL], shuffle=False, fresh=False)
@@ -125,7 +124,6 @@ def for_training(
             [],
             origin,
             facts=before.facts,
-            weights=before.weights,
         ),
         audited=before.audited,
         given_up=before.given_up,
@@ -151,27 +149,14 @@ def plan_of(settings: StreamSettings, task: Task, orders: dict[str, SplitOrder])
     )
 
 
-def training_order(
-    settings: StreamSettings, counts: Counts, patches: int, weights: bytes
-) -> SplitOrder:
+def training_order(settings: StreamSettings, counts: Counts, patches: int) -> SplitOrder:
     """How the training split is visited. Raises DataError if there is nothing to train on."""
-    if weights and settings.balance:
-        raise DataError(
-            "the data set has weights for its records, and --balance visits all classes equally "
-            "often: leave --balance out, or the weights"
-        )
-    if weights:
-        try:
-            unpack(weights, sum(counts.get(TRAIN, ())))
-        except ValueError as error:
-            raise DataError(f"the data set cannot be used: {error}") from error
     order = SplitOrder(
         tuple(counts.get(TRAIN, ())),
         patches,
         visits_per_epoch=-(-settings.patches_per_epoch // patches),
         shuffle=settings.shuffle,
         balance=settings.balance,
-        weights=weights,
     )
     if not order.records:
         raise DataError("the data set has no records to train on")

@@ -105,8 +105,8 @@ def with_stored_validation(
     replay.look()
     patches = {TRAIN: purpose.patches[TRAIN]}
 
-    def orders(counts: Counts, weights: bytes) -> dict[str, SplitOrder]:
-        return {TRAIN: training_order(settings, counts, patches[TRAIN], weights)}
+    def orders(counts: Counts) -> dict[str, SplitOrder]:
+        return {TRAIN: training_order(settings, counts, patches[TRAIN])}
 
     def route(source: Source, reference: Reference) -> tuple[Source, Reference]:
         check_classes(part, reference.classes, reference.origin)

@@ -279,7 +279,6 @@ class Fit:
             counts=reference.counts,
             fingerprint=reference.fingerprint,
             facts=reference.facts,
-            weights=reference.weights,
             epoch=trained.epoch,
             step=trained.step,
             taken=trained.taken,

@@ -40,7 +40,6 @@ import msgspec
 from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec, Unused
 from pushfit.tasks.facts import Facts
-from pushfit.tasks.weights import MOST_BYTES
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # enough for a READY with the listing of a million files
@@ -89,8 +88,6 @@ class Ready(Message, frozen=True, kw_only=True):
     counts: {split: number of records of each class}.
     listing: my files, by `file_listing.pack`; empty if the fingerprint is the run's.
     unused, validation, version, facts: those of my `DataSet`.
-    weights: those of my records, by `tasks.weights.pack`; empty as well if the fingerprint is the
-        run's.
     """
 
     run: Name
@@ -103,7 +100,6 @@ class Ready(Message, frozen=True, kw_only=True):
     validation: Text = ""
     version: Text = ""
     facts: Facts = {}
-    weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):

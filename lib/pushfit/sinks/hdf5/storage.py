@@ -98,7 +98,6 @@ class Storage:
                 listing,
                 where,
                 facts=store.facts,
-                weights=store.weights,
             ),
             audited=Audited(begun.progress.rows),
             given_up=begun.progress.given_up,
@@ -160,7 +159,6 @@ class Storage:
             },
             compress=settings.hdf5_filter,
             facts=reference.facts,
-            weights=reference.weights,
         )
 
     def _tell_size(self, store: Store) -> None:
