@@ -10,13 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pushfit.errors import ProtocolError
 from pushfit.feed.source import Reference
 from pushfit.tasks import compatibility, facts
-from pushfit.tasks.base import DataSet
+from pushfit.tasks.base import TRAIN, DataSet
+from pushfit.tasks.visiting import Visiting
 from pushfit.text import one_line
 from pushfit.wire import file_listing as listing
+from pushfit.wire import packed_visiting
 from pushfit.wire import protocol as wire
 from pushfit.wire.legal_orders import LEGAL, State
 
@@ -116,7 +119,9 @@ class Roster:
                 own.validation,
                 own.version,
                 dict(own.facts),
+                own.visiting(),
             )
+        self._known = self.reference
 
     def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
         """The sender of `message`, with the state that follows from it.
@@ -164,6 +169,15 @@ class Roster:
                 return f"{peer.label}: {wrong}"
         return ""
 
+    @property
+    def knows_data(self) -> bool:
+        """Return whether all of the run's data set is known that a plan needs."""
+        return self.reference is not None and not self.reference.awaited
+
+    def forget_data(self) -> None:
+        """Forget what generators said of the data set."""
+        self.reference = self._known
+
     def admit(self, peer: Peer, ready: wire.Ready) -> str:
         """Why `peer` cannot work on the run's data set; ``""``: it can.
 
@@ -178,6 +192,9 @@ class Roster:
             return f"{peer.label}: it reports no records, or counts that do not match its classes"
         if wrong := facts.complaint(ready.facts):
             return f"{peer.label}: {wrong}"
+        brought = packed_visiting.unpack(
+            ready.weights or b"", ready.groups or b"", sum(ready.counts.get(TRAIN, ()))
+        )
         if self.reference is None:
             self.reference = Reference(
                 ready.classes,
@@ -189,10 +206,11 @@ class Roster:
                 ready.validation,
                 ready.version,
                 ready.facts,
+                brought,
             )
             return ""
         if ready.fingerprint == self.reference.fingerprint:
-            return ""
+            return self._complete(peer, brought)
         if ready.classes != self.reference.classes:
             theirs, ours = set(ready.classes), set(self.reference.classes)
             detail = (
@@ -208,6 +226,10 @@ class Roster:
             )
         elif other := facts.difference(ready.facts, self.reference.facts):
             detail = f"scan() found something else, {one_line(other)}"
+        elif self._visits_otherwise(ready.counts, brought):
+            detail = (
+                "scan() gave its training records other weights or groups there than in this run"
+            )
         elif not self.reference.listing:
             here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
             detail = f"{here:,} records in this run, {there:,} there, or other records"
@@ -216,6 +238,22 @@ class Roster:
                 listing.unpack(ready.listing), self.reference.listing
             )
         return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
+
+    def _complete(self, peer: Peer, brought: Visiting) -> str:
+        """Add the weights and groups that are awaited to the data set. Returns as `admit`."""
+        reference = self.reference
+        assert reference is not None
+        if reference.awaited:
+            if brought.digest != reference.awaited:
+                return f"{peer.label}: it did not send the weights and groups of the run's data"
+            self.reference = replace(reference, visiting=brought, awaited="")
+        return ""
+
+    def _visits_otherwise(self, counts: dict[str, list[int]], brought: Visiting) -> bool:
+        """Return whether as many records have other weights or groups than those of the run."""
+        assert self.reference is not None
+        ours = self.reference.awaited or self.reference.visiting.digest
+        return counts == self.reference.counts and brought.digest != ours
 
     def coming_back(self, now: float) -> set[str]:
         """The names of those that worked and were lost a moment ago: they may say hello again."""

@@ -59,6 +59,7 @@ class Flow:
             origin=origin,
             validation=reference.validation,
             unused=reference.unused,
+            never=reference.visiting.never,
             steps={split: feed.steps(split) for split in reference.counts},
             batch_size=feed.batch_size,
         )

@@ -40,6 +40,7 @@ from pushfit.tasks.data_set import (
 )
 from pushfit.tasks.facts import UNKNOWN as UNKNOWN_FACTS
 from pushfit.tasks.facts import Fact
+from pushfit.tasks.mixture import mixture
 
 __all__ = [
     "INTERFACE",
@@ -58,6 +59,7 @@ __all__ = [
     "Unused",
     "check_served",
     "has_partners",
+    "mixture",
     "of_class",
 ]
 

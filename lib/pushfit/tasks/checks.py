@@ -209,6 +209,10 @@ def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
         if not isinstance(records, tuple):
             raise _wrong(task, f"scan() returned {split} as {kind(records)}, not a tuple of Record")
         _check_records(task, split, records, len(classes))
+    try:
+        data.visiting()
+    except ValueError as error:
+        raise _wrong(task, f"scan() returned {error}") from error
     return msgspec.structs.replace(data, facts=plain(data.facts)) if data.facts else data
 
 

@@ -14,7 +14,9 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from pushfit.tasks import visiting
 from pushfit.tasks.facts import Fact
+from pushfit.tasks.visiting import Visiting
 
 TRAIN, VAL, TEST = "train", "val", "test"
 UNKNOWN = -1  # the label of a test sample whose class is not known
@@ -57,6 +59,11 @@ class DataSet(msgspec.Struct, frozen=True):
     facts: what `arrays`, `to_fit` and `build_model` need to know of the data, such as the number of
         columns: {name: bool, int, float, text, or a tuple of these}. A task finds it as
         `self.facts`, in a trainer without the data as well. It is part of the fingerprint.
+    weights: a number for each record of TRAIN, in their order: a record's share of the visits is
+        its weight ÷ the sum of all. 0: it is never visited. Empty: every record is visited equally
+        often. It is part of the fingerprint.
+    groups: a whole number for each record of TRAIN, in their order: the file, shard or folder that
+        it lies in. `--shuffle-groups` reads group by group. It is part of the fingerprint.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +72,12 @@ class DataSet(msgspec.Struct, frozen=True):
     validation: str = ""
     version: str = ""
     facts: Mapping[str, Fact] = {}
+    weights: Sequence[float] | np.ndarray = ()
+    groups: Sequence[int] | np.ndarray = ()
+
+    def visiting(self) -> Visiting:
+        """`weights` and `groups` as bytes. Raises ValueError if they are not as they should be."""
+        return visiting.of(self.weights, self.groups, len(self.splits.get(TRAIN, ())))
 
     def counts(self) -> dict[str, list[int]]:
         """Records per class, in class order, for every split."""
@@ -74,12 +87,17 @@ class DataSet(msgspec.Struct, frozen=True):
         }
 
     def fingerprint(self) -> str:
-        """SHA-256 over classes, paths, sizes, version and facts: equal data, equal fingerprint."""
+        """SHA-256 over all that a run needs to be the same: equal data, equal fingerprint.
+
+        That is classes, paths, sizes, version, facts, weights and groups.
+        """
         digest = hashlib.sha256(msgspec.msgpack.encode(self.classes))
         if self.version:
             digest.update(msgspec.msgpack.encode(("", self.version)))
         if self.facts:
             digest.update(msgspec.msgpack.encode(("facts", sorted(self.facts.items()))))
+        if how := self.visiting().digest:
+            digest.update(msgspec.msgpack.encode(("visiting", how)))
         for split in sorted(self.splits):
             digest.update(msgspec.msgpack.encode((split, self.splits[split])))
         return digest.hexdigest()

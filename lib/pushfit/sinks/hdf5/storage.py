@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pushfit.dispatch.bad_records import BadRecords, Limit
@@ -98,6 +99,7 @@ class Storage:
                 listing,
                 where,
                 facts=store.facts,
+                awaited=store.visiting or "",
             ),
             audited=Audited(begun.progress.rows),
             given_up=begun.progress.given_up,
@@ -135,7 +137,10 @@ class Storage:
     def _store(self, plan: Plan, reference: Reference, source: str) -> Store:
         settings, task = self._settings, self._task
         # Equal streams have equal names, so that their files are equal, too.
-        same = msgspec.json.encode([sorted(self._fixed.items()), reference.fingerprint, source])
+        fixed = dict(self._fixed)
+        if not settings.shuffle_groups:  # as before there was this setting
+            del fixed["shuffle_groups"]
+        same = msgspec.json.encode([sorted(fixed.items()), reference.fingerprint, source])
         return Store(
             run=hashlib.sha256(same).hexdigest()[:12],
             task=task.name,
@@ -159,6 +164,7 @@ class Storage:
             },
             compress=settings.hdf5_filter,
             facts=reference.facts,
+            visiting=reference.visiting.digest or UNSET,
         )
 
     def _tell_size(self, store: Store) -> None:
