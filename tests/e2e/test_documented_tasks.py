@@ -20,7 +20,7 @@ import numpy as np
 
 from pushfit.decoding import images
 from pushfit.errors import BadRecord
-from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, of_class
+from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, mixture, of_class
 from pushfit.tasks.labelled import LabelledImages
 
 """
@@ -40,6 +40,9 @@ def shown(heading: str) -> str:
     [
         "Several records in one sample",
         "What only the data knows",
+        "How often a record comes",
+        "A mixture of sources",
+        "Slow disks and archives, read nearly in order",
         "A curriculum",
         "Loading a model before the first sample",
         "Thousands of small samples: `BlockTask`",

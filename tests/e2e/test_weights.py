@@ -11,6 +11,7 @@ import pytest
 
 import pushfit
 from bench.lab.processes import Script, Starter, free_port
+from pushfit.runs import checkpoint_state
 from tests.support.own_tasks import numbers, write_task
 from tests.support.reports import hashes, report_of
 from tests.support.stores import files, splits
@@ -54,10 +55,9 @@ def test_a_trainer_without_the_data_gets_them_from_the_first_generator(
     own = start("sink_zmq.py", *flags, "--links", links, "--generators", 2, "--report", here)
     assert "Weights   0 for 1 training record: never visited" in own.done()
     sink = start("sink_zmq.py", *flags, "--report", there)
-    fleet = [start.generator(links, sink.port, "--task", task) for _ in "12"]
+    first = start.generator(links, sink.port, "--task", task)
     assert "Weights   0 for 1 training record: never visited" in sink.done()
-    for each in fleet:
-        each.done()
+    first.done()
     assert hashes(report_of(there)) == hashes(report_of(here))
 
     sink = start.sink(links, "--task", task, *FLAGS)
@@ -122,3 +122,28 @@ def test_a_sink_without_the_data_stores_and_resumes_by_weights(
     with pushfit.stream(from_=str(whole), batch_size=6, task=task) as stream:
         came = [number for batch in next(iter(stream))["train"] for number in batch["n"].tolist()]
     assert came.count(HEAVY) in (10, 11) and 0 not in came and len(came) == 21
+
+
+MODEL = """
+def build_model(self, classes):
+    import keras
+
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="out")], name="net")
+"""
+
+
+def test_a_training_without_the_data_is_resumed(start: Starter, tmp_path: Path) -> None:
+    links, out = write_links(tmp_path / "links"), tmp_path / "run"
+    task = write_task(tmp_path / "weighed.py", numbers(WEIGHED + MODEL))
+    quiet = ("--task", task, *FLAGS, "--no-tensorboard", "--out", out)
+    for more in (("--epochs", 1), ("--epochs", 2, "--resume")):
+        trainer = start("train_zmq.py", *quiet, *more)
+        generator = start.generator(links, trainer.port, "--task", task)
+        assert "exactly once" in trainer.done(seconds=200)
+        generator.done()
+    rows = json.loads((out / "report.json").read_text())["splits"]["train"]
+    assert [row["seen"] for row in rows] == [21, 21]
+    state = checkpoint_state.read(out / checkpoint_state.LAST)
+    assert len(str(state.visiting)) == 64
+    changed = start("train_zmq.py", *quiet, "--resume", "--epochs", 3, "--shuffle-groups", 3)
+    assert "--shuffle-groups was 2 in the run in" in changed.done(2)
