@@ -128,3 +128,22 @@ def test_a_stream_without_weights_says_nothing_of_them(task: Path) -> None:
     with numbers_stream(task, epochs=1) as stream:
         list(stream.batches())
         assert "visiting" not in stream.state_dict()
+
+
+SPOILED = """
+def decode(self, data, record):
+    from pushfit.errors import BadRecord
+
+    if record.path == "002":
+        raise BadRecord("it is spoiled")
+    return int(record.path)
+"""
+
+
+def test_a_bad_record_is_replaced_as_it_is_without_weights(weighed: Path, tmp_path: Path) -> None:
+    spoiled = write_task(tmp_path / "spoiled_task.py", numbers(WEIGHED + SPOILED))
+    with numbers_stream(weighed) as stream:
+        whole = read(stream)
+    with numbers_stream(spoiled) as stream:
+        replaced = read(stream)
+    assert replaced == [[number + (number == 2) for number in epoch] for epoch in whole]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pushfit.plan.choosing import chosen
 from pushfit.plan.order import Plan, SplitOrder, visit_records
@@ -87,17 +88,16 @@ def test_without_shuffling_the_same_records_come_in_natural_order(
 numbers = st.lists(st.integers(0, 6) | st.just(2**32 - 1), min_size=1, max_size=60)
 
 
-@given(seeds, numbers, st.integers(1, 9), st.booleans())
+@given(seeds, numbers, st.integers(1, 9), st.sampled_from(("alike", "weights", "balance")))
 def test_the_records_of_some_groups_at_a_time_come_together(
-    seed: int, groups: list[int], together: int, by_weights: bool
+    seed: int, groups: list[int], together: int, how: str
 ) -> None:
     count = len(groups)
-    given_weights = packed([float(n % 3) + 0.5 for n in range(count)]) if by_weights else b""
-    plain = SplitOrder((count,), 1, weights=given_weights)
-    order = SplitOrder(
-        (count,), 1, weights=given_weights,
-        group_of=visiting.of((), groups, count).groups, together=together,
-    )  # fmt: skip
+    weights = packed([float(n % 3) + 0.5 for n in range(count)])
+    chosen_by = {"alike": {}, "weights": {"weights": weights}, "balance": {"balance": True}}[how]
+    plain = SplitOrder((count - count // 3, count // 3), 1, **chosen_by)  # type: ignore[arg-type]
+    group_of = visiting.of((), groups, count).groups
+    order = replace(plain, group_of=group_of, together=together)
     visited = visit_records(seed, "train", 1, order)
     assert sorted(visited.tolist()) == sorted(visit_records(seed, "train", 1, plain).tolist())
     seen: list[set[int]] = [set()]  # the groups that are open at a time

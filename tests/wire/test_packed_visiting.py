@@ -76,3 +76,9 @@ def test_a_message_with_other_things_than_bytes_is_refused() -> None:
         told = {**msgspec.msgpack.decode(wire.encode(READY)), "weights": wrong}
         with pytest.raises(ProtocolError):
             wire.from_generator(msgspec.msgpack.encode(told))
+
+
+def test_weights_that_no_message_can_take_are_named() -> None:
+    noise = np.random.default_rng(0).bytes(wire.MAX_CONTROL_BYTES)
+    said = wire.unfit(msgspec.structs.replace(READY, weights=pack(noise)))
+    assert "a trainer allows 16,777,216 (names of classes, or weights and groups of records" in said

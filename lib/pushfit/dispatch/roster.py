@@ -76,6 +76,12 @@ class Peer(msgspec.Struct, eq=False):
         return (now if self.left is None else self.left) - self.joined
 
 
+def _visiting(ready: wire.Ready) -> Visiting:
+    """The weights and groups in READY. Raises ProtocolError if they are not valid."""
+    records = sum(ready.counts.get(TRAIN, ()))
+    return packed_visiting.unpack(ready.weights or b"", ready.groups or b"", records)
+
+
 BACK_SECONDS = 2.0  # time in which a generator that lost its connection says hello again
 KEPT = 1_000  # generators that have left and have a row each in the report; older ones share one
 
@@ -192,9 +198,6 @@ class Roster:
             return f"{peer.label}: it reports no records, or counts that do not match its classes"
         if wrong := facts.complaint(ready.facts):
             return f"{peer.label}: {wrong}"
-        brought = packed_visiting.unpack(
-            ready.weights or b"", ready.groups or b"", sum(ready.counts.get(TRAIN, ()))
-        )
         if self.reference is None:
             self.reference = Reference(
                 ready.classes,
@@ -206,11 +209,11 @@ class Roster:
                 ready.validation,
                 ready.version,
                 ready.facts,
-                brought,
+                _visiting(ready),
             )
             return ""
         if ready.fingerprint == self.reference.fingerprint:
-            return self._complete(peer, brought)
+            return self._complete(peer, ready)
         if ready.classes != self.reference.classes:
             theirs, ours = set(ready.classes), set(self.reference.classes)
             detail = (
@@ -226,7 +229,7 @@ class Roster:
             )
         elif other := facts.difference(ready.facts, self.reference.facts):
             detail = f"scan() found something else, {one_line(other)}"
-        elif self._visits_otherwise(ready.counts, brought):
+        elif self._visits_otherwise(ready):
             detail = (
                 "scan() gave its training records other weights or groups there than in this run"
             )
@@ -239,21 +242,24 @@ class Roster:
             )
         return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
 
-    def _complete(self, peer: Peer, brought: Visiting) -> str:
+    def _complete(self, peer: Peer, ready: wire.Ready) -> str:
         """Add the weights and groups that are awaited to the data set. Returns as `admit`."""
         reference = self.reference
         assert reference is not None
-        if reference.awaited:
-            if brought.digest != reference.awaited:
-                return f"{peer.label}: it did not send the weights and groups of the run's data"
-            self.reference = replace(reference, visiting=brought, awaited="")
+        if not reference.awaited:
+            return ""
+        if self._visits_otherwise(ready) or ready.counts != reference.counts:
+            return f"{peer.label}: it did not send the weights and groups of the run's data"
+        self.reference = replace(reference, visiting=_visiting(ready), awaited="")
         return ""
 
-    def _visits_otherwise(self, counts: dict[str, list[int]], brought: Visiting) -> bool:
+    def _visits_otherwise(self, ready: wire.Ready) -> bool:
         """Return whether as many records have other weights or groups than those of the run."""
         assert self.reference is not None
+        if ready.counts != self.reference.counts:
+            return False  # so that nobody unpacks more than the run has
         ours = self.reference.awaited or self.reference.visiting.digest
-        return counts == self.reference.counts and brought.digest != ours
+        return _visiting(ready).digest != ours
 
     def coming_back(self, now: float) -> set[str]:
         """The names of those that worked and were lost a moment ago: they may say hello again."""

@@ -137,10 +137,7 @@ class Storage:
     def _store(self, plan: Plan, reference: Reference, source: str) -> Store:
         settings, task = self._settings, self._task
         # Equal streams have equal names, so that their files are equal, too.
-        fixed = dict(self._fixed)
-        if not settings.shuffle_groups:  # as before there was this setting
-            del fixed["shuffle_groups"]
-        same = msgspec.json.encode([sorted(fixed.items()), reference.fingerprint, source])
+        same = msgspec.json.encode([sorted(self._fixed.items()), reference.fingerprint, source])
         return Store(
             run=hashlib.sha256(same).hexdigest()[:12],
             task=task.name,
