@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task
     from pushfit.tasks.labelled import LabelledImages
+    from pushfit.tasks.mixture import mixture
 
 # Where each public name is; `tasks.source` reads it, too.
 PLACES = {
@@ -45,6 +46,7 @@ PLACES = {
     "DataSet": "pushfit.tasks.base",
     "ArraySpec": "pushfit.tasks.base",
     "LabelledImages": "pushfit.tasks.labelled",
+    "mixture": "pushfit.tasks.mixture",
     "PushFitError": "pushfit.errors",
     "ConfigError": "pushfit.errors",
     "DataError": "pushfit.errors",
@@ -73,6 +75,7 @@ __all__ = [
     "Task",
     "TaskError",
     "__version__",
+    "mixture",
     "stream",
 ]
 

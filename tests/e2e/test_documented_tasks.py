@@ -18,6 +18,7 @@ IMPORTS = """
 import msgspec
 import numpy as np
 
+import pushfit
 from pushfit.decoding import images
 from pushfit.errors import BadRecord
 from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task, of_class
@@ -40,6 +41,9 @@ def shown(heading: str) -> str:
     [
         "Several records in one sample",
         "What only the data knows",
+        "How often a record comes",
+        "A mixture of sources",
+        "Slow disks and archives, read nearly in order",
         "Millions of records",
         "Samples of several lengths",
         "A curriculum",

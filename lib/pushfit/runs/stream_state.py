@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
@@ -29,6 +30,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     epoch, split, step: `step` batches of `split` in `epoch` (from 0) were used, and every batch of
         the run before them was used or skipped.
     facts: what the task knows of the data set (`DataSet.facts`).
+    visiting: the digest of its weights and groups (`tasks.visiting`); UNSET: it has none. A trainer
+        without the data gets the numbers from a generator.
     audited: the audit at the position.
     given_up: (split, record, why) of the records that no generator could read.
     splits: those that the stream makes; empty: every split that there is.
@@ -48,6 +51,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     given_up: list[tuple[str, int, str]] = []
     splits: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
+    visiting: str | UnsetType = UNSET
 
     def as_dict(self) -> dict[str, Any]:
         """The state as plain values that `json.dumps` takes."""

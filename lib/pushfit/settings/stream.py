@@ -233,6 +233,18 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             decides=Decides.SAMPLES,
         ),
     ] = True
+    shuffle_groups: Annotated[
+        int,
+        about(
+            "Stream",
+            "Number of groups whose training records are shuffled together. The groups (files, "
+            "shards or folders, as the task says) come in a new random order in each epoch, so "
+            "that storage is read nearly in order.",
+            zero="all records are shuffled together",
+            decides=Decides.SAMPLES,
+            ge=0,
+        ),
+    ] = 0
     order: Annotated[
         Literal["exact", "arrival"],
         about(
@@ -268,6 +280,11 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(
                 "--no-shuffle keeps the natural order of the records, and --balance draws others "
                 "in each epoch: leave one of them out"
+            )
+        if self.shuffle_groups and not self.shuffle:
+            raise ConfigError(
+                "--no-shuffle keeps the natural order of the records, and --shuffle-groups changes "
+                "it in each epoch: leave one of them out"
             )
 
     @property

@@ -35,6 +35,7 @@ from pushfit.streams.stream import FleetReport, Stream
 from pushfit.tasks import checks, compatibility
 from pushfit.tasks.base import TEST, ArraySpec, DataSet, Task, has_partners
 from pushfit.tasks.facts import Fact, difference
+from pushfit.tasks.visiting import Visiting
 from pushfit.wire import keys
 from pushfit.wire.admission import Admission
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
@@ -94,7 +95,8 @@ class LiveStream(Stream):
         if data is not None:
             self._compare(data)
             self._learn(dict(data.facts), settings.links)
-            self._leases(data.counts())  # it raises its errors before a socket is open
+            # It raises its errors before a socket is open.
+            self._leases(data.counts(), data.visiting())
             purpose.check_classes(data.classes, settings.links)
         elif purpose.reference is not None:
             self._learn(purpose.reference.facts, purpose.reference.origin)
@@ -123,9 +125,9 @@ class LiveStream(Stream):
     def origin(self) -> str:
         return self.settings.links if self.data is not None else self.reference.origin
 
-    def _leases(self, counts: Counts) -> Leases:
+    def _leases(self, counts: Counts, visiting: Visiting) -> Leases:
         settings, purpose = self.settings, self._purpose
-        plan = plan_of(settings, self.task, purpose.orders(counts))
+        plan = plan_of(settings, self.task, purpose.orders(counts, visiting))
         return Leases(
             plan,
             budget=settings.buffer_bytes,
@@ -188,7 +190,7 @@ class LiveStream(Stream):
             sockets,
             self._job,
             checks.known_arrays(task),
-            lambda reference: self._leases(reference.counts),
+            lambda reference: self._leases(reference.counts, reference.visiting),
             own_data=self.data,
             libraries=task.libraries,
             limits=lambda classes: checks.limits(task, classes, purpose.patches),

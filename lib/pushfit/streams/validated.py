@@ -35,6 +35,7 @@ from pushfit.streams.stored import (
 )
 from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, Task
+from pushfit.tasks.visiting import Visiting
 from pushfit.text import counted
 
 
@@ -105,8 +106,8 @@ def with_stored_validation(
     replay.look()
     patches = {TRAIN: purpose.patches[TRAIN]}
 
-    def orders(counts: Counts) -> dict[str, SplitOrder]:
-        return {TRAIN: training_order(settings, counts, patches[TRAIN])}
+    def orders(counts: Counts, visiting: Visiting) -> dict[str, SplitOrder]:
+        return {TRAIN: training_order(settings, counts, visiting, patches[TRAIN])}
 
     def route(source: Source, reference: Reference) -> tuple[Source, Reference]:
         check_classes(part, reference.classes, reference.origin)

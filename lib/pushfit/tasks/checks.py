@@ -237,6 +237,10 @@ def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
                 "RecordTable",
             )
         _check_records(task, split, records, len(classes))
+    try:
+        data.visiting()
+    except ValueError as error:
+        raise _wrong(task, f"scan() returned {error}") from error
     return msgspec.structs.replace(data, facts=plain(data.facts)) if data.facts else data
 
 

@@ -36,6 +36,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec, Unused
@@ -88,6 +89,8 @@ class Ready(Message, frozen=True, kw_only=True):
     counts: {split: number of records of each class}.
     listing: my files, by `file_listing.pack`; empty if the fingerprint is the run's.
     unused, validation, version, facts: those of my `DataSet`.
+    weights, groups: those of my `DataSet`, by `packed_visiting.pack`; UNSET: it has none, or the
+        fingerprint is the run's.
     """
 
     run: Name
@@ -100,6 +103,8 @@ class Ready(Message, frozen=True, kw_only=True):
     validation: Text = ""
     version: Text = ""
     facts: Facts = {}
+    weights: bytes | UnsetType = UNSET
+    groups: bytes | UnsetType = UNSET
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
@@ -337,7 +342,7 @@ def unfit(message: FromGenerator) -> str:
     if len(frame) > MAX_CONTROL_BYTES:
         return (
             f"it takes {len(frame):,} bytes, and a trainer allows {MAX_CONTROL_BYTES:,} (names of "
-            "classes are most of it)"
+            "classes, or weights and groups of records, are most of it)"
         )
     try:
         from_generator(frame)
