@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TaskError,
     )
     from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task
+    from pushfit.tasks.chunks import Chunk, ChunkedTask, chunked
     from pushfit.tasks.labelled import LabelledImages
     from pushfit.tasks.mixture import mixture
 
@@ -45,6 +46,9 @@ PLACES = {
     "RecordTable": "pushfit.tasks.base",
     "DataSet": "pushfit.tasks.base",
     "ArraySpec": "pushfit.tasks.base",
+    "Chunk": "pushfit.tasks.chunks",
+    "ChunkedTask": "pushfit.tasks.chunks",
+    "chunked": "pushfit.tasks.chunks",
     "LabelledImages": "pushfit.tasks.labelled",
     "mixture": "pushfit.tasks.mixture",
     "PushFitError": "pushfit.errors",
@@ -62,6 +66,8 @@ __all__ = [
     "BatchStream",
     "BlockTask",
     "Checkpoint",
+    "Chunk",
+    "ChunkedTask",
     "ConfigError",
     "DataError",
     "DataSet",
@@ -75,6 +81,7 @@ __all__ = [
     "Task",
     "TaskError",
     "__version__",
+    "chunked",
     "mixture",
     "stream",
 ]

@@ -284,7 +284,8 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
         if self.shuffle_groups and not self.shuffle:
             raise ConfigError(
                 "--no-shuffle keeps the natural order of the records, and --shuffle-groups changes "
-                "it in each epoch: leave one of them out"
+                "it in each epoch: leave one of them out, or give --shuffle-groups 0 where it is "
+                "a default of the task"
             )
 
     @property
