@@ -123,6 +123,12 @@ def test_records_to_predict_keep_the_order_of_their_chunks() -> None:
     data = chunked(("all",), {"test": [Chunk("b", 2), Chunk("a", 1)]}, version="v")
     assert [record.path for record in data.splits["test"]] == ["b#0-of-2", "b#1-of-2", "a#0-of-1"]
     assert (data.version, len(data.groups)) == ("v", 0)
+
+    class Predicted(Parts):
+        def scan_test(self, links: Path) -> DataSet:
+            return data
+
+    assert list(checks.scan(Predicted({}), HERE, ["test"]).splits["test"]) == data.splits["test"]
     assert chunked((), {"train": ()}).splits["train"] == ()
 
 
