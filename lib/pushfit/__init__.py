@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         TaskError,
     )
     from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task
+    from pushfit.tasks.chunks import Chunk, ChunkedTask, chunked
     from pushfit.tasks.labelled import LabelledImages
+    from pushfit.tasks.mixture import mixture
 
 # Where each public name is; `tasks.source` reads it, too.
 PLACES = {
@@ -44,7 +46,11 @@ PLACES = {
     "RecordTable": "pushfit.tasks.base",
     "DataSet": "pushfit.tasks.base",
     "ArraySpec": "pushfit.tasks.base",
+    "Chunk": "pushfit.tasks.chunks",
+    "ChunkedTask": "pushfit.tasks.chunks",
+    "chunked": "pushfit.tasks.chunks",
     "LabelledImages": "pushfit.tasks.labelled",
+    "mixture": "pushfit.tasks.mixture",
     "PushFitError": "pushfit.errors",
     "ConfigError": "pushfit.errors",
     "DataError": "pushfit.errors",
@@ -60,6 +66,8 @@ __all__ = [
     "BatchStream",
     "BlockTask",
     "Checkpoint",
+    "Chunk",
+    "ChunkedTask",
     "ConfigError",
     "DataError",
     "DataSet",
@@ -73,6 +81,8 @@ __all__ = [
     "Task",
     "TaskError",
     "__version__",
+    "chunked",
+    "mixture",
     "stream",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,92 @@ def test_a_position_in_the_natural_order_continues_there(task: Path) -> None:
 def test_the_natural_order_and_balance_are_refused_together(task: Path) -> None:
     with pytest.raises(pushfit.ConfigError, match=r"--no-shuffle keeps .*: leave one of them out"):
         numbers_stream(task, shuffle=False, balance=True)
+
+
+WEIGHED = """
+def scan(self, links):
+    from pushfit import mixture
+
+    records = tuple(Record(f"{number:03}") for number in range(COUNT))
+    sources = ["few" if number < 4 else "many" for number in range(COUNT)]
+    weights = mixture(sources, {"few": 1, "many": 1})
+    groups = [number % 5 for number in range(COUNT)]
+    return DataSet((), {"train": records}, weights=weights, groups=groups)
+"""
+
+
+@pytest.fixture
+def weighed(tmp_path: Path) -> Path:
+    return write_task(tmp_path / "weighed_task.py", numbers(WEIGHED))
+
+
+def test_a_loop_sees_the_shares_of_a_mixture_for_any_fleet(weighed: Path) -> None:
+    hashes = []
+    for fleet in (1, 2):
+        with numbers_stream(weighed, generators=fleet, lease_bytes="8") as stream:
+            epochs = read(stream)
+        hashes.append([row["stream_sha256"] for row in stream.report()["splits"]["train"]])
+        for numbers_seen in epochs:
+            assert sum(number < 4 for number in numbers_seen) == 10  # a half, of 4 records of 20
+            assert all(numbers_seen.count(number) in (2, 3) for number in range(4))
+    assert hashes[0] == hashes[1] and len(set(hashes[0])) == 3
+
+
+def test_a_position_in_a_stream_with_weights_continues_there(weighed: Path) -> None:
+    with numbers_stream(weighed, generators=1) as stream:
+        batches = (batch["n"].tolist() for epoch in stream for batch in epoch["train"])
+        for _ in range(6):  # four are an epoch
+            next(batches)
+        state = json.loads(json.dumps(stream.state_dict()))
+        after = list(batches)
+    assert len(state["visiting"]) == 64  # a digest, whatever the number of records
+    with numbers_stream(weighed, generators=1, state=state) as stream:
+        assert [batch["n"].tolist() for epoch in stream for batch in epoch["train"]] == after
+    assert len(after) == 6
+
+
+def test_groups_come_together_by_weights_as_well(weighed: Path) -> None:
+    with numbers_stream(weighed, shuffle_groups=1, mix_visits=0) as stream:
+        for epoch in read(stream):
+            came = [number % 5 for number in epoch]
+            assert sum(one != other for one, other in pairwise(came)) == 4
+            assert sum(number < 4 for number in epoch) == 10
+        state = stream.state_dict()
+    with pytest.raises(pushfit.ConfigError, match=r"with shuffle_groups = '1', .* has '0'"):
+        numbers_stream(weighed, state=state)
+
+
+def test_settings_that_do_not_suit_weights_and_groups_are_refused(
+    task: Path, weighed: Path
+) -> None:
+    with pytest.raises(pushfit.DataError, match=r"has weights, .*: leave --balance out, or let"):
+        numbers_stream(weighed, balance=True)
+    with pytest.raises(pushfit.DataError, match=r"--shuffle-groups 2 .* has no groups: let scan"):
+        numbers_stream(task, shuffle_groups=2)
+    with pytest.raises(pushfit.ConfigError, match=r"--no-shuffle keeps .*: leave one of them out"):
+        numbers_stream(weighed, shuffle_groups=2, shuffle=False)
+
+
+def test_a_stream_without_weights_says_nothing_of_them(task: Path) -> None:
+    with numbers_stream(task, epochs=1) as stream:
+        list(stream.batches())
+        assert "visiting" not in stream.state_dict()
+
+
+SPOILED = """
+def decode(self, data, record):
+    from pushfit.errors import BadRecord
+
+    if record.path == "002":
+        raise BadRecord("it is spoiled")
+    return int(record.path)
+"""
+
+
+def test_a_bad_record_is_replaced_as_it_is_without_weights(weighed: Path, tmp_path: Path) -> None:
+    spoiled = write_task(tmp_path / "spoiled_task.py", numbers(WEIGHED + SPOILED))
+    with numbers_stream(weighed) as stream:
+        whole = read(stream)
+    with numbers_stream(spoiled) as stream:
+        replaced = read(stream)
+    assert replaced == [[number + (number == 2) for number in epoch] for epoch in whole]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pushfit import __version__
 from pushfit.dispatch.bad_records import BadRecords
@@ -20,9 +20,8 @@ from pushfit.errors import DataError
 from pushfit.feed.source import Reference
 from pushfit.plan.leases import Leases
 from pushfit.plan.order import Plan, SplitOrder
-from pushfit.tasks import compatibility
-from pushfit.tasks.weights import pack
-from pushfit.wire import file_listing
+from pushfit.tasks import compatibility, visiting
+from pushfit.wire import file_listing, packed_visiting
 from pushfit.wire import protocol as wire
 from pushfit.wire.in_memory import InMemoryGenerator, InMemoryTrainer
 from pushfit.wire.legal_orders import State
@@ -46,12 +45,15 @@ def ready(classes: tuple[str, ...]) -> wire.Ready:
 
 
 class Run:
-    """A membership without a data set, whose run needs two classes."""
+    """A membership without data of its own, whose run needs two classes.
 
-    def __init__(self) -> None:
+    known: the data set of the run that is resumed.
+    """
+
+    def __init__(self, known: Reference | None = None) -> None:
         self.sockets = InMemoryTrainer(waits=False)
         self.faults: Counter[str] = Counter()
-        self.roster = Roster(compatibility.libraries(), "s", None)
+        self.roster = Roster(compatibility.libraries(), "s", None, known)
         self.lines = MeasuredLog()
         beats = Heartbeats(self.sockets, "run", 1.0, 30.0, 0.1, lambda: self.members.need)
         self.members = Membership(
@@ -115,27 +117,6 @@ def test_a_data_set_that_the_run_cannot_use_is_rejected_and_the_next_one_is_take
     assert run.members.generators == 1
 
 
-def test_weights_come_with_the_first_generator_and_what_is_none_is_rejected() -> None:
-    run, good = Run(), pack((1.0, 2.0, 0.0, 1.0))
-    for name, packed in (("a", b"noise"), ("b", pack((1.0, 2.0))), ("c", pack((0.0,) * 4))):
-        run.says(name, HELLO)
-        run.hears(name)
-        wrong = msgspec.structs.replace(ready(("x", "y")), weights=packed)
-        assert run.says(name, wrong).state is State.REJECTED
-        rejected = run.hears(name)
-        assert isinstance(rejected, wire.Reject) and "weight" in rejected.reason
-    assert run.roster.reference is None
-    run.says("d", HELLO)
-    run.says("d", msgspec.structs.replace(ready(("x", "y")), weights=good))
-    assert run.roster.reference is not None and run.roster.reference.weights == good
-    other = msgspec.structs.replace(ready(("x", "y")), fingerprint="z", weights=pack((1.0,) * 4))
-    run.says("e", HELLO)
-    run.hears("e")
-    assert run.says("e", other).state is State.REJECTED
-    rejected = run.hears("e")
-    assert isinstance(rejected, wire.Reject) and "other weights there" in rejected.reason
-
-
 def test_a_data_set_is_forgotten_with_its_last_generator_until_it_is_settled() -> None:
     run = Run()
     run.says("a", HELLO)
@@ -185,3 +166,28 @@ def test_a_generator_with_a_revoked_key_is_lost(caplog: pytest.LogCaptureFixture
     run.members.lose_revoked(1.0)
     assert run.members.connected() == ["b"] and run.faults["revoked"] == 1
     assert "the key node is not admitted any more" in caplog.text
+
+
+def test_a_run_whose_weights_are_awaited_begins_when_a_generator_brings_them() -> None:
+    how = visiting.of((1, 0, 2, 2), (), 4)
+    known = Reference(("x", "y"), {"train": [2, 2]}, "x y", [], "the run", awaited=how.digest)
+    run = Run(known)
+    assert run.members.leases is None and not run.members.settled
+    run.says("a", HELLO)
+    welcome = run.hears("a")
+    assert isinstance(welcome, wire.Welcome) and welcome.fingerprint == ""  # so it sends all
+    whole = replace(ready(("x", "y")), weights=packed_visiting.pack(how.weights))
+    run.says("a", whole)
+    assert run.members.generators == 1 and run.roster.knows_data
+    run.members.lose("a", "its connection closed", 1.0)
+    run.members.forget_data(1.0)
+    assert run.members.work is None and run.roster.reference == known
+
+    run.says("b", HELLO)
+    run.says("b", whole)
+    run.members.settled = True
+    run.says("c", HELLO)
+    welcome = run.hears("c")
+    assert isinstance(welcome, wire.Welcome) and welcome.fingerprint == "x y"
+    run.says("c", ready(("x", "y")))  # without the weights, which the run has
+    assert run.members.generators == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +17,17 @@ from tests.support.reports import hashes, report_of
 pytestmark = pytest.mark.slow
 
 IMPORTS = """
+import tarfile
+
 import msgspec
 import numpy as np
 
+import pushfit
+from pushfit import Chunk, ChunkedTask, chunked
 from pushfit.decoding import images
 from pushfit.errors import BadRecord
 from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task, of_class
 from pushfit.tasks.labelled import LabelledImages
-from pushfit.tasks.weights import mixture
 
 """
 
@@ -36,12 +41,31 @@ def shown(heading: str) -> str:
     return match[1]
 
 
+def write_shards(photos: Path) -> None:
+    """Tar files of 1, 2, 3, … photos, each with the number of its class."""
+    for split, folder in (("train", "train"), ("val", "val_images")):
+        classes = sorted((photos / folder).iterdir())
+        labelled = [(jpeg, label) for label, each in enumerate(classes) for jpeg in each.iterdir()]
+        shard = 1
+        while labelled:
+            with tarfile.open(photos / f"{split}-{shard}.tar", "w") as tar:
+                for number, (jpeg, label) in enumerate(labelled[:shard]):
+                    tar.add(jpeg, f"{number:04}.jpg")
+                    info = tarfile.TarInfo(f"{number:04}.cls")
+                    info.size = 1
+                    tar.addfile(info, io.BytesIO(str(label).encode()))
+            labelled, shard = labelled[shard:], shard + 1
+
+
 @pytest.mark.parametrize(
     "heading",
     [
         "Several records in one sample",
         "What only the data knows",
-        "Weights and mixtures",
+        "How often a record comes",
+        "A mixture of sources",
+        "Slow disks and archives, read nearly in order",
+        "Archives and chunks: `ChunkedTask`",
         "Millions of records",
         "Samples of several lengths",
         "A curriculum",
@@ -63,6 +87,7 @@ def test_a_task_that_the_page_shows_runs(
             for p in sorted(each.iterdir())
         ]
         (photos / f"{split}.tsv").write_text("".join(rows))
+    write_shards(photos)
     for folder in (*photos.glob("train/*/"), *photos.glob("val/*/")):
         for number in range(4):
             (folder / f"{number}.txt").write_text(folder.name * (number + 1))

@@ -80,7 +80,9 @@ def test_what_is_read_is_what_was_written(
     records = tuple(Record("p" * size, size, 0) for size in sorted(sizes))
     data = DataSet(("one",), {"train": records, "val": records[1:]}, version=version)
     path = tmp_path_factory.getbasetemp() / "data.scan"
-    for one in (data, DATA, msgspec.structs.replace(DATA, weights=(1.0, 0.5))):
+    chosen = msgspec.structs.replace(DATA, weights=(1.0, 0.5))
+    grouped = msgspec.structs.replace(chosen, groups=np.array([3, 2**32 - 1]))
+    for one in (data, DATA, chosen, grouped):
         scan = Scan("run", one.fingerprint(), one.compact())
         assert shared_scan._write(path, scan)
         found = shared_scan._read(path)

@@ -37,6 +37,11 @@ def test_nothing_to_validate_on_and_nothing_left_over() -> None:
     ]
 
 
+def test_records_that_are_never_visited_are_told() -> None:
+    lines = summary.found({"train": [9]}, origin="here", never=2)
+    assert lines[-1] == "Weights   0 for 2 training records: never visited"
+
+
 def test_records_to_predict_have_no_classes_and_no_validation() -> None:
     lines = summary.found({"test": [60]}, origin="there")
     assert lines == ["Data      60 records (there): test 60", "Not used  nothing"]

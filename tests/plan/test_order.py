@@ -21,12 +21,9 @@ from pushfit.plan.order import (
     mixed,
     patch_rng,
     visit_records,
-    weighted,
 )
-from pushfit.tasks.weights import pack
 
 PINNED_RECORDS = [4, 0, 1, 6, 2, 3, 5]
-PINNED_BY_WEIGHT = [4, 1, 2, 6, 3, 3, 4]
 PINNED_DRAW = [875, 692, 594, 874]
 PINNED_MIX = [(0, 1), (0, 0), (1, 0), (1, 1), (2, 0), (3, 0), (2, 1), (3, 1)]
 
@@ -65,41 +62,6 @@ def test_balance_shows_each_class_equally_often_and_its_records_in_turn(
     used = np.bincount(np.concatenate(together), minlength=sum(counts))
     for low, high in pairwise(bounds):
         assert used[low:high].max() - used[low:high].min() <= 1
-
-
-@given(
-    seeds,
-    st.lists(st.floats(0, 100, width=32), min_size=1, max_size=40).filter(any),
-    st.integers(0, 3),
-    st.booleans(),
-)
-def test_each_record_comes_as_often_as_its_weight_says(
-    seed: int, weights: list[float], epoch: int, shuffle: bool
-) -> None:
-    order = SplitOrder((len(weights),), 2, weights=pack(weights), shuffle=shuffle)
-    visited = visit_records(seed, "train", epoch, order)
-    assert len(visited) == len(weights)
-    due = np.array(weights) * len(weights) / sum(weights)
-    came = np.bincount(visited, minlength=len(weights))
-    assert (came >= np.floor(due - 1e-6)).all() and (came <= np.ceil(due + 1e-6)).all()
-    assert not came[np.array(weights) == 0].any()
-    if not shuffle:
-        assert (np.diff(visited) >= 0).all()
-    again = SplitOrder((len(weights),), 2, weights=pack(np.array(weights)), shuffle=shuffle)
-    assert again == order and (visit_records(seed, "train", epoch, again) == visited).all()
-
-
-def test_over_many_epochs_the_remainders_are_shared_out_as_well() -> None:
-    weights = np.linspace(0.1, 1.0, 10)
-    order = SplitOrder((10,), 1, weights=pack(weights))
-    visits = np.concatenate([visit_records(5, "train", e, order) for e in range(2000)])
-    shares = np.bincount(visits, minlength=10) / len(visits)
-    assert np.abs(shares - weights / weights.sum()).max() < 0.005
-
-
-def test_the_last_record_is_not_visited_by_a_rounding_error() -> None:
-    weights = np.array([0.1] * 3 + [0.0], np.float32)
-    assert weighted(weights, 1 - 2**-53).max() == 2
 
 
 @given(seeds, counts, st.integers(0, 40), st.integers(1, 5))
@@ -146,8 +108,6 @@ def test_patch_randomness_depends_on_each_of_its_names_and_on_nothing_else() -> 
 def test_the_order_of_a_seed_is_pinned() -> None:
     """A change here changes every stream: checkpoints of before would resume wrongly."""
     assert visit_records(42, "train", 1, SplitOrder((3, 4), 4)).tolist() == PINNED_RECORDS
-    by_weight = SplitOrder((3, 4), 4, weights=pack((1, 2, 3, 4, 3, 2, 1)))
-    assert visit_records(42, "train", 1, by_weight).tolist() == PINNED_BY_WEIGHT
     assert patch_rng(42, "train", 1, 2, 3, 4).integers(0, 1000, 4).tolist() == PINNED_DRAW
     visits, patches = next(mixed(42, Segment(0, "train", 0, 4, 2, 1), 2, 0))
     assert list(zip(visits.tolist(), patches.tolist(), strict=True)) == PINNED_MIX

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pushfit.errors import DataError
 from pushfit.store import layout
@@ -56,3 +57,11 @@ def test_nested_without_end(tmp_path: Path) -> None:
     (tmp_path / layout.STORE).write_text('{"params":' * 100_000)
     with pytest.raises(DataError, match="cannot read"):
         layout.read(tmp_path)
+
+
+def test_a_store_of_data_without_weights_says_nothing_of_them(tmp_path: Path) -> None:
+    plain = a_store()
+    layout.write(tmp_path, plain)
+    assert b"visiting" not in (tmp_path / layout.STORE).read_bytes()
+    layout.write(tmp_path, replace(plain, visiting="d" * 64))
+    assert layout.read(tmp_path).visiting == "d" * 64

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from msgspec import UNSET
 
 from pushfit.adapters.reading import Reading, plain
 from pushfit.api import opening
@@ -374,7 +375,7 @@ class BatchStream:
             given_up=inner.given_up,
             splits=self._splits,
             facts=reference.facts,
-            weights=reference.weights,
+            visiting=reference.visiting.digest or UNSET,
         )
 
     @property

@@ -137,7 +137,11 @@ def _data(shown: Resolved[ReportSettings]) -> Iterator[str]:
         yield f"Data      {error}"
         return
     yield from summary.found(
-        data.counts(), origin=settings.links, validation=data.validation, unused=data.unused
+        data.counts(),
+        origin=settings.links,
+        validation=data.validation,
+        unused=data.unused,
+        never=data.visiting().never,
     )
 
 

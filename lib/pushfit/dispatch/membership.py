@@ -48,13 +48,13 @@ class Membership:
         make_work: Callable[[Reference], Work],
     ) -> None:
         self.work: Work | None = None  # None until the data set is known
-        self.settled = roster.reference is not None
+        self.settled = roster.knows_data
         self._sockets, self._job, self._roster, self._faults = sockets, job, roster, faults
         self._lines, self._misbehaving, self._heartbeats = lines, misbehaving, heartbeats
         self._make_work = make_work
         self._discredited = Discredited(roster, misbehaving)
         self._reset = wire.encode(wire.Reset(run=job.run))
-        if roster.reference is not None:
+        if roster.reference is not None and roster.knows_data:
             self.work = make_work(roster.reference)
 
     @property
@@ -122,7 +122,7 @@ class Membership:
             try:
                 work = self.work = self._make_work(self._roster.reference)
             except DataError as error:  # the run cannot use this data set, whoever brings it
-                self._roster.reference = None
+                self._roster.forget_data()
                 self.reject(peer, f"{peer.label}: {error}", now)
                 return
         assert peer.hello is not None
@@ -149,7 +149,8 @@ class Membership:
         )
         for name in list(members):
             self.reset(name, now)
-        self.work = self._roster.reference = None
+        self.work = None
+        self._roster.forget_data()
 
     # -- how generators leave ---------------------------------------------------------------------
 

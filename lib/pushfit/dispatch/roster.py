@@ -10,14 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pushfit.errors import ProtocolError
 from pushfit.feed.source import Reference
 from pushfit.tasks import compatibility, facts
 from pushfit.tasks.base import TRAIN, DataSet
-from pushfit.tasks.weights import pack, unpack
+from pushfit.tasks.visiting import Visiting
 from pushfit.text import one_line
 from pushfit.wire import file_listing as listing
+from pushfit.wire import packed_visiting
 from pushfit.wire import protocol as wire
 from pushfit.wire.legal_orders import LEGAL, State
 
@@ -74,6 +76,12 @@ class Peer(msgspec.Struct, eq=False):
         return (now if self.left is None else self.left) - self.joined
 
 
+def _visiting(ready: wire.Ready) -> Visiting:
+    """The weights and groups in READY. Raises ProtocolError if they are not valid."""
+    records = sum(ready.counts.get(TRAIN, ()))
+    return packed_visiting.unpack(ready.weights or b"", ready.groups or b"", records)
+
+
 BACK_SECONDS = 2.0  # time in which a generator that lost its connection says hello again
 KEPT = 1_000  # generators that have left and have a row each in the report; older ones share one
 
@@ -117,8 +125,9 @@ class Roster:
                 own.validation,
                 own.version,
                 dict(own.facts),
-                pack(own.weights),
+                own.visiting(),
             )
+        self._known = self.reference
 
     def hear(self, name: str, message: wire.FromGenerator, now: float, user: str = "") -> Peer:
         """The sender of `message`, with the state that follows from it.
@@ -166,6 +175,15 @@ class Roster:
                 return f"{peer.label}: {wrong}"
         return ""
 
+    @property
+    def knows_data(self) -> bool:
+        """Return whether all of the run's data set is known that a plan needs."""
+        return self.reference is not None and not self.reference.awaited
+
+    def forget_data(self) -> None:
+        """Forget what generators said of the data set."""
+        self.reference = self._known
+
     def admit(self, peer: Peer, ready: wire.Ready) -> str:
         """Why `peer` cannot work on the run's data set; ``""``: it can.
 
@@ -180,11 +198,6 @@ class Roster:
             return f"{peer.label}: it reports no records, or counts that do not match its classes"
         if wrong := facts.complaint(ready.facts):
             return f"{peer.label}: {wrong}"
-        if ready.weights:
-            try:
-                unpack(ready.weights, sum(ready.counts.get(TRAIN, ())))
-            except ValueError as error:
-                return f"{peer.label}: {error}"
         if self.reference is None:
             self.reference = Reference(
                 ready.classes,
@@ -196,11 +209,11 @@ class Roster:
                 ready.validation,
                 ready.version,
                 ready.facts,
-                ready.weights,
+                _visiting(ready),
             )
             return ""
         if ready.fingerprint == self.reference.fingerprint:
-            return ""
+            return self._complete(peer, ready)
         if ready.classes != self.reference.classes:
             theirs, ours = set(ready.classes), set(self.reference.classes)
             detail = (
@@ -216,8 +229,10 @@ class Roster:
             )
         elif other := facts.difference(ready.facts, self.reference.facts):
             detail = f"scan() found something else, {one_line(other)}"
-        elif ready.weights != self.reference.weights:
-            detail = "scan() gives the records other weights there"
+        elif self._visits_otherwise(ready):
+            detail = (
+                "scan() gave its training records other weights or groups there than in this run"
+            )
         elif not self.reference.listing:
             here, there = sum(map(sum, self.reference.counts.values())), sum(map(sum, counts))
             detail = f"{here:,} records in this run, {there:,} there, or other records"
@@ -226,6 +241,25 @@ class Roster:
                 listing.unpack(ready.listing), self.reference.listing
             )
         return f"{peer.label}: its data is not that of {self.reference.origin}: {detail}"
+
+    def _complete(self, peer: Peer, ready: wire.Ready) -> str:
+        """Add the weights and groups that are awaited to the data set. Returns as `admit`."""
+        reference = self.reference
+        assert reference is not None
+        if not reference.awaited:
+            return ""
+        if self._visits_otherwise(ready) or ready.counts != reference.counts:
+            return f"{peer.label}: it did not send the weights and groups of the run's data"
+        self.reference = replace(reference, visiting=_visiting(ready), awaited="")
+        return ""
+
+    def _visits_otherwise(self, ready: wire.Ready) -> bool:
+        """Return whether as many records have other weights or groups than those of the run."""
+        assert self.reference is not None
+        if ready.counts != self.reference.counts:
+            return False  # so that nobody unpacks more than the run has
+        ours = self.reference.awaited or self.reference.visiting.digest
+        return _visiting(ready).digest != ours
 
     def coming_back(self, now: float) -> set[str]:
         """The names of those that worked and were lost a moment ago: they may say hello again."""

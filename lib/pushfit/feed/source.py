@@ -18,6 +18,7 @@ from pushfit.plan.leases import Lease
 from pushfit.plan.order import Plan
 from pushfit.tasks.base import Unused
 from pushfit.tasks.facts import Fact
+from pushfit.tasks.visiting import Visiting
 from pushfit.wire.protocol import Bad
 
 
@@ -31,7 +32,8 @@ class Reference(msgspec.Struct, frozen=True):
     unused: files that are not used.
     validation: where the records of validation come from.
     version: the version of the data, as the task gives it.
-    weights: of the records of training, packed (`tasks.weights`); empty: there are none.
+    visiting: weights and groups of its training records.
+    awaited: the digest of `visiting`, if that is still to come from a generator; ``""``: it is not.
     """
 
     classes: tuple[str, ...]
@@ -43,7 +45,8 @@ class Reference(msgspec.Struct, frozen=True):
     validation: str = ""
     version: str = ""
     facts: dict[str, Fact] = {}
-    weights: bytes = b""
+    visiting: Visiting = Visiting()
+    awaited: str = ""
 
     @property
     def records(self) -> int:

@@ -18,6 +18,7 @@ from collections import deque
 from contextlib import suppress
 
 import msgspec
+from msgspec import UNSET
 
 from pushfit import container
 from pushfit.errors import DataError, ProtocolError, TaskError, WireError
@@ -30,8 +31,8 @@ from pushfit.generator.trouble import Away, Unmakeable, Unreadable, sendable
 from pushfit.generator.watchdog import Watchdog
 from pushfit.tasks import compatibility
 from pushfit.tasks.base import DataSet, Task
-from pushfit.tasks.weights import pack
-from pushfit.wire import file_listing
+from pushfit.tasks.visiting import Visiting
+from pushfit.wire import file_listing, packed_visiting
 from pushfit.wire import protocol as wire
 
 WAIT_SECONDS = 0.25  # longest wait for a message before the clock is read again
@@ -137,10 +138,9 @@ class Session(Control):
         return False
 
     def _ready(self, data: DataSet, task: Task) -> bool:
-        welcome, files, weights, fingerprint = self._welcome, b"", b"", data.fingerprint()
+        welcome, files, how, fingerprint = self._welcome, b"", Visiting(), data.fingerprint()
         if fingerprint != welcome.fingerprint:
-            files = file_listing.pack(compatibility.listing(data))
-            weights = pack(data.weights)
+            files, how = file_listing.pack(compatibility.listing(data)), data.visiting()
         ready = wire.Ready(
             run=welcome.run,
             source=compatibility.source_of(task),
@@ -152,7 +152,8 @@ class Session(Control):
             validation=data.validation[:4096],
             version=data.version,
             facts=dict(data.facts),
-            weights=weights,
+            weights=packed_visiting.pack(how.weights) or UNSET,
+            groups=packed_visiting.pack(how.groups) or UNSET,
         )
         if reason := wire.unfit(ready):
             longest = max(data.classes, key=len, default="")

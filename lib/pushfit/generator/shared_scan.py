@@ -24,9 +24,10 @@ import numpy as np
 from pushfit import __version__
 from pushfit.errors import TaskError
 from pushfit.shared_folder import shared
-from pushfit.tasks.base import TRAIN, DataSet, RecordTable, Task, Unused
+from pushfit.tasks import visiting
+from pushfit.tasks.base import DataSet, RecordTable, Task, Unused
 from pushfit.tasks.facts import Facts, plain
-from pushfit.tasks.weights import pack, unpack
+from pushfit.tasks.visiting import GROUP, WEIGHT
 
 POLL_SECONDS = 0.05
 ALIGNED = 8
@@ -36,7 +37,8 @@ DTYPES = (np.uint8, np.uint64, np.int64, np.int32)  # those of `RecordTable.buff
 class _Head(msgspec.Struct, frozen=True):
     """What a `DataSet` holds besides its records, and its fingerprint.
 
-    run: the one for which it was scanned. tables: {split: bytes of each buffer}.
+    run: the one for which it was scanned. tables: {split: bytes of each buffer}. visiting: bytes of
+    the weights and of the groups, which lie behind the tables.
     """
 
     run: str
@@ -46,8 +48,8 @@ class _Head(msgspec.Struct, frozen=True):
     validation: str
     version: str
     facts: Facts
-    weights: bytes
     tables: dict[str, tuple[int, int, int, int]]
+    visiting: tuple[int, int]
 
 
 def shares_scan(task: Task) -> bool:
@@ -165,7 +167,7 @@ def _write(path: Path, found: Scan) -> bool:
 
 def _written(found: Scan) -> Iterator[Any]:
     """The bytes of the file: the length of the head, the head, and the buffers; each is aligned."""
-    data = found.data
+    data, how = found.data, found.data.visiting()
     tables = {split: RecordTable.of(each).buffers for split, each in data.splits.items()}
     head = msgspec.msgpack.encode(
         _Head(
@@ -176,13 +178,14 @@ def _written(found: Scan) -> Iterator[Any]:
             data.validation,
             data.version,
             dict(data.facts),
-            pack(data.weights),
             {split: tuple(each.nbytes for each in table) for split, table in tables.items()},  # type: ignore[misc]
+            (len(how.weights), len(how.groups)),
         )
     )
     yield len(head).to_bytes(ALIGNED, "little")
     buffers = (each for table in tables.values() for each in table)
-    for piece in (np.frombuffer(head, np.uint8), *map(np.asarray, buffers)):
+    last = (np.frombuffer(each, np.uint8) for each in (how.weights, how.groups))
+    for piece in (np.frombuffer(head, np.uint8), *map(np.asarray, buffers), *last):
         yield piece.data
         yield bytes(-piece.nbytes % ALIGNED)
 
@@ -208,6 +211,7 @@ def _read(path: Path) -> Scan | None:
         paths, *numbers = map(taken, sizes)
         arrays = (np.frombuffer(n, d) for n, d in zip(numbers, DTYPES[1:], strict=True))
         splits[split] = RecordTable(paths, *arrays)
-    weights = unpack(head.weights, len(splits[TRAIN])) if head.weights else ()
-    about = head.unused, head.validation, head.version, plain(head.facts), weights
-    return Scan(head.run, head.fingerprint, DataSet(head.classes, splits, *about).compact())
+    weights = visiting.numbers(taken(head.visiting[0]), WEIGHT)
+    groups = visiting.numbers(taken(head.visiting[1]), GROUP)
+    about = head.unused, head.validation, head.version, plain(head.facts), weights, groups
+    return Scan(head.run, head.fingerprint, DataSet(head.classes, splits, *about))

@@ -18,6 +18,7 @@ def found(
     origin: str,
     validation: str = "",
     unused: Iterable[Unused] = (),
+    never: int = 0,
     steps: Mapping[str, int] | None = None,
     batch_size: int = 0,
     shards: Shards = WHOLE,
@@ -28,6 +29,7 @@ def found(
     origin: where the data comes from.
     validation: where the records of validation come from.
     unused: files that are not used.
+    never: training records of weight 0.
     steps: {split: batches of an epoch}; None: not known.
     batch_size: samples in a batch, of all trainers.
     shards: of the stream, and of this trainer.
@@ -42,6 +44,8 @@ def found(
         if VAL not in of:
             lines[-1] = f"          validation: none{_why_none(validation)}"
     lines += not_used(unused)
+    if never:
+        lines.append(f"Weights   0 for {counted(never, 'training record')}: never visited")
     if steps and steps.get(TRAIN):
         also = f", {counted(steps[VAL], 'step')} of validation" if steps.get(VAL) else ""
         lines.append(

@@ -3,7 +3,8 @@
 - A run is one sequence of **segments**: train 0, val 0, train 1, val 1, …
 - A segment is a sequence of **visits**; `Plan.records` says which record each visit uses. Without
   `visits_per_epoch` an epoch is one shuffled pass over the records; with it, epochs are cut from
-  the endless sequence of passes, so that every record still comes up equally often.
+  the endless sequence of passes, so that every record still comes up equally often. Records may
+  have weights, and come group by group (`choosing`).
 - A visit yields K **samples** (patches). `patch_rng` gives each its own Philox stream, so it does
   not matter which process draws it, or when, or how often.
 - `mixed` spreads the K samples of a visit over the `window` visits that follow it: sample k of
@@ -26,10 +27,10 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from pushfit.plan.choosing import chosen, grouped
 from pushfit.plan.philox import uniforms
 from pushfit.plan.shards import WHOLE, Shards
 from pushfit.tasks.base import Draws
-from pushfit.tasks.weights import unpack
 
 TRAIN = "train"
 MIX_BLOCK = 512  # visits whose mixing keys are drawn at once; fixed, since it shapes the stream
@@ -68,8 +69,10 @@ class SplitOrder(msgspec.Struct, frozen=True):
     shuffle: a new permutation in each pass; False: the natural order.
     balance: each class comes equally often in a pass.
     fresh: new samples in each epoch; False: those of epoch 0 every time.
-    weights: of the records, as `tasks.weights.pack` makes them: a pass visits each record in
-        proportion to its weight. Empty: once.
+    weights: how often each record comes, as `tasks.visiting.Visiting` has them; empty: equally
+        often. Not together with `balance`.
+    group_of: the group of each record, as `Visiting` has them; it is used if `together` is not 0.
+    together: groups whose records are shuffled together; 0: all records are.
     """
 
     counts: tuple[int, ...]
@@ -79,6 +82,8 @@ class SplitOrder(msgspec.Struct, frozen=True):
     balance: bool = False
     fresh: bool = True
     weights: bytes = b""
+    group_of: bytes = b""
+    together: int = 0
 
     @property
     def records(self) -> int:
@@ -290,25 +295,15 @@ def _one_pass(seed: int, split: str, number: int, order: SplitOrder) -> np.ndarr
     if order.balance:
         records = _balanced(seed, split, number, order.counts, order.pass_visits)
     elif order.weights:
-        offset = rng_of(seed, "weights", split, number).random()
-        records = weighted(unpack(order.weights, order.records), offset)
+        records = chosen(order.weights, rng_of(seed, "chosen", split, number).random())
     else:
         records = np.arange(order.records, dtype=np.int64)
-    return rng_of(seed, "order", split, number).permutation(records) if order.shuffle else records
-
-
-def weighted(weights: np.ndarray, offset: float) -> np.ndarray:
-    """(n,) int64, ascending: n records, each in proportion to its weight, by systematic resampling.
-
-    weights: (n,) float32. offset: in [0, 1).
-    A record comes as often as the n · weight ÷ sum that it is due, rounded down or up: no chance
-    can be further off.
-    """
-    ends = np.cumsum(weights, dtype=np.float64)  # one after the other, so the same on every CPU
-    points = (np.arange(len(weights)) + offset) * (ends[-1] / len(weights))
-    last = int(np.flatnonzero(weights)[-1])  # a point may be rounded up to the end
-    chosen: np.ndarray = np.minimum(np.searchsorted(ends, points, side="right"), last)
-    return chosen
+    if not order.shuffle:
+        return records
+    records = rng_of(seed, "order", split, number).permutation(records)
+    if not order.together:
+        return records
+    return grouped(order.group_of, records, order.together, rng_of(seed, "groups", split, number))
 
 
 def _balanced(

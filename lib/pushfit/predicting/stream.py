@@ -24,6 +24,7 @@ from pushfit.streams.live import LiveStream
 from pushfit.streams.purpose import Counts, Purpose, scanner, task_of
 from pushfit.tasks.base import TEST, DataSet, Task
 from pushfit.tasks.facts import known as known_facts
+from pushfit.tasks.visiting import Visiting
 
 log = logging.getLogger("pushfit.predict")
 
@@ -94,7 +95,7 @@ def for_prediction(
     def scan(splits: Collection[str]) -> DataSet | None:
         return look(splits) if settings.links else None
 
-    def orders(counts: Counts, weights: bytes) -> dict[str, SplitOrder]:
+    def orders(counts: Counts, visiting: Visiting) -> dict[str, SplitOrder]:
         if not sum(counts.get(TEST, ())):
             raise DataError("there are no records to predict")
         return {TEST: SplitOrder(tuple(counts[TEST]), group.samples, shuffle=False)}

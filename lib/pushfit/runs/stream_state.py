@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pushfit.errors import ConfigError
 from pushfit.feed.audit import Audited
 from pushfit.plan.order import TRAIN
 from pushfit.tasks.facts import Fact
-from pushfit.tasks.weights import MOST_BYTES
 from pushfit.text import counted
 
 FORMAT = 1
@@ -32,7 +32,8 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     epoch, split, step: `step` batches of `split` in `epoch` (from 0) were used, and every batch of
         the run before them was used or skipped.
     facts: what the task knows of the data set (`DataSet.facts`).
-    weights: of the records of training, as `Reference` has them.
+    visiting: the digest of its weights and groups (`tasks.visiting`); UNSET: it has none. A trainer
+        without the data gets the numbers from a generator.
     audited: the audit at the position.
     given_up: (split, record, why) of the records that no generator could read.
     splits: those that the stream makes; empty: every split that there is.
@@ -52,7 +53,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     given_up: list[tuple[str, int, str]] = []
     splits: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
-    weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
+    visiting: str | UnsetType = UNSET
 
     @classmethod
     def of_ranks(cls, states: Sequence[StreamState]) -> StreamState:

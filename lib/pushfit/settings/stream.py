@@ -233,6 +233,18 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             decides=Decides.SAMPLES,
         ),
     ] = True
+    shuffle_groups: Annotated[
+        int,
+        about(
+            "Stream",
+            "Number of groups whose training records are shuffled together. The groups (files, "
+            "shards or folders, as the task says) come in a new random order in each epoch, so "
+            "that storage is read nearly in order.",
+            zero="all records are shuffled together",
+            decides=Decides.SAMPLES,
+            ge=0,
+        ),
+    ] = 0
     order: Annotated[
         Literal["exact", "arrival"],
         about(
@@ -315,6 +327,12 @@ class StreamSettings(FleetSettings, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(
                 "a run of several trainers needs shards: give --shards, a number that the number "
                 "of trainers divides, such as 8 for 1, 2, 4 and 8. It stays the same for a run"
+            )
+        if self.shuffle_groups and not self.shuffle:
+            raise ConfigError(
+                "--no-shuffle keeps the natural order of the records, and --shuffle-groups changes "
+                "it in each epoch: leave one of them out, or give --shuffle-groups 0 where it is "
+                "a default of the task"
             )
 
     @property

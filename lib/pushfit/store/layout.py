@@ -35,13 +35,13 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from pushfit.errors import DataError
 from pushfit.files import replacing
 from pushfit.installation import typed
 from pushfit.tasks.base import ArraySpec
 from pushfit.tasks.facts import Fact
-from pushfit.tasks.weights import MOST_BYTES
 
 FORMAT, VERSION = "pushfit-stream", 1
 STORE = "store.json"
@@ -103,7 +103,9 @@ class Split(msgspec.Struct, frozen=True):
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """store.json: the description of a stored stream.
 
-    classes, counts, fingerprint, facts, weights: those of the data set.
+    classes, counts, fingerprint, facts: those of the data set.
+    visiting: the digest of its weights and groups, as in `StreamState`; a replay does not need
+        these, since visits are stored in their order.
     source: the hash of the task's code (`compatibility.source_of`).
     batch_size, mix_visits: the defaults of a replay, with which its batches are the live ones.
     compress: the compression of chunks, `none` or the name of a filter.
@@ -124,7 +126,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     splits: dict[str, Split]
     compress: str = "none"
     facts: dict[str, Fact] = {}
-    weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
+    visiting: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Raise ValueError if the fields are invalid, as in `Split`."""

@@ -63,6 +63,7 @@ class Flow:
             origin=origin,
             validation=reference.validation,
             unused=reference.unused,
+            never=reference.visiting.never,
             steps={split: feed.steps(split) for split in reference.counts},
             batch_size=self._batch_size,
             shards=self.feed.plan.shards,

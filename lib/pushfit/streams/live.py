@@ -36,7 +36,7 @@ from pushfit.streams.stream import FleetReport, Stream
 from pushfit.tasks import checks, compatibility
 from pushfit.tasks.base import TEST, ArraySpec, DataSet, Task, has_partners
 from pushfit.tasks.facts import Fact, difference
-from pushfit.tasks.weights import pack
+from pushfit.tasks.visiting import Visiting
 from pushfit.wire import keys
 from pushfit.wire.admission import Admission
 from pushfit.wire.protocol import MAX_CONTROL_BYTES
@@ -99,13 +99,11 @@ class LiveStream(Stream):
         if data is not None:
             self._compare(data)
             self._learn(dict(data.facts), settings.links)
-            self._leases(
-                data.counts(), pack(data.weights)
-            )  # it raises its errors before a socket is open
+            # It raises its errors before a socket is open.
+            self._leases(data.counts(), data.visiting())
             purpose.check_classes(data.classes, settings.links)
         elif purpose.reference is not None:
             self._learn(purpose.reference.facts, purpose.reference.origin)
-            self._leases(purpose.reference.counts, purpose.reference.weights)
 
     @property
     def listening(self) -> Listening:
@@ -131,9 +129,9 @@ class LiveStream(Stream):
     def origin(self) -> str:
         return self.settings.links if self.data is not None else self.reference.origin
 
-    def _leases(self, counts: Counts, weights: bytes) -> Leases:
+    def _leases(self, counts: Counts, visiting: Visiting) -> Leases:
         settings, purpose = self.settings, self._purpose
-        plan = plan_of(settings, self.task, purpose.orders(counts, weights), self.shards)
+        plan = plan_of(settings, self.task, purpose.orders(counts, visiting), self.shards)
         return Leases(
             plan,
             budget=settings.buffer_bytes,
@@ -196,7 +194,7 @@ class LiveStream(Stream):
             sockets,
             self._job,
             checks.known_arrays(task),
-            lambda reference: self._leases(reference.counts, reference.weights),
+            lambda reference: self._leases(reference.counts, reference.visiting),
             own_data=self.data,
             libraries=task.libraries,
             limits=lambda classes: checks.limits(task, classes, purpose.patches),

@@ -27,7 +27,7 @@ from pushfit.settings.stream import StreamSettings
 from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, DataSet, Task
 from pushfit.tasks.facts import Fact
-from pushfit.tasks.weights import unpack
+from pushfit.tasks.visiting import Visiting
 
 Counts = Mapping[str, list[int]]  # {split: records of each class}
 
@@ -38,8 +38,9 @@ class Purpose(msgspec.Struct, frozen=True):
     """What a live stream is for.
 
     patches: {split: samples of a visit}.
-    orders: ({split: records of each class}, packed weights) → {split: how it is visited}, for each
-        split with records. It raises DataError if there is nothing to visit.
+    orders: ({split: records of each class}, weights and groups) → {split: how it is visited}, for
+        each split with records. It raises DataError if there is nothing to visit, or the settings
+        do not suit the data.
     scan: the splits that are wanted → the data set of this machine; None: a generator brings it.
     start: the plan → where the stream begins. It raises ConfigError.
     run: the name of the run that is resumed; "": the run is new.
@@ -57,7 +58,7 @@ class Purpose(msgspec.Struct, frozen=True):
     """
 
     patches: dict[str, int]
-    orders: Callable[[Counts, bytes], dict[str, SplitOrder]]
+    orders: Callable[[Counts, Visiting], dict[str, SplitOrder]]
     scan: Callable[[Collection[str]], DataSet | None]
     start: Callable[[Plan], Start] = lambda plan: Start()
     run: str = ""
@@ -84,10 +85,10 @@ def for_sink(
     given = {TRAIN: settings.patches_per_visit, VAL: settings.val_patches_per_visit}
     patches = {split: count * task.versions(split) for split, count in given.items()}
 
-    def orders(counts: Counts, weights: bytes) -> dict[str, SplitOrder]:
+    def orders(counts: Counts, visiting: Visiting) -> dict[str, SplitOrder]:
         found: dict[str, SplitOrder] = {}
         if not splits or TRAIN in splits:
-            found[TRAIN] = training_order(settings, counts, patches[TRAIN], weights)
+            found[TRAIN] = training_order(settings, counts, visiting, patches[TRAIN])
         val = tuple(counts.get(VAL, ()))
         if sum(val) and (not splits or VAL in splits):
             found[VAL] = SplitOrder(val, patches[VAL], shuffle=False, fresh=False)
@@ -126,7 +127,7 @@ def for_training(
             [],
             origin,
             facts=before.facts,
-            weights=before.weights,
+            awaited=before.visiting or "",
         ),
         audited=before.audited,
         given_up=before.given_up,
@@ -157,26 +158,33 @@ def plan_of(
 
 
 def training_order(
-    settings: StreamSettings, counts: Counts, patches: int, weights: bytes
+    settings: StreamSettings, counts: Counts, visiting: Visiting, patches: int
 ) -> SplitOrder:
-    """How the training split is visited. Raises DataError if there is nothing to train on."""
-    if weights and settings.balance:
+    """How the training split is visited.
+
+    Raises DataError if there is nothing to train on, or the settings do not suit its weights and
+    groups.
+    """
+    if settings.balance and visiting.weights:
         raise DataError(
-            "the data set has weights for its records, and --balance visits all classes equally "
-            "often: leave --balance out, or the weights"
+            "--balance shows every class equally often, and the data set has weights, which say "
+            "how often each record comes: leave --balance out, or let scan() return no weights"
         )
-    if weights:
-        try:
-            unpack(weights, sum(counts.get(TRAIN, ())))
-        except ValueError as error:
-            raise DataError(f"the data set cannot be used: {error}") from error
+    if settings.shuffle_groups and not visiting.groups:
+        raise DataError(
+            f"--shuffle-groups {settings.shuffle_groups} shuffles group by group, and the data set "
+            "has no groups: let scan() return DataSet(…, groups=…), a number for each training "
+            "record, or leave --shuffle-groups out"
+        )
     order = SplitOrder(
         tuple(counts.get(TRAIN, ())),
         patches,
         visits_per_epoch=-(-settings.patches_per_epoch // patches),
         shuffle=settings.shuffle,
         balance=settings.balance,
-        weights=weights,
+        weights=visiting.weights,
+        group_of=visiting.groups if settings.shuffle_groups else b"",
+        together=settings.shuffle_groups,
     )
     if not order.records:
         raise DataError("the data set has no records to train on")

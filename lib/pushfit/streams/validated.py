@@ -36,6 +36,7 @@ from pushfit.streams.stored import (
 )
 from pushfit.tasks import checks
 from pushfit.tasks.base import TRAIN, VAL, Task
+from pushfit.tasks.visiting import Visiting
 from pushfit.text import counted
 
 
@@ -106,8 +107,8 @@ def with_stored_validation(
     replay.look()
     patches = {TRAIN: purpose.patches[TRAIN]}
 
-    def orders(counts: Counts, weights: bytes) -> dict[str, SplitOrder]:
-        return {TRAIN: training_order(settings, counts, patches[TRAIN], weights)}
+    def orders(counts: Counts, visiting: Visiting) -> dict[str, SplitOrder]:
+        return {TRAIN: training_order(settings, counts, visiting, patches[TRAIN])}
 
     def route(source: Source, reference: Reference) -> tuple[Source, Reference]:
         check_classes(part, reference.classes, reference.origin)

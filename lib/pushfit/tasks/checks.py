@@ -22,7 +22,6 @@ import msgspec
 import numpy as np
 
 from pushfit.errors import BadRecord, DataError, PushFitError, TaskError, raised, trouble
-from pushfit.tasks import weights
 from pushfit.tasks.base import (
     TEST,
     TRAIN,
@@ -238,8 +237,10 @@ def _scanned(task: Task, links: Path, wanted: Collection[str]) -> DataSet:
                 "RecordTable",
             )
         _check_records(task, split, records, len(classes))
-    if len(data.weights) and (wrong := weights.complaint(data.weights, len(splits.get(TRAIN, ())))):
-        raise _wrong(task, f"scan() returned a data set of which {wrong}")
+    try:
+        data.visiting()
+    except ValueError as error:
+        raise _wrong(task, f"scan() returned {error}") from error
     return msgspec.structs.replace(data, facts=plain(data.facts)) if data.facts else data
 
 

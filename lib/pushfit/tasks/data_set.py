@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
@@ -15,8 +14,10 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from pushfit.tasks import visiting
 from pushfit.tasks.facts import Fact
 from pushfit.tasks.records import Record, RecordTable
+from pushfit.tasks.visiting import Visiting
 
 TRAIN, VAL, TEST = "train", "val", "test"
 UNKNOWN = -1  # the label of a test sample whose class is not known
@@ -44,11 +45,14 @@ class DataSet(msgspec.Struct, frozen=True):
     validation: in words, where the records of VAL come from. It is shown to people as well.
     version: whatever else decides samples, such as the hash of a file with a table that the task
         uses. All hosts of a run must have the same.
-    weights: one number, 0 or more, for each record of TRAIN, in their order: training visits a
-        record in proportion to it. Empty: all records equally often. It is part of the fingerprint.
     facts: what `arrays`, `to_fit` and `build_model` need to know of the data, such as the number of
         columns: {name: bool, int, float, text, or a tuple of these}. A task finds it as
         `self.facts`, in a trainer without the data as well. It is part of the fingerprint.
+    weights: a number for each record of TRAIN, in their order: a record's share of the visits is
+        its weight ÷ the sum of all. 0: it is never visited. Empty: every record is visited equally
+        often. It is part of the fingerprint.
+    groups: a whole number for each record of TRAIN, in their order: the file, shard or folder that
+        it lies in. `--shuffle-groups` reads group by group. It is part of the fingerprint.
     """
 
     classes: tuple[str, ...]
@@ -58,6 +62,11 @@ class DataSet(msgspec.Struct, frozen=True):
     version: str = ""
     facts: Mapping[str, Fact] = {}
     weights: Sequence[float] | np.ndarray = ()
+    groups: Sequence[int] | np.ndarray = ()
+
+    def visiting(self) -> Visiting:
+        """`weights` and `groups` as bytes. Raises ValueError if they are not as they should be."""
+        return visiting.of(self.weights, self.groups, len(self.splits.get(TRAIN, ())))
 
     def counts(self) -> dict[str, list[int]]:
         """Records per class, in class order, for every split."""
@@ -67,21 +76,23 @@ class DataSet(msgspec.Struct, frozen=True):
         }
 
     def compact(self) -> DataSet:
-        """The same data set, with its records in tables and its weights in an array."""
+        """The same data set, with its records in tables, and its weights and groups as arrays."""
         tables = {split: RecordTable.of(records) for split, records in self.splits.items()}
-        weights = array("f", np.asarray(self.weights, np.float32).tobytes())
-        return msgspec.structs.replace(self, splits=tables, weights=weights or ())
+        weights, groups = self.visiting().numbers
+        return msgspec.structs.replace(self, splits=tables, weights=weights, groups=groups)
 
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides samples and their order: equal data, equal fingerprint."""
+        """SHA-256 over all that a run needs to be the same: equal data, equal fingerprint.
+
+        That is classes, paths, sizes, version, facts, weights and groups.
+        """
         digest = hashlib.sha256(msgspec.msgpack.encode(self.classes))
         if self.version:
             digest.update(msgspec.msgpack.encode(("", self.version)))
         if self.facts:
             digest.update(msgspec.msgpack.encode(("facts", sorted(self.facts.items()))))
-        if len(self.weights):
-            weights = np.asarray(self.weights, "<f4").tobytes()
-            digest.update(msgspec.msgpack.encode(("weights", weights)))
+        if how := self.visiting().digest:
+            digest.update(msgspec.msgpack.encode(("visiting", how)))
         for split in sorted(self.splits):
             digest.update(b"\x92" + msgspec.msgpack.encode(split))  # a pair: the split, its records
             for piece in RecordTable.of(self.splits[split]).encoded():

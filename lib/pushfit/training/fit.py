@@ -13,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import keras
+from msgspec import UNSET
 
 from pushfit import interrupts
 from pushfit.adapters.to_fit import ToFit
@@ -279,7 +280,7 @@ class Fit:
             counts=reference.counts,
             fingerprint=reference.fingerprint,
             facts=reference.facts,
-            weights=reference.weights,
+            visiting=reference.visiting.digest or UNSET,
             epoch=trained.epoch,
             step=trained.step,
             taken=trained.taken,

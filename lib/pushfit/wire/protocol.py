@@ -36,11 +36,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pushfit.errors import ProtocolError
 from pushfit.tasks.base import ArraySpec, Unused
 from pushfit.tasks.facts import Facts
-from pushfit.tasks.weights import MOST_BYTES
 
 VERSION = 1
 MAX_CONTROL_BYTES = 16 * 2**20  # enough for a READY with the listing of a million files
@@ -90,8 +90,8 @@ class Ready(Message, frozen=True, kw_only=True):
     counts: {split: number of records of each class}.
     listing: my files, by `file_listing.pack`; empty if the fingerprint is the run's.
     unused, validation, version, facts: those of my `DataSet`.
-    weights: those of my records, by `tasks.weights.pack`; empty as well if the fingerprint is the
-        run's.
+    weights, groups: those of my `DataSet`, by `packed_visiting.pack`; UNSET: it has none, or the
+        fingerprint is the run's.
     """
 
     run: Name
@@ -104,7 +104,8 @@ class Ready(Message, frozen=True, kw_only=True):
     validation: Text = ""
     version: Text = ""
     facts: Facts = {}
-    weights: Annotated[bytes, msgspec.Meta(max_length=MOST_BYTES)] = b""
+    weights: bytes | UnsetType = UNSET
+    groups: bytes | UnsetType = UNSET
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
@@ -346,7 +347,7 @@ def unfit(message: FromGenerator) -> str:
     if len(frame) > MAX_CONTROL_BYTES:
         return (
             f"it takes {len(frame):,} bytes, and a trainer allows {MAX_CONTROL_BYTES:,} (names of "
-            "classes are most of it)"
+            "classes, or weights and groups of records, are most of it)"
         )
     try:
         from_generator(frame)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pushfit.dispatch.bad_records import BadRecords, Limit
@@ -98,7 +99,7 @@ class Storage:
                 listing,
                 where,
                 facts=store.facts,
-                weights=store.weights,
+                awaited=store.visiting or "",
             ),
             audited=Audited(begun.progress.rows),
             given_up=begun.progress.given_up,
@@ -160,7 +161,7 @@ class Storage:
             },
             compress=settings.hdf5_filter,
             facts=reference.facts,
-            weights=reference.weights,
+            visiting=reference.visiting.digest or UNSET,
         )
 
     def _tell_size(self, store: Store) -> None:
