@@ -104,7 +104,10 @@ class Dispatcher:
                 yield delivery
 
     def _next(self) -> list[Delivery]:
-        self._wait(lambda: bool(self.exchange.ready))
+        if not self.exchange.ready:
+            self.exchange.wanted(True)
+            self._wait(lambda: bool(self.exchange.ready))
+            self.exchange.wanted(False)
         return self.exchange.ready.popleft()
 
     def _wait(self, over: Callable[[], bool]) -> None:

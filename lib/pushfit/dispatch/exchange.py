@@ -143,6 +143,10 @@ class Exchange:
         """What a generator that may work for another run instead wants to know of this one."""
         return self._members.need
 
+    def wanted(self, now: bool) -> None:
+        """Note that the consumer waits for samples, or no longer. Any thread may call this."""
+        self._members.hungry = now
+
     def connected(self) -> list[str]:
         """The names of the generators that can be sent a message."""
         return self._members.connected()

@@ -32,6 +32,7 @@ class Membership:
 
     make_work: makes the run's work for its data set; raises DataError if that cannot be used.
 
+    `hungry`: the consumer of the stream waits for samples.
     `settled`: the data set is the run's for good. A data set that a generator brought is settled
     by the first good lease; if its generators leave before that, it is forgotten.
     """
@@ -48,6 +49,7 @@ class Membership:
         make_work: Callable[[Reference], Work],
     ) -> None:
         self.work: Work | None = None  # None until the data set is known
+        self.hungry = False
         self.settled = roster.knows_data
         self._sockets, self._job, self._roster, self._faults = sockets, job, roster, faults
         self._lines, self._misbehaving, self._heartbeats = lines, misbehaving, heartbeats
@@ -74,7 +76,9 @@ class Membership:
         if self.work is None:
             return wire.Need(coming, True)
         working = sum(not member.draining for member in self.work.leases.members.values())
-        return wire.Need(working + coming, self.work.queue.wants)
+        leases = self.work.leases
+        stock = min(1.0, leases.stock / leases.budget)
+        return wire.Need(working + coming, self.work.queue.wants, stock, self.hungry)
 
     def connected(self) -> list[str]:
         """The names of the generators that can be sent a message."""

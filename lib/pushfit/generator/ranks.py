@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from pushfit.endpoint import Endpoint
@@ -37,6 +38,20 @@ def shards_of(link: Link, links: Sequence[Link]) -> Shards:
             if wrong := _differs(welcome, other.welcome):
                 raise ConfigError(f"{link.trainer} and {other.trainer}: {wrong}")
     return shards
+
+
+def beside(here: int, links: Sequence[Link]) -> list[int]:
+    """The indices in `links` of the other trainers of the run of trainer number `here`."""
+    mine = links[here].welcome
+    if mine is None or mine.shards[1] == 1:
+        return []
+    found = []
+    for number, link in enumerate(links):
+        if number != here and link.welcome is not None:
+            with suppress(ProtocolError):  # it is told when it is that trainer's turn
+                if not _differs(mine, link.welcome):
+                    found.append(number)
+    return found
 
 
 def _shards(welcome: Welcome) -> Shards:

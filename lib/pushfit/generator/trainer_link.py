@@ -72,7 +72,9 @@ class TrainerLink:
         """The view of this trainer for the rule of sharing; None: it is over."""
         if self.over:
             return None
-        return View(self.welcome is not None, self._need.working, self._need.wants)
+        need = self._need
+        there = self.welcome is not None
+        return View(there, need.working, need.wants, need.stock, need.hungry)
 
     @property
     def asked(self) -> bool:

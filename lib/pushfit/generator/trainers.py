@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 
+from pushfit.generator import ranks
 from pushfit.generator.trainer_link import HELLO_SECONDS, TrainerLink
 from pushfit.plan import sharing
 
@@ -87,6 +88,7 @@ class Trainers:
             idle=(idle - self._idle) / spent,
             luck=self._luck.random(),
             stint=self._stint,
+            ranks=ranks.beside(self._place, self.links),
         )
         self._decided, self._idle = now, idle
         if number is None:

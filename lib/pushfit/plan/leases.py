@@ -82,6 +82,11 @@ class Leases:
         self._arrival: Arrival[Lease] | None = None if plan.exact else Arrival(plan, self.start)
         budgets.check(plan, budget)
 
+    @property
+    def stock(self) -> int:
+        """Bytes of samples that are here and not handed to `fit`."""
+        return self.charged - sum(each.nbytes for each in self._open.values() if not each.received)
+
     # -- the fleet ---------------------------------------------------------------------------
 
     def join(self, name: str, slots: int, now: float, who: str = "", host: str = "") -> None:

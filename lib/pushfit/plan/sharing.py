@@ -12,6 +12,13 @@ between two leases (`onward`):
   So fewer processes than runs serve all runs by turns.
 - **Balance.** If another run that wants more has at least two fewer, the process moves there.
 
+The trainers of one run (`Shards`) train in step, so all wait for the one with the fewest samples.
+Among these, processes do not go by numbers of generators, which may be of different speeds, but by
+what each trainer has in stock:
+
+- A process moves to the rank with the least if that waits for samples (after a short turn), if its
+  own has much more, or if its own has enough.
+
 If a run has enough (its buffer is full, or all its leases are granted), nobody moves to it; if all
 have enough, nobody moves at all. Processes decide on the same news at the same time, so a move that
 one of k processes should make is made by each with a probability of 1/k. To level two runs with k
@@ -24,13 +31,15 @@ The samples of a run do not depend on which generators make them, so sharing nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 STINT_SECONDS = 10.0  # stay of a process that is alone in its run, while another run has nobody
 SETTLE_SECONDS = 1.0  # wait for the first trainer to answer, before another is chosen
 DECIDE_SECONDS = 2.0  # least time between two decisions, for news of the last moves to arrive
+TURN_SECONDS = 4.0  # stay with a rank that has samples, while another rank waits for them
+UNEVEN = 0.25  # of a buffer: a rank that has so much more than another can spare a generator
 IDLE_SHARE = 0.3  # share of idle time below which a move costs more than it gains
 
 
@@ -40,11 +49,15 @@ class View(msgspec.Struct, frozen=True):
     there: its trainer answers.
     working: the number of generators that work for it, this one included.
     wants: one more generator would find work.
+    stock: the share of its buffer that is filled with samples.
+    hungry: its trainer waits for samples.
     """
 
     there: bool = False
     working: int = 0
     wants: bool = False
+    stock: float = 0.0
+    hungry: bool = False
 
 
 def first(runs: Sequence[View | None], place: int, waited: float, luck: float) -> int | None:
@@ -79,6 +92,7 @@ def onward(
     idle: float,
     luck: float,
     stint: float = STINT_SECONDS,
+    ranks: Collection[int] = (),
 ) -> int | None:
     """The index of the run to move to; None: stay.
 
@@ -87,17 +101,22 @@ def onward(
     idle: share of the time since the last decision that was idle.
     luck: a random number in [0, 1).
     stint: seconds that a process stays if it is alone in its run.
+    ranks: the indices of the other trainers of the present run.
     """
     after = [(here + step) % len(runs) for step in range(1, len(runs))]
     others = [(number, run) for number in after if (run := runs[number]) and run.there]
     wanting = [(number, run) for number, run in others if run.wants]
+    mine = runs[here] or View()
+    ours = max(1, mine.working)
+    poorer = _poorer([pair for pair in wanting if pair[0] in ranks], mine, stayed)
+    if poorer is not None and luck < 1 / ours:
+        return poorer
+    wanting = [pair for pair in wanting if pair[0] not in ranks]
     if not wanting:
         return None
     number, there = min(wanting, key=lambda pair: pair[1].working)  # the first of equals
     if idle > IDLE_SHARE:
         return number if luck < idle else None
-    mine = runs[here]
-    ours = max(1, mine.working if mine is not None else 1)
     if ours == 1:
         return number if there.working == 0 and stayed >= stint else None
     surplus = ours - there.working
@@ -105,3 +124,16 @@ def onward(
         return None
     moving = min(surplus / 2, max(1, there.working))
     return number if luck < moving / ours else None
+
+
+def _poorer(ranks: Sequence[tuple[int, View]], mine: View, stayed: float) -> int | None:
+    """The index of the rank to which one of the processes should move; None: none should.
+
+    ranks: (index, rank) of those that want generators. mine: the present one.
+    """
+    if not ranks:
+        return None
+    number, poorest = min(ranks, key=lambda pair: (not pair[1].hungry, pair[1].stock))
+    waits = poorest.hungry and not mine.hungry and stayed >= TURN_SECONDS
+    uneven = mine.stock - poorest.stock > UNEVEN
+    return number if waits or uneven or not mine.wants else None

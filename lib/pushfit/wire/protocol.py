@@ -152,10 +152,15 @@ class Bye(Message, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True, array_like=True):
-    """A run's need: `working` generators work for it; `wants`: one more would find work."""
+    """A run's need: `working` generators work for it; `wants`: one more would find work.
+
+    stock: the share of its buffer that is filled. hungry: its trainer waits for samples.
+    """
 
     working: Count = 0
     wants: bool = True
+    stock: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    hungry: bool = False
 
 
 class Welcome(Message, frozen=True, kw_only=True):
