@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StreamTimeout,
         TaskError,
     )
+    from pushfit.observe.shard_rows import audit_of_ranks
     from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task
     from pushfit.tasks.chunks import Chunk, ChunkedTask, chunked
     from pushfit.tasks.labelled import LabelledImages
@@ -40,6 +41,7 @@ PLACES = {
     "BatchStream": "pushfit.api.stream",
     "Epoch": "pushfit.api.stream",
     "Checkpoint": "pushfit.api.checkpoint",
+    "audit_of_ranks": "pushfit.observe.shard_rows",
     "Task": "pushfit.tasks.base",
     "BlockTask": "pushfit.tasks.base",
     "Record": "pushfit.tasks.base",
@@ -81,6 +83,7 @@ __all__ = [
     "Task",
     "TaskError",
     "__version__",
+    "audit_of_ranks",
     "chunked",
     "mixture",
     "stream",

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import pushfit
-from pushfit.observe.shard_rows import of_ranks
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -66,7 +65,7 @@ def equal(one: Sequence[Batch], other: Sequence[Batch]) -> bool:
 
 
 def audit(streams: Sequence[pushfit.BatchStream]) -> dict[str, Any]:
-    return of_ranks([stream.report() for stream in streams])
+    return pushfit.audit_of_ranks([stream.report() for stream in streams])
 
 
 @pytest.mark.parametrize(("before", "after", "generators"), [(4, 2, 2), (1, 4, 5), (2, 1, 1)])

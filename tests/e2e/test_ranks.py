@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+import pushfit
 from bench.lab.processes import Script, Starter
-from pushfit.observe.shard_rows import of_ranks
 from tests.support.reports import hashes, report_of
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,12 @@ def test_the_stream_is_the_same_for_any_number_of_trainers_and_generators(
     two = fed(start, photos, tmp_path, 2, 1)
     four = fed(start, photos, tmp_path, 4, 5, kill=True)
     assert len(hashes(one)) == 4
-    assert of_ranks([one]) == of_ranks(two) == of_ranks(four) == one["splits"]
+    assert (
+        pushfit.audit_of_ranks([one])
+        == pushfit.audit_of_ranks(two)
+        == pushfit.audit_of_ranks(four)
+        == one["splits"]
+    )
     rows = one["splits"]["train"]
     assert [row["padding"] for row in rows] == [2 * 4] * 2  # 250 visits are 62.5 of each shard
     assert [row["expected"] for row in rows] == [1_008] * 2

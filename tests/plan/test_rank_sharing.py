@@ -73,7 +73,9 @@ class Ranks:
             self.held = [held - 1 for held in self.held]
             self.steps += 1
             self.ready_at = max(self.ready_at, self.now - TICK) + self.step_seconds
-        starves = any(held < 1 for held in self.held) and any(held >= self.buffer for held in self.held)
+        starves = any(held < 1 for held in self.held) and any(
+            held >= self.buffer for held in self.held
+        )
         self.uneven = self.uneven + TICK if starves and all(self.here) else 0.0
         self.longest = max(self.longest, self.uneven)
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from pushfit.feed.window import Arrays
-from pushfit.observe.shard_rows import of_ranks, parts_of, total
+from pushfit.observe.shard_rows import audit_of_ranks, parts_of, total
 from pushfit.plan.batches import Start, batches, place
 from pushfit.plan.order import TRAIN, Plan, Segment
 from pushfit.plan.shards import WHOLE, Shards
@@ -45,7 +45,7 @@ class Audited(msgspec.Struct, frozen=True):
     @staticmethod
     def of_ranks(each: Sequence[Audited]) -> Audited:
         """What is known of a stream of several shards, from its trainers at one position."""
-        rows = of_ranks([{"splits": one.rows} for one in each])
+        rows = audit_of_ranks([{"splits": one.rows} for one in each])
         bad = sorted({visit for one in each for visit in one.bad})
         chains = dict(pair for one in each for pair in one.chains)
         return Audited(rows, bad, b"", sorted(chains.items()))

@@ -45,7 +45,7 @@ def total(epoch: int, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"epoch": epoch, **sums, "stream_sha256": joined, "shards": shards}
 
 
-def of_ranks(reports: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def audit_of_ranks(reports: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The audit of a run of several trainers: the rows of `splits`, from the reports of all ranks.
 
     Only epochs of which every shard is known have a row. Its `stream_sha256` is that of the whole
