@@ -102,6 +102,11 @@ class Feed:
         same = (s for s in self.plan.segments.epoch if s.split == split)
         return next((segment.batches(self.batch_size) for segment in same), 0)
 
+    def last_batch(self, split: str) -> int:
+        """The samples in the last batch of an epoch of `split`; 0 if there is no such split."""
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((1 + (segment.samples - 1) % self.batch_size for segment in same), 0)
+
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
         while True:
