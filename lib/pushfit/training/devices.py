@@ -71,18 +71,18 @@ def chosen(text: str, batch_size: int) -> Devices:
     """
     wanted, name = devices.parse(text), keras.backend.backend()
     there = backend.devices(keras) or ["cpu:0"]
-    used = _named(wanted, there)
-    if len(used) == 1:
-        return Devices(used, tuple(each for each in there if each not in used))
-    if name not in ("tensorflow", "jax"):
+    if name not in ("tensorflow", "jax") and (wanted.count or len(there)) > 1:
         raise ConfigError(
             f"--devices {text}: on {name} Keras trains on one device in a process. Set "
             "KERAS_BACKEND to tensorflow or jax to train one model on several, or leave --devices "
             "out, and give each run a device of its own with CUDA_VISIBLE_DEVICES"
         )
+    used = _named(wanted, there)
     devices.check_batch(batch_size, len(used))
-    with backend.held_back():
-        plan = _mirrored(used) if name == "tensorflow" else _parallel(used)
+    plan = None
+    if len(used) > 1:
+        with backend.held_back():
+            plan = _mirrored(used) if name == "tensorflow" else _parallel(used)
     return Devices(used, tuple(each for each in there if each not in used), plan)
 
 
