@@ -54,8 +54,8 @@ def shared(
     if devices.count < 2:
         return found
     for split, step in STEPS.items():
-        rows = feed.last_batch(split)
-        count = copies(rows, feed.batch_size, devices.count) if rows else 1
+        rows = next(reversed(feed.batch_sizes(split)), feed.batch_size)
+        count = copies(rows, feed.batch_size, devices.count)
         if count == 1:
             continue
         _refuse_sums(model, split, rows, devices.count)
