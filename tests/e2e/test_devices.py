@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from bench.lab.processes import Starter
+from tests.support import pages
 from tests.support.own_tasks import odd, write_task
 from tests.support.reports import hashes, report_of
 from tests.support.run_files import history, variables
 
 pytestmark = pytest.mark.slow
 
-PARTS = "--xla_force_host_platform_device_count=4"
+PARTS = pages.CPU_PARTS.partition("XLA_FLAGS=")[2]
 BACK_ENDS = ("tensorflow", "jax")
 CLEAN = "Every sample was handed to fit and trained on exactly once."
 FLAGS = (
@@ -187,6 +188,20 @@ def test_a_model_that_draws_numbers_resumes_on_the_same_devices(
     flags = ("--run", wild, "--data", photos / "train" / "alpha", "--out", table, "--generators", 1)
     start("predict.py", *flags).done()
     assert len(table.read_text().splitlines()) == 1 + 4
+
+
+@pytest.mark.usefixtures("parts")
+@pytest.mark.timeout(400)
+def test_the_commands_of_the_page(start: Starter, photos: Path, tmp_path: Path) -> None:
+    train, resume = pages.DEVICES
+    out = tmp_path / "run"
+    where = ("--out", out, "--bind", "tcp://127.0.0.1:0", "--generators", 1)
+    small = ("--epochs", 1, "--patch", 16, "--model", "smallcnn", "--no-tensorboard")
+    said = start(*pages.words(train, DIR=photos), *where, *small).done()
+    assert "\nDevices   cpu:0, cpu:1, cpu:2, cpu:3\n" in said and CLEAN in said
+    more = ("--epochs", 2, "--generators", 1)
+    said = start(*pages.words(resume.replace("runs/cam1", str(out))), *more).done()
+    assert "from here on --devices 2 as given now" in said and CLEAN in said
 
 
 OWN_STRATEGY = """

@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax python -m tests.support.distributed '[[true, false], …]'
 
 Each form is (may two devices share each batch evenly? does somebody tell what was trained on?). It
-prints JSON: for each form the steps that Keras counted and the audit, or {"error": what was raised}.
+prints JSON: for each form the steps that Keras counted and the audit, or {"error": …}.
 """
 
 from __future__ import annotations
