@@ -7,11 +7,13 @@ One process feeds them all, so stream, audit, positions and checkpoints are thos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
 import msgspec
+import numpy as np
 
 from pushfit.errors import ConfigError
 from pushfit.settings import devices
@@ -62,6 +64,33 @@ class Devices(msgspec.Struct, frozen=True):
             # was read ahead: the epoch's end would then be waited for without end. Without this
             # attribute it takes the strategy of the scope.
             model._distribute_strategy = None
+
+    def even_out(self, model: keras.Model) -> None:
+        """Give all copies of `model` the mean of what each has counted for itself.
+
+        On TensorFlow these are the moving statistics of batch normalisation. A file would get those
+        of the first device, and validation would use those of each. They are means themselves, so
+        training is the same whenever this is called.
+        """
+        if self.plan is None or keras.backend.backend() != "tensorflow":
+            return
+        for weight in model.non_trainable_weights:
+            copies = [
+                np.asarray(each) for each in self.plan.experimental_local_results(weight.value)
+            ]
+            if copies[0].dtype.kind == "f" and any((each != copies[0]).any() for each in copies):
+                weight.assign(np.mean(copies, axis=0, dtype=np.float64).astype(copies[0].dtype))
+
+
+class Evening(keras.callbacks.Callback):  # type: ignore[misc]
+    """Evens the copies of the model out before they are validated; use it first."""
+
+    def __init__(self, devices: Devices) -> None:
+        super().__init__()
+        self._devices = devices
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._devices.even_out(self.model)
 
 
 def chosen(text: str, batch_size: int) -> Devices:

@@ -43,7 +43,7 @@ from pushfit.training import (
     user_callbacks,
 )
 from pushfit.training.averages import Averages
-from pushfit.training.devices import Devices
+from pushfit.training.devices import Devices, Evening
 from pushfit.training.early_stopping import EarlyStopping
 from pushfit.training.fit_data import dataset
 from pushfit.training.progress import Trained
@@ -182,7 +182,7 @@ class Fit:
             self.progress.live,
             self._restart_figures,
         )
-        used = [self.trained, self.averages, self.progress, advising]
+        used = [self.trained, Evening(self.devices), self.averages, self.progress, advising]
         if self._random is not None:
             used.insert(0, self._random)
         if self.settings.on_nan == "stop":
@@ -281,6 +281,7 @@ class Fit:
 
     def _state(self) -> RunState:
         """For the checkpoint that is being written."""
+        self.devices.even_out(self.model)
         trained, reference = self.trained, self.stream.reference
         self.saved = trained.epoch, trained.step
         return RunState(
