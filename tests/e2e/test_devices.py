@@ -133,6 +133,9 @@ def test_losses_and_metrics_are_those_of_one_device(
         assert report["devices"] == [f"cpu:{number}" for number in used]
         assert hashes(report) == hashes(report_of(alone / "report.json"))
         same_curve(alone, out)
+    told = "the last batch of val has 5 samples: each comes 2 times and counts once"
+    assert told in script.output
+    assert "the last batch of train" not in script.output  # two samples, for two devices
     assert "\nDevices   cpu:1, cpu:3; not used: cpu:0, cpu:2 (--devices all)\n" in script.output
 
 
@@ -228,6 +231,14 @@ SUMS = """
 def loss(self):
     return {"class_name": "SparseCategoricalCrossentropy", "config": {"reduction": "sum"}}
 """
+ACCUMULATES = """
+def build_model(self, classes):
+    import keras
+
+    model = self.net()
+    model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2), "mse")
+    return model
+"""
 UNTOLD = TASKS["no target"].replace("(x - y_pred)", "(x - x)")
 
 
@@ -245,6 +256,7 @@ UNTOLD = TASKS["no target"].replace("(x - y_pred)", "(x - x)")
         ("jax", odd(OWN_DISTRIBUTION), 2, "made within a DataParallel of its own"),
         ("tensorflow", odd(SUMS), 4, "the model's loss adds up its samples (reduction 'sum')"),
         ("jax", odd(SUMS), 4, "the model's loss adds up its samples (reduction 'sum')"),
+        ("tensorflow", odd(ACCUMULATES), 2, "cannot put several steps into one update"),
         ("tensorflow", UNTOLD, 2, "computes its loss itself (compute_loss)"),
     ],
 )

@@ -60,6 +60,7 @@ class Devices(msgspec.Struct, frozen=True):
                 "and train with --devices all"
             )
         if self.plan is not None and keras.backend.backend() == "tensorflow":
+            _refuse_accumulation(model.optimizer)
             # `fit` would pull a batch to build the model, which is built, and drop it with what
             # was read ahead: the epoch's end would then be waited for without end. Without this
             # attribute it takes the strategy of the scope.
@@ -113,6 +114,16 @@ def chosen(text: str, batch_size: int) -> Devices:
         with backend.held_back():
             plan = _mirrored(used) if name == "tensorflow" else _parallel(used)
     return Devices(used, tuple(each for each in there if each not in used), plan)
+
+
+def _refuse_accumulation(optimizer: Any) -> None:
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of mixed precision
+    if getattr(inner, "gradient_accumulation_steps", None):
+        raise ConfigError(
+            "gradient_accumulation_steps: Keras cannot put several steps into one update on "
+            "several devices of TensorFlow. Leave it out and give a larger --batch-size, set "
+            "KERAS_BACKEND=jax, or leave --devices out"
+        )
 
 
 def _named(wanted: devices.Wanted, there: list[str]) -> tuple[str, ...]:

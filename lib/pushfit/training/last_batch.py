@@ -16,6 +16,7 @@ A loss that adds up its samples (reduction "sum") has no such mean, and is refus
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,7 +29,10 @@ from pushfit.errors import ConfigError
 from pushfit.feed.feed import Batch, Feed
 from pushfit.tasks.base import TRAIN, VAL
 from pushfit.tasks.trimming import Shape
+from pushfit.text import counted
 from pushfit.training.devices import Devices
+
+log = logging.getLogger("pushfit.trainer")
 
 STEPS = {TRAIN: "train_step", VAL: "test_step"}  # Keras's methods, which a model may override
 
@@ -59,10 +63,14 @@ def shared(
         if count == 1:
             continue
         _refuse_sums(model, split, rows, devices.count)
+        log.info(
+            "Devices   the last batch of %s has %s: each comes %d times and counts once",
+            *(split, counted(rows, "sample"), count),
+        )
         found[split] = Repeated(fits[split], rows, count)
-        counted = _of_jax if keras.backend.backend() == "jax" else _of_tensorflow
+        once = _of_jax if keras.backend.backend() == "jax" else _of_tensorflow
         whole = feed.batch_size // (1 if keras.backend.backend() == "jax" else devices.count)
-        setattr(model, step, counted(model, getattr(model, step), whole, count))
+        setattr(model, step, once(model, getattr(model, step), whole, count))
     return found
 
 
@@ -93,7 +101,7 @@ def _of_tensorflow(
 ) -> Callable[[Any], Any]:
     """`step` of a device. whole: rows that it gets of a whole batch; any other is repeated."""
 
-    def counted(data: Any) -> Any:
+    def once(data: Any) -> Any:
         before = [keras.ops.copy(each) for each in model.metrics_variables]
         figures = step(data)
         repeated = keras.ops.shape(keras.tree.flatten(data)[0])[0] != whole
@@ -102,7 +110,7 @@ def _of_tensorflow(
             variable.assign(keras.ops.where(repeated, _less(then, now, count), now))
         return _shown(model, figures)
 
-    return counted
+    return once
 
 
 def _of_jax(
@@ -110,7 +118,7 @@ def _of_jax(
 ) -> Callable[[Any, Any], Any]:
     """`step` of all devices, on arrays whose shape is known while it is compiled."""
 
-    def counted(state: Any, data: Any) -> Any:
+    def once(state: Any, data: Any) -> Any:
         figures, after = step(state, data)
         if keras.tree.flatten(data)[0].shape[0] == whole:
             return figures, after
@@ -121,7 +129,7 @@ def _of_jax(
             figures = _shown(model, figures)
         return figures, (*after[:-1], less)
 
-    return counted
+    return once
 
 
 def _less(then: Any, now: Any, count: int) -> Any:
