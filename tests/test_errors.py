@@ -52,7 +52,7 @@ MODELS = ["smallcnn", "resnet18", "resnet34", "resnet50", "mobilenet", "mobilene
         ("--verbose", TRAIN, ""),
         ("--gpu", TRAIN, ""),
         ("--workers", TRAIN, ""),
-        ("--device", TRAIN, ""),
+        ("--device", TRAIN, "--devices"),
         ("--quiet", GENERATE, ""),
         ("--momentum-decay-foo", ["--epochs"], ""),
         ("-x", GENERATE, ""),

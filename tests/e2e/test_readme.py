@@ -79,6 +79,7 @@ ELSEWHERE = {
         "--task mytask.py",
     ],
     "tests/e2e/test_training_page.py": [*pages.ADDED, pages.OWN_MODEL],
+    "tests/e2e/test_devices.py": [*pages.DEVICES, pages.CPU_PARTS],
     "tests/e2e/test_replay.py": [
         "pushfit sink --out hdf5/all --task camera --links DIR --versions all "
         "--patches-per-visit 2 --epochs 1 --generators 2",

@@ -199,3 +199,55 @@ class Numbers(Task):
 def numbers(methods: str = "") -> str:
     """`NUMBERS`, with `methods` (their lines unindented) put at the end of the class."""
     return NUMBERS + "".join(f"    {line}\n" for line in methods.strip().splitlines())
+
+
+# Classes of numbers with weights. The last batches are of 2 and 5 samples with --batch-size 8.
+ODD = """
+import numpy as np
+
+from pushfit.tasks.base import ArraySpec, DataSet, Record, Task
+
+COUNTS = {"train": 50, "val": 21}
+
+
+class Odd(Task):
+    name = "odd"
+    metrics = ("accuracy", "sparse_categorical_crossentropy")
+
+    def scan(self, links):
+        def records(split):
+            return tuple(Record(f"{split}/{number:02}", 0, 0) for number in range(COUNTS[split]))
+
+        return DataSet(("all",), {split: records(split) for split in COUNTS})
+
+    def arrays(self):
+        return ArraySpec("x", "float32", (4,)), ArraySpec("y", "int32", ())
+
+    def read(self, links, record):
+        return None
+
+    def decode(self, data, record):
+        return data
+
+    def sample(self, item, record, split, patch, rng):
+        x = rng.random(4, np.float32)
+        return {"x": x, "y": np.int32(x.argmax() % 3)}
+
+    def to_fit(self, batch):
+        return batch["x"], batch["y"], batch["x"].sum(1)
+
+    def net(self):
+        import keras
+
+        dense = keras.layers.Dense
+        parts = [keras.Input((4,)), dense(16, "relu"), dense(3, "softmax", name="out")]
+        return keras.Sequential(parts, name="net")
+
+    def build_model(self, classes):
+        return self.net()
+"""
+
+
+def odd(methods: str = "") -> str:
+    """`ODD`, with `methods` (their lines unindented) put at the end of the class."""
+    return ODD + "".join(f"    {line}\n" for line in methods.strip().splitlines())

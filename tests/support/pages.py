@@ -20,6 +20,11 @@ SLURM_ENVIRONMENT = (
 SLURM_KEY = "pushfit keys make slurm"
 SLURM_TRAIN = "sbatch deploy/slurm/trainer.sbatch --task camera --epochs 20"
 SLURM_GENERATE = "sbatch --array=0-15 deploy/slurm/generators.sbatch"
+DEVICES = (
+    "pushfit train --task camera --links DIR --devices all --batch-size 64",
+    "pushfit train --resume --out runs/cam1 --devices 2",
+)
+CPU_PARTS = "export XLA_FLAGS=--xla_force_host_platform_device_count=4"
 
 
 def name(page: Path) -> str:

@@ -40,11 +40,11 @@ FIELDS = cast(Task, Fields())
 class Opened:
     """An open stream: its feed, the passes over it, and what an adapter is given.
 
-    start: `epoch` and `step` at which it begins.
+    splits: what it has. start: `epoch` and `step` at which it begins.
     """
 
-    def __init__(self, **start: int) -> None:
-        plan = Plan(7, EPOCHS, SPLITS, SAMPLE, 2)
+    def __init__(self, splits: Mapping[str, SplitOrder] = SPLITS, **start: int) -> None:
+        plan = Plan(7, EPOCHS, splits, SAMPLE, 2)
         self.feed: Feed = Maker(plan, batch=SIZE, **start).feed(SIZE)
         self.passes = Passes(self.feed)
         self.reading = self.reading_at(None)
@@ -60,6 +60,8 @@ class Opened:
             used=self.passes.used_batch,
             steps=self.feed.steps,
             left=self.passes.left,
+            sizes=self.feed.batch_sizes,
+            counted=lambda: self.passes.counted,
             arrays=SPECS,
         )
 

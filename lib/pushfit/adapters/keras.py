@@ -6,6 +6,9 @@ Each iteration by Keras is one pass: fit makes a new iteration for each epoch, a
 validation. Keras may begin one to build a model, drop it, and begin again; what was not used then
 comes again (`feed.passes`). With TensorFlow it is a `tf.data.Dataset`, which has two batches ready;
 on other back ends a `PyDataset`.
+
+Within a strategy of TensorFlow, `fit` and `evaluate` always begin so, and more is read ahead than a
+pass holds on its own. It comes again where `pushfit.Checkpoint` tells what was trained on.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pushfit.errors import StreamError
 from pushfit.feed.feed import Batch
 from pushfit.feed.passes import Ahead, Pass
 from pushfit.tasks.trimming import Shape
+from pushfit.text import counted as counted_
 
 BY = "Keras"
 PREFETCH = 2  # batches on their way to the device while one is trained on
@@ -30,12 +34,43 @@ def dataset(reading: Reading, to_fit: ToFit, split: str) -> Any:
     """What to give `fit` as `x` or `validation_data`; None where the stream has no `split`."""
     if not reading.steps(split):
         return None
+    _check_devices(reading, split)
     if keras.backend.backend() != "tensorflow":
         return Batches(reading, to_fit, split)
     from pushfit.adapters.tensorflow import counted
 
     steps = reading.left(split)
     return counted(pipeline(lambda: _begun(reading, split, steps), to_fit, steps), steps)
+
+
+def within_strategy() -> bool:
+    """True in the scope of a `tf.distribute` strategy, on the TensorFlow back end."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return bool(tf.distribute.has_strategy())
+
+
+def _check_devices(reading: Reading, split: str) -> None:
+    """Raise StreamError where the user's own distribution over devices would not work."""
+    if within_strategy() and not reading.counted():
+        raise StreamError(
+            "within a tf.distribute strategy Keras takes batches before it trains on any, so "
+            "somebody has to tell the stream which were trained on: make the callback "
+            "pushfit.Checkpoint(stream, FILE) in the scope, before stream.keras() is called, and "
+            "give it to fit"
+        )
+    if keras.backend.backend() != "jax" or (own := keras.distribution.distribution()) is None:
+        return
+    devices = own.num_model_replicas
+    if uneven := [size for size in reading.sizes(split) if size % devices]:
+        raise StreamError(
+            f"{split} has a batch of {counted_(uneven[0], 'sample')}, which the {devices} "
+            f"devices of {type(own).__name__} cannot share evenly, as JAX wants it: choose a "
+            "batch_size that divides both by their number and into the samples of an epoch, or "
+            "train with pushfit train --devices, which has no such limit"
+        )
 
 
 class Fits(Protocol):

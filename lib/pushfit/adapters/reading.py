@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -21,6 +21,8 @@ class Reading(msgspec.Struct, frozen=True):
     used: used(batch) says that a batch was used which was given to a reader that reads ahead.
     steps: steps(split) is the number of batches in an epoch; left(split) is that of the next pass
         by a framework that reads ahead.
+    sizes: sizes(split) are the numbers of samples that its batches have.
+    counted: counted() is True where somebody calls `used` for a reader that cannot tell.
     arrays: of one sample, of declared shape.
     shapes: their shapes within batches; None: an axis of any length. An array without one has the
         declared shape.
@@ -30,6 +32,8 @@ class Reading(msgspec.Struct, frozen=True):
     used: Callable[[Batch], None]
     steps: Callable[[str], int]
     left: Callable[[str], int]
+    sizes: Callable[[str], Sequence[int]]
+    counted: Callable[[], bool]
     arrays: tuple[ArraySpec, ...]
     shapes: Mapping[str, Shape] = {}
 

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import msgspec
 
+from pushfit.adapters.keras import within_strategy
 from pushfit.api.stream import BatchStream
 from pushfit.errors import ConfigError
 from pushfit.runs.checkpoint_state import Best, RunState
@@ -70,6 +71,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch = self._step = self._first = self._validated = 0
         self._metrics: list[Any] | None = None  # of training, while validation uses the same
         self._random = torch_random()
+        if within_strategy():  # where `fit` takes batches before it calls any callback
+            stream.counts_use()
 
     # -- hooks of Keras ---------------------------------------------------------------------------
 

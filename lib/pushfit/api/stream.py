@@ -286,6 +286,8 @@ class BatchStream:
             used=lambda batch: self._open.used_batch(batch),
             steps=self.steps,
             left=lambda split: self._open.left(split),
+            sizes=lambda split: self._open.feed.batch_sizes(split),
+            counted=lambda: self._open.counted,
             arrays=self.arrays,
             shapes=self._open.feed.shapes,
         )

@@ -82,9 +82,12 @@ def main(argv: list[str]) -> int:
 
     # Keras takes seconds to import, so flags, data and folder are checked before.
     print(backend.start(deterministic=settings.deterministic))
-    from pushfit.training import losses, optimizers, telling
+    from pushfit.training import devices, losses, optimizers, telling
     from pushfit.training.fit import Fit
 
+    used = devices.chosen(settings.devices, settings.batch_size)
+    if used.told:
+        print(used.told)
     optimizers.make(settings.optimizer, settings.learning_rate, settings.arguments_of)
     code = user_code.load(resolved)
     losses.check(settings, code)
@@ -92,8 +95,12 @@ def main(argv: list[str]) -> int:
     fit: Fit | None = None
     report_file = out / outputs.REPORT
     try:
-        with reported(stream, [report_file], lambda: telling.report(fit, stream)), stream:
-            fit = Fit(stream, settings, out, fixed, resolved.changed, before, code)
+        with (
+            reported(stream, [report_file], lambda: telling.report(fit, stream)),
+            stream,
+            used.scope(),
+        ):
+            fit = Fit(stream, settings, out, fixed, resolved.changed, before, code, used)
             outputs.write_json(out / CONFIG, resolved.as_json())
             fit.run()
     except KeyboardInterrupt:  # the model is saved; the fleet knows that the run may come back

@@ -102,6 +102,13 @@ class Feed:
         same = (s for s in self.plan.segments.epoch if s.split == split)
         return next((segment.batches(self.batch_size) for segment in same), 0)
 
+    def batch_sizes(self, split: str) -> list[int]:
+        """The numbers of samples in batches of `split`, the last of an epoch last; [] without it"""
+        same = (s.samples for s in self.plan.segments.epoch if s.split == split)
+        samples = next(same, 0)
+        whole = [self.batch_size] if samples >= self.batch_size else []
+        return whole + ([rest] if (rest := samples % self.batch_size) else [])
+
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
         while True:

@@ -19,12 +19,14 @@ from pushfit.host import no_temporary_folder, scratch
 from pushfit.interrupts import interrupted
 from pushfit.requirements import explained, is_there
 
+CPU_DEVICES = "--xla_force_host_platform_device_count"  # in XLA_FLAGS: parts of the CPU
+
 # What samples and models are made for.
 EXPECTED = {"image_data_format": "channels_last", "floatx": "float32"}
 
 
 @contextmanager
-def _held_back() -> Iterator[None]:
+def held_back() -> Iterator[None]:
     """What C++ and Python write to stderr meanwhile is shown only with an exception."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -50,13 +52,28 @@ def _make_deterministic(name: str) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _devices(keras: ModuleType) -> list[str]:
+def devices(keras: ModuleType) -> list[str]:
+    """The names of the devices that can be trained on, such as gpu:0: GPUs, else the CPU."""
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
 
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     listed: list[str] = keras.distribution.list_devices()
     return listed
+
+
+def _divide_cpu() -> None:
+    """Have TensorFlow make several devices of the CPU, as JAX does, where XLA_FLAGS says so.
+
+    This is how training on several devices can be tried where there is no GPU.
+    """
+    found = re.search(CPU_DEVICES + r"=([0-9]{1,3})\b", os.environ.get("XLA_FLAGS", ""))
+    if found is None or int(found[1]) < 2:
+        return
+    import tensorflow as tf
+
+    parts = [tf.config.LogicalDeviceConfiguration()] * int(found[1])
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
 
 
 def check_installed() -> None:
@@ -107,7 +124,7 @@ def start(*, deterministic: bool = False) -> str:
     end has no such switch, or is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it writes later
-    with _held_back():
+    with held_back():
         try:
             import keras
         except Exception as error:
@@ -121,11 +138,13 @@ def start(*, deterministic: bool = False) -> str:
                 "set KERAS_BACKEND=tensorflow, or move that file away"
             ) from error
         others = _as_expected(keras)
-        devices = _devices(keras)
+        if keras.backend.backend() == "tensorflow":
+            _divide_cpu()
+        there = devices(keras)
         if deterministic:
             _make_deterministic(keras.backend.backend())
         keras.ops.zeros(1)  # the first operation is what looks for a GPU
-    on = [name for name in devices if not name.lower().startswith("cpu")]
+    on = [name for name in there if not name.lower().startswith("cpu")]
     what = f"{len(on)} accelerator{'s' if len(on) > 1 else ''}" if on else "cpu only"
     return f"Keras {keras.__version__} on {keras.backend.backend()}, {what}{others}"
 

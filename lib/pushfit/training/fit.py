@@ -33,8 +33,10 @@ from pushfit.training import (
     checkpoint,
     finite,
     hidden_state,
+    last_batch,
     mlmodel,
     models,
+    own_loss,
     schedules,
     targets,
     telling,
@@ -42,6 +44,7 @@ from pushfit.training import (
     user_callbacks,
 )
 from pushfit.training.averages import Averages
+from pushfit.training.devices import Devices, Evening
 from pushfit.training.early_stopping import EarlyStopping
 from pushfit.training.fit_data import dataset
 from pushfit.training.progress import Trained
@@ -60,6 +63,8 @@ SHEET_SAMPLES = 64  # of the first batch, shown in OUT/samples.png
 class Fit:
     """One training. before: the run that is resumed, if one is. code: what the settings name.
 
+    devices: those that train, in whose scope this is called, and `run`; None: one device.
+
     Raises ConfigError for a model, or a setting, that does not fit the data.
     """
 
@@ -72,7 +77,9 @@ class Fit:
         changed: Collection[str] = (),
         before: RunState | None = None,
         code: UserCode | None = None,
+        devices: Devices | None = None,
     ) -> None:
+        self.devices = devices = devices or Devices(())
         self.stream, self.settings, self.out, self._fixed = stream, settings, out, fixed
         self.interrupted = False
         self.stopped = False  # by the model or a callback, before the last epoch
@@ -90,12 +97,15 @@ class Fit:
             made.follow(self.model, rate, changed)
         else:
             self.model = made.build(rate)
+        devices.take(self.model)
         self._to_fit = ToFit(stream.task, feed.specs, self.model)
-        self._of = targets.of_splits(self._to_fit, settings, stream)
+        of = targets.of_splits(self._to_fit, settings, stream)
+        self._of = last_batch.shared(self.model, of, feed, devices)
         self.monitor = models.monitor(self.model)
         if before is None:
             self._draw_sheet(feed.first())
         try_out(self.model, stream.task, feed.specs, self._of[TRAIN], ours=made.is_ours)
+        own_loss.divide(self.model, self._of[TRAIN], devices)
         called = f"{self.model.name}{made.whose}"
         log.info("Model     %s, %s", called, telling.parameters(self.model))
         if settings.summary:
@@ -129,6 +139,8 @@ class Fit:
         if before is not None:
             self.resumed_at.append({"epoch": before.epoch, "step": before.step})
             print(f"Resuming run {one_line(before.run)} at {telling.place(self)}")
+            if "devices" in changed:
+                log.info("from here on --devices %s as given now", settings.devices)
             hidden_state.put(self.model, before.hidden_state, out / LAST)
             if self._random is not None:
                 self._random.kept = before.hidden_state.torch
@@ -171,7 +183,7 @@ class Fit:
             self.progress.live,
             self._restart_figures,
         )
-        used = [self.trained, self.averages, self.progress, advising]
+        used = [self.trained, Evening(self.devices), self.averages, self.progress, advising]
         if self._random is not None:
             used.insert(0, self._random)
         if self.settings.on_nan == "stop":
@@ -270,6 +282,7 @@ class Fit:
 
     def _state(self) -> RunState:
         """For the checkpoint that is being written."""
+        self.devices.even_out(self.model)
         trained, reference = self.trained, self.stream.reference
         self.saved = trained.epoch, trained.step
         return RunState(

@@ -23,16 +23,14 @@ from typing import Any
 
 import keras
 
-from pushfit.adapters.keras import pipeline
-from pushfit.adapters.to_fit import ToFit
+from pushfit.adapters.keras import Fits, pipeline
 from pushfit.feed.feed import Feed
 from pushfit.tasks.base import TRAIN
-from pushfit.training.targets import Targets
 
 ENDLESS = 2**62  # batches: no run has so many
 
 
-def dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None = None) -> Any:
+def dataset(feed: Feed, to_fit: Fits, split: str, only: int | None = None) -> Any:
     """What to give `fit` as `x` (or `validation_data`); None where `split` has no samples.
 
     only: end after so many batches.
@@ -45,7 +43,7 @@ def dataset(feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None = 
     return _Batches(feed, to_fit, split, only)
 
 
-def prepare(model: keras.Model, to_fit: ToFit | Targets) -> None:
+def prepare(model: keras.Model, to_fit: Fits) -> None:
     """Make all variables of the training: one step without samples, neither traced nor trained.
 
     Else `fit` makes them in its first step: TensorFlow then traces that twice, a second or more,
@@ -74,7 +72,7 @@ def _build(part: Any, y: Any, predicted: Any) -> None:
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    def __init__(self, feed: Feed, to_fit: ToFit | Targets, split: str, only: int | None) -> None:
+    def __init__(self, feed: Feed, to_fit: Fits, split: str, only: int | None) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self._steps, self._to_fit = only or feed.steps(split), to_fit
         self._batches = feed.batches(split)

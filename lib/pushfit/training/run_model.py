@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pushfit.adapters.to_fit import ToFit
+from pushfit.adapters.keras import Fits
 from pushfit.errors import ConfigError, TaskError, raised
 from pushfit.settings import code
 from pushfit.settings.learning import of_rate
@@ -20,7 +20,6 @@ from pushfit.tasks.base import ArraySpec, Task
 from pushfit.tasks.trimming import Trimming, open_axes
 from pushfit.training import backend, losses, models, schedules
 from pushfit.training.fit_data import prepare
-from pushfit.training.targets import Targets
 from pushfit.training.user_code import UserCode
 
 log = logging.getLogger("pushfit.trainer")
@@ -198,9 +197,7 @@ def shape_of(x: Any, short: Any) -> Any:
     return open_axes(x, short)[1:]
 
 
-def try_out(
-    model: keras.Model, task: Task, specs: Any, to_fit: ToFit | Targets, *, ours: bool
-) -> None:
+def try_out(model: keras.Model, task: Task, specs: Any, to_fit: Fits, *, ours: bool) -> None:
     """One step without samples. Raises TaskError where a user's task, model and loss do not fit.
 
     ours: nothing of it is a user's, so that any error is one of PushFit's own, and passes.

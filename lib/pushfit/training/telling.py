@@ -29,7 +29,7 @@ def report(fit: Fit | None, stream: Stream) -> dict[str, Any]:
     )
     stopped = fit.stopped and not fit.early.stopped
     how = "interrupted" if fit.interrupted else "stopped" if stopped else "complete"
-    return {**report, "ended": how}
+    return {**report, "devices": list(fit.devices.used), "ended": how}
 
 
 def metrics(fit: Fit) -> dict[str, Any]:

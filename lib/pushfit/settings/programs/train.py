@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from pushfit.errors import ConfigError
-from pushfit.settings import code, interval, models
+from pushfit.settings import code, devices, interval, models
 from pushfit.settings.declaration import Kept, Placed, about
 from pushfit.settings.fields import refuse_idle
 from pushfit.settings.learning import LearningSettings
@@ -80,6 +80,17 @@ class TrainSettings(LearningSettings, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = False
 
+    devices: Annotated[
+        str,
+        about(
+            "Training",
+            "Devices of this host that train one model together: all, the first N, or those with "
+            "the numbers 0,2. They share each batch. They are GPUs, or CPUs where there is none.",
+            kept=Kept.IF_GIVEN,
+            suggested=(devices.ALL,),
+        ),
+    ] = "1"
+
     out: Annotated[
         str,
         about(
@@ -138,6 +149,10 @@ class TrainSettings(LearningSettings, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         super().__post_init__()
         models.check_weights(self.weights)
+        wanted = devices.parse(self.devices)
+        msgspec.structs.force_setattr(self, "devices", wanted.text)
+        if wanted.count is not None:
+            devices.check_batch(self.batch_size, wanted.count)
         if models.is_listed(self.model):
             self._check_listed()
         if self.interval != interval.Interval() and not self.exact:
