@@ -63,7 +63,9 @@ def _check_devices(reading: Reading, split: str) -> None:
         )
     if keras.backend.backend() != "jax" or (own := keras.distribution.distribution()) is None:
         return
-    devices = own.num_model_replicas
+    import jax
+
+    devices = own.num_model_replicas // jax.process_count()  # each process has its own batches
     if uneven := [size for size in reading.sizes(split) if size % devices]:
         raise StreamError(
             f"{split} has a batch of {counted_(uneven[0], 'sample')}, which the {devices} "
