@@ -96,9 +96,8 @@ def run(args: list[str]) -> dict[str, Any]:
     worlds = [int(word) for word in chosen("--worlds", options.worlds, ("1", "2", "4"))]
     links = _data.of_task(options.task, options.links)
     rounds = Rounds()
-    sides = {
-        f"world_{w}": partial(measure, options.task, links, w, options.samples) for w in worlds
-    }
+    one = partial(measure, options.task, links, options.samples)
+    sides = {f"world_{world}": partial(one, world) for world in worlds}
     rounds.measure(sides, options.rounds)
     pairs = {f"{w}": (f"world_{w}", "world_1") for w in worlds if w > 1}
     of_rate = rounds.ratios({f"sum_vs_one_{w}": pair for w, pair in pairs.items()}, "mb_s")

@@ -83,7 +83,7 @@ def test_keras_is_started_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatc
         return subprocess.CompletedProcess("python", -11, "", "first\nsegmentation fault\n")
 
     monkeypatch.setattr(doctor.subprocess, "run", run)
-    ended = list(doctor._back_end(doctor.DoctorSettings()))
+    ended = list(doctor._back_end(doctor.DoctorSettings(wait=200)))
     assert ended == ["segmentation fault (exit code -11)"]
     slow = list(doctor._back_end(doctor.DoctorSettings(wait=0.5)))
     assert slow == ["Keras did not start within 0.5 s (--wait)"]
