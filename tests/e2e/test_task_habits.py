@@ -124,6 +124,17 @@ def test_a_model_without_targets(
     assert "Best held-out loss: " in said
 
 
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_averages_of_the_weights(
+    start: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    pytest.importorskip(backend)
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    averages = ("--optimizer-args", "use_ema=true,ema_momentum=0.9")
+    said = train(start, tmp_path, plain(), *averages, "--epochs", 2)
+    assert "Every sample was handed to fit and trained on exactly once." in said
+
+
 def test_a_model_that_comes_compiled_stays_as_it_is(start: Starter, tmp_path: Path) -> None:
     said = train(start, tmp_path, plain(COMPILED), "--learning-rate", 0.5)
     assert said.count("the task's model comes compiled and stays so") == 1

@@ -8,7 +8,7 @@ TensorFlow, which rounds, and a run that is resumed would end otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,8 +41,12 @@ class Averages(keras.callbacks.Callback):  # type: ignore[misc]
             return
         assert self._finalize is not None
         variables = self.model.trainable_variables
-        self._weights = [np.array(keras.ops.convert_to_numpy(each)) for each in variables]
+        self._weights = _copies(variables)
         self._finalize(variables)
+        # On JAX the model has the very arrays of the optimizer now, and a step of validation
+        # deletes what it was given.
+        for variable, value in zip(variables, _copies(variables), strict=True):
+            variable.assign(value)
 
     def take_out(self) -> None:
         """Put the weights themselves back, if the average is in their place."""
@@ -59,6 +63,10 @@ class Averages(keras.callbacks.Callback):  # type: ignore[misc]
             yield
         finally:
             self.take_out()
+
+
+def _copies(variables: Iterable[Any]) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(each)) for each in variables]
 
 
 def _uses(optimizer: Any) -> bool:

@@ -103,9 +103,9 @@ def chosen(text: str, batch_size: int) -> Devices:
     there = backend.devices(keras) or ["cpu:0"]
     if name not in ("tensorflow", "jax") and (wanted.count or len(there)) > 1:
         raise ConfigError(
-            f"--devices {text}: on {name} Keras trains on one device in a process. Set "
-            "KERAS_BACKEND to tensorflow or jax to train one model on several, or leave --devices "
-            "out, and give each run a device of its own with CUDA_VISIBLE_DEVICES"
+            f"--devices {text}: on {name} Keras trains on one device in a process. Use a process "
+            "for each, as ranks of one run (docs/many-gpus.md), set KERAS_BACKEND to tensorflow or "
+            "jax, or leave --devices out"
         )
     used = _named(wanted, there)
     devices.check_batch(batch_size, len(used))
