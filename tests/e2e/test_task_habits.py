@@ -124,6 +124,26 @@ def test_a_model_without_targets(
     assert "Best held-out loss: " in said
 
 
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("at_once", [2, 3, 5])
+def test_several_steps_in_a_call_which_need_not_divide_an_epoch(
+    start: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, at_once: int
+) -> None:
+    pytest.importorskip(backend)
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    compiled = """
+def build_model(self, classes):
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="out")], name="net")
+    model.compile("sgd", loss="mse", steps_per_execution=AT_ONCE)
+    return model
+"""
+    said = train(start, tmp_path, plain(compiled.replace("AT_ONCE", str(at_once))))
+    assert "Every sample was handed to fit and trained on exactly once." in said
+    assert report_of(tmp_path / "run" / "report.json")["metrics"]["steps_trained"] == 8
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_averages_of_the_weights(
     start: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str

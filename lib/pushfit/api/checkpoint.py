@@ -101,7 +101,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._random is not None:
             self._random.on_train_batch_end(batch)
-        step = self._first + batch + 1
+        # A last call of several steps may be shorter than Keras numbers it.
+        step = min(self._first + batch + 1, self._stream.steps(TRAIN))
         count, self._step = step - self._step, step
         self._taken += count
         self._stream.used(self._epoch, TRAIN, step)
@@ -115,7 +116,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._metrics is not None:
-            self._stream.used(self._epoch, VAL, batch + 1)
+            self._stream.used(self._epoch, VAL, min(batch + 1, self._stream.steps(VAL)))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         for name, value in (logs or {}).items():

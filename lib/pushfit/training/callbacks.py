@@ -273,6 +273,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._phase = ""
         self._done = 0
+        self._total: int | None = None
         self._epoch: str | None = None
         self._began = 0.0
 
@@ -310,7 +311,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _enter(self, phase: str, label: str, total: int | None) -> None:
         with self._lock:
-            self._phase, self._done = phase, 0
+            self._phase, self._done, self._total = phase, 0, total
             self.live.begin(label, total)
 
     def _leave(self) -> None:
@@ -323,7 +324,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         with self._lock:
             if phase != self._phase:
                 return
-            self._done = max(self._done, batch + 1)
+            done = batch + 1  # Keras numbers a call of several steps as if none were missing
+            self._done = max(self._done, done if self._total is None else min(done, self._total))
             if self.live.due():
                 self.live.update(self._done, f"{_metrics(logs)}, {console.fleet(self.figures())}")
 

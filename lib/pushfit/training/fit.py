@@ -110,7 +110,8 @@ class Fit:
         log.info("Model     %s, %s", called, telling.parameters(self.model))
         if settings.summary:
             self.model.summary(line_length=SUMMARY_WIDTH, print_fn=print)
-        self.trained = Trained(before, out / LAST)
+        lengths = {split: stream.feed.steps(split) for split in (TRAIN, VAL)}
+        self.trained = Trained(before, out / LAST, lengths)
         self.saved = (self.trained.epoch, self.trained.step) if before else None
         self._random = torch_random()
         self.resumed_at = list(before.resumed_at) if before else []
@@ -243,8 +244,13 @@ class Fit:
             self._finish_epoch()
         elif trained.step:
             self._fit(trained.epoch + 1, steps - trained.step)
-        if trained.epoch < self.settings.epochs and not self.model.stop_training:
-            self._fit(self.settings.epochs, None)
+        # Keras would take what is missing in an epoch's last call from the next epoch.
+        uneven = steps % (self.model.steps_per_execution or 1)
+        while trained.epoch < self.settings.epochs and not self.model.stop_training:
+            if not uneven:
+                self._fit(self.settings.epochs, None)
+                break
+            self._fit(trained.epoch + 1, steps)
         self.stopped = trained.epoch < self.settings.epochs
 
     def _fit(self, stop: int, only: int | None) -> None:

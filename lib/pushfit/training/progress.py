@@ -23,6 +23,8 @@ class Trained(keras.callbacks.Callback):  # type: ignore[misc]
     (`steps_per_execution`), and hooks that run in threads come in any order.
 
     before, path: the state of a run that is resumed, and where it came from.
+    lengths: {split: batches of an epoch}. A call of several steps that is an epoch's last one may
+        be shorter, and Keras numbers its end as if it were not.
 
     epoch, step: `step` batches of `epoch` are trained on. All of them: validation is not over.
     taken: steps of the whole run; steps: {split: steps of each epoch that is over}.
@@ -30,8 +32,14 @@ class Trained(keras.callbacks.Callback):  # type: ignore[misc]
 
     async_safe = True
 
-    def __init__(self, before: RunState | None = None, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        before: RunState | None = None,
+        path: Path | None = None,
+        lengths: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
+        self._lengths = lengths or {}
         self.epoch = before.epoch if before else 0
         self.step = before.step if before else 0
         self.taken = before.taken if before else 0
@@ -72,17 +80,20 @@ class Trained(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         with self._lock:
-            step = max(self.step, self._first + batch + 1)
+            step = max(self.step, self._within(TRAIN, self._first + batch + 1))
             self.taken += step - self.step
             self.step = step
         _stop_if_told()
+
+    def _within(self, split: str, step: int) -> int:
+        return min(step, self._lengths.get(split, step))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._metrics, self.validated = self.metrics(), 0
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         with self._lock:
-            self.validated = max(self.validated, batch + 1)
+            self.validated = max(self.validated, self._within(VAL, batch + 1))
         _stop_if_told()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
