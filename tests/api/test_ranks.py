@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pushfit
-from bench.lab.processes import Script
+from bench.lab.processes import Script, free_port
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -96,6 +96,34 @@ def test_the_state_of_one_rank_is_enough_for_the_batches(digits: Path) -> None:
         (row,) = streams[0].report()["splits"]["train"]
     assert [part["stream_sha256"] is None for part in row["shards"]] == [False, False, True, True]
     assert row["missing"] == 0 and row["stream_sha256"] is None and len(last) == 4
+
+
+class Died(Exception):
+    pass
+
+
+def test_a_rank_that_died_comes_back_while_the_other_waits(digits: Path) -> None:
+    about = {**BASIC, "links": digits, "splits": ("train",), "world": 2}
+    with ranks(digits, 1, splits=("train",)) as streams:
+        whole = beside(streams)
+    port = free_port()
+    with pushfit.stream("digits", **about, rank=0) as waits, ExitStack() as stack:
+        one = waits.batches("train")
+        bind = {**about, "bind": f"tcp://127.0.0.1:{port}", "rank": 1}
+        connect = f"{waits.address},tcp://127.0.0.1:{port + 2}"
+        words = ("generator_zmq.py", "--connect", connect, "--links", digits, "--stint", "0.5")
+        generator = Script(words, "ranks-that-come-back")
+        stack.callback(generator.close)
+        with suppress(Died), pushfit.stream("digits", **bind) as dies:
+            other = dies.batches("train")
+            first = [(next(one), next(other)) for _ in range(3)]
+            state = dies.state_dict()
+            raise Died
+        generator.wait_for("rank 1 of 2.* the other ranks wait for it")
+        with pushfit.stream("digits", **bind, state=state) as back:
+            rest = list(zip(one, back.batches("train"), strict=True))
+    parts = [{n: np.concatenate([a[n], b[n]]) for n in a} for a, b in [*first, *rest]]
+    assert equal(parts, whole)
 
 
 def test_states_that_do_not_belong_together(digits: Path) -> None:

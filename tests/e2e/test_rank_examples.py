@@ -87,18 +87,24 @@ def test_two_trainers_are_as_one(start: Starter, digits: Path, tmp_path: Path, n
     assert one[-1] < one[0]
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("torch_ddp", 2, 1), ("torch_ddp", 1, 2), ("jax_keras", 2, 1), ("tensorflow_loop", 2, 1)],
+)
 def test_a_run_that_was_killed_continues_on_another_number_of_trainers(
-    start: Starter, digits: Path, tmp_path: Path, before: int, after: int
+    start: Starter, digits: Path, tmp_path: Path, name: str, before: int, after: int
 ) -> None:
-    needs("torch_ddp")
-    (alone,) = begun(start, "torch_ddp", digits, tmp_path / "alone.pt", 1)
+    needs(name)
+    end = {"torch_ddp": "pt", "jax_keras": "keras", "tensorflow_loop": "npz"}[name]
+    alone = begun(start, name, digits, tmp_path / f"alone.{end}", 1)[0]
     whole = losses(alone.done(seconds=200))
-    (killed,) = begun(start, "torch_ddp", digits, tmp_path / "run.pt", before)
-    killed.wait_for("epoch 1: loss", 200)
-    for process in [*killed.children(), killed.process]:
-        process.kill()
-    (again,) = begun(start, "torch_ddp", digits, tmp_path / "run.pt", after)
-    rest = losses(again.done(seconds=200))
-    assert 1 <= len(rest) < EPOCHS
+    killed = begun(start, name, digits, tmp_path / f"run.{end}", before)
+    killed[0].wait_for("epoch 1: loss", 200)
+    for script in killed:
+        for process in [*script.children(), script.process]:
+            process.kill()
+        script.process.wait()
+    again = begun(start, name, digits, tmp_path / f"run.{end}", after)
+    rest = losses("\n".join(script.done(seconds=200) for script in again))
+    assert 1 <= len(rest) < len(whole)
     assert rest == pytest.approx(whole[-len(rest) :], rel=1e-5)

@@ -15,7 +15,7 @@ from pushfit.wire.protocol import Welcome
 
 class Trainer(NamedTuple):
     trainer: Endpoint
-    welcome: Welcome | None
+    latest: Welcome | None
 
 
 def trainer(port: int, shards: tuple[int, int, int], **more: Any) -> Trainer:

@@ -13,12 +13,12 @@ from pushfit.wire.protocol import Welcome
 
 
 class Link(Protocol):
-    """A trainer of the generator's list. welcome: None: it has not answered, or its run is over."""
+    """A trainer of the list. latest: its welcome to its present run; None: nobody answers."""
 
     @property
     def trainer(self) -> Endpoint: ...
     @property
-    def welcome(self) -> Welcome | None: ...
+    def latest(self) -> Welcome | None: ...
 
 
 def shards_of(link: Link, links: Sequence[Link]) -> Shards:
@@ -28,28 +28,28 @@ def shards_of(link: Link, links: Sequence[Link]) -> Shards:
     must agree.
     Raises ConfigError where they do not, ProtocolError for numbers that cannot be.
     """
-    welcome = link.welcome
+    welcome = link.latest
     assert welcome is not None
     shards = _shards(welcome)
     if shards.several and len(links) == shards.world:
         for other in links:
-            if other is link or other.welcome is None:
+            if other is link or other.latest is None:
                 continue
-            if wrong := _differs(welcome, other.welcome):
+            if wrong := _differs(welcome, other.latest):
                 raise ConfigError(f"{link.trainer} and {other.trainer}: {wrong}")
     return shards
 
 
 def beside(here: int, links: Sequence[Link]) -> list[int]:
     """The indices in `links` of the other trainers of the run of trainer number `here`."""
-    mine = links[here].welcome
+    mine = links[here].latest
     if mine is None or mine.shards[1] == 1:
         return []
     found = []
     for number, link in enumerate(links):
-        if number != here and link.welcome is not None:
+        if number != here and link.latest is not None:
             with suppress(ProtocolError):  # it is told when it is that trainer's turn
-                if not _differs(mine, link.welcome):
+                if not _differs(mine, link.latest):
                     found.append(number)
     return found
 

@@ -193,8 +193,10 @@ class Session(Control):
             link.end(self._fin, now)
         elif self._reset:
             link.reset(now)
+        elif self._left:
+            link.left(now, REST_SECONDS)
         else:
-            link.gone(now, REST_SECONDS if self._left else 0.0)
+            link.gone(now)
 
     def _work(self, maker: Maker) -> None:
         while True:

@@ -54,6 +54,7 @@ class TrainerLink:
         self.health = health
         self.sockets = sockets
         self.welcome: wire.Welcome | None = None  # the trainer's welcome to its present run
+        self.latest: wire.Welcome | None = None  # the same, also while we work for another one
         self.finished = False  # the trainer's last run is over
         self.error: PushFitError | None = None  # why this generator cannot work for it
         self._need = wire.Need()
@@ -121,7 +122,8 @@ class TrainerLink:
         if isinstance(message, wire.Reject):
             self.reject(message)
         elif isinstance(message, wire.Welcome):
-            self.welcome, self._need = message, message.need
+            self.welcome = self.latest = message
+            self._need = message.need
             self.finished = False
             self._reminder.over(str(self.trainer))
         elif isinstance(message, wire.Fin):
@@ -161,13 +163,24 @@ class TrainerLink:
                 "does not accept its messages: check that both have the same version of PushFit; "
                 "the trainer's log says what is wrong"
             )
-        self.gone(now, HELLO_SECONDS if self._resets > 1 else 0.0)
+        self.latest = None
+        self.left(now, HELLO_SECONDS if self._resets > 1 else 0.0)
 
     def worked(self) -> None:
         """Note that samples were sent there, so that the trainer accepts our messages."""
         self._resets = 0
 
     def gone(self, now: float, rest: float = 0.0) -> None:
+        """Note that nobody there can be heard, or that the run has ended."""
+        if self.latest is not None and not self.finished:
+            _, world, rank = self.latest.shards
+            if world > 1:
+                of = f"rank {rank} of {world} at {self.trainer}"
+                self._tell(now, f"{of} is gone: the other ranks wait for it")
+        self.latest = None  # another run may come
+        self.left(now, rest)
+
+    def left(self, now: float, rest: float = 0.0) -> None:
         """Note that it does not know us any more. The next hello is sent in `rest` seconds."""
         if self.welcome is not None:
             self._since = now + rest
