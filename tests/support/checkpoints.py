@@ -10,6 +10,7 @@ import keras
 
 from pushfit.feed.audit import Audited
 from pushfit.runs.checkpoint_state import LAST, Best, RunState, Waiting
+from pushfit.runs.stream_state import COUNTS
 from pushfit.tasks import compatibility
 from pushfit.tasks.camera.task import CameraTask
 from pushfit.training import checkpoint, hidden_state
@@ -31,7 +32,9 @@ def a_state(net: keras.Model, metrics: Any = (), **different: Any) -> RunState:
         "step": 2, "taken": 6, "resumed_at": [{"epoch": 0, "step": 3}],
         "history": {"loss": [0.1, math.inf]}, "best": Best(0.5, False),
         "waiting": Waiting(0.1 + 0.2, 2, 0), "hidden_state": hidden_state.take(net, list(metrics)),
-        "audited": Audited({"train": [{"epoch": 0, "stream_sha256": None}]}, [3], bytes(32)),
+        "audited": Audited(
+            {"train": [{**dict.fromkeys(COUNTS, 0), "stream_sha256": None}]}, [3], bytes(32)
+        ),
     }  # fmt: skip
     return RunState(**{**fields, **different})
 

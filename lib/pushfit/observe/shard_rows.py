@@ -62,6 +62,6 @@ def audit_of_ranks(reports: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[
         found[split] = [
             total(epoch, of_epoch.values())
             for epoch, of_epoch in sorted(parts.items())
-            if len(of_epoch) == count
+            if of_epoch and len(of_epoch) == count
         ]
     return found

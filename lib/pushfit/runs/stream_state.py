@@ -19,6 +19,7 @@ from pushfit.tasks.facts import Fact
 from pushfit.text import counted
 
 FORMAT = 1
+COUNTS = {"epoch", "expected", "seen", "duplicate", "missing", "bad"}  # of a row of the audit
 
 
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,12 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     splits: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
     visiting: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for rows that no audit has written."""
+        for row in (row for rows in self.audited.rows.values() for row in rows):
+            if not row.keys() >= COUNTS or not all(type(row[name]) is int for name in COUNTS):
+                raise ValueError(f"a row of its audit lacks a number: {sorted(row)[:9]}")
 
     @classmethod
     def of_ranks(cls, states: Sequence[StreamState]) -> StreamState:
