@@ -67,8 +67,7 @@ class Ready:
     """
 
     def __init__(
-        self, task: Any, data: Any, links: Any, seed: int, patches: Any, patience: float,
-        reader: Any = None,
+        self, task: Any, data: Any, links: Any, seed: int, patches: Any, *more: Any, **others: Any
     ) -> None:  # fmt: skip
         self.task, self.patches = task, patches
         self._kept: dict[int, list[np.ndarray]] = {}
