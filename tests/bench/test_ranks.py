@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 
 from bench import ranks
-from tests.support.photos import write_photos
+from pushfit.samples.photos import Plan, make
 
 pytestmark = pytest.mark.slow
 
 
+def photos(folder: Path) -> Path:
+    make(folder, Plan(train=2, val=1))
+    return folder
+
+
 def test_ranks(tmp_path: Path) -> None:
-    links = str(write_photos(tmp_path / "links"))
+    links = str(photos(tmp_path / "links"))
     words = ["--links", links, "--samples", "800", "--rounds", "1", "--worlds", "1,2"]
     result = ranks.run(words)
     assert result["failed"] == []
