@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -88,15 +89,20 @@ def reads(links: Path) -> Counter[tuple[str, str]]:
     return Counter((process, chunk) for process, chunk in process_and_chunk)
 
 
+def told_with(start: Starter, task: Path, tmp_path: Path, fleet: int) -> dict[str, Any]:
+    """The report of a sink with so many generators."""
+    report = tmp_path / f"{fleet}.json"
+    flags = (*FLAGS, "--task", task, "--report", report, "--generators", fleet)
+    start.sink(tmp_path, *flags).done()
+    return report_of(report)
+
+
 def test_the_stream_is_that_of_any_fleet_and_each_chunk_is_read_once_an_epoch(
     start: Starter, task: Path, tmp_path: Path
 ) -> None:
     streams = {}
     for fleet in (1, 2):
-        report = tmp_path / f"{fleet}.json"
-        flags = (*FLAGS, "--task", task, "--report", report, "--generators", fleet)
-        start.sink(tmp_path, *flags).done()
-        found = report_of(report)
+        found = told_with(start, task, tmp_path, fleet)
         assert [row["seen"] for row in found["splits"]["train"]] == [ROWS - HELD_OUT] * 2
         assert [row["seen"] for row in found["splits"]["val"]] == [HELD_OUT] * 2
         streams[fleet] = hashes(found)
@@ -135,10 +141,7 @@ def test_a_chunk_that_is_damaged_costs_its_rows_and_one_read(
         raw.write(bytes(chunk.size))
     streams = {}
     for fleet in (1, 2):
-        report = tmp_path / f"{fleet}.json"
-        flags = (*FLAGS, "--task", task, "--report", report, "--generators", fleet)
-        start.sink(tmp_path, *flags).done()
-        found = report_of(report)
+        found = told_with(start, task, tmp_path, fleet)
         assert [row["bad"] for row in found["splits"]["train"]] == [A_CHUNK] * 2
         streams[fleet] = hashes(found)
         counts = reads(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 
 from bench.lab.processes import Starter
 from tests.support import pages
-from tests.support.own_tasks import odd, write_task
+from tests.support.own_tasks import NO_TARGET, odd, write_task
 from tests.support.reports import hashes, report_of
 from tests.support.run_files import history, variables
 
@@ -37,22 +37,6 @@ def build_model(self, classes):
         weighted_metrics=["accuracy"],
     )
     return model
-"""
-NO_TARGET = """
-def to_fit(self, batch):
-    return batch["x"], None
-
-def build_model(self, classes):
-    import keras
-
-    @keras.saving.register_keras_serializable("odd")
-    class Coder(keras.Model):
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            assert y is None
-            return keras.ops.mean((x - y_pred) ** 2)
-
-    x = keras.Input((4,))
-    return Coder(x, keras.layers.Dense(4, name="out")(x), name="coder")
 """
 TASKS = {
     "weights": odd(),

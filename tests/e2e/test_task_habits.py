@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.lab.processes import Starter
-from tests.support.own_tasks import plain, write_task
+from tests.support.own_tasks import NO_TARGET, plain, write_task
 from tests.support.reports import hashes, report_of
 
 pytestmark = pytest.mark.slow
@@ -88,27 +88,12 @@ def scan_test(self, links):
         assert len(table.read_text().splitlines()) == 4
 
 
-NO_TARGET = """
+OWN_RECORDS = """
 def scan(self, links):
     def records(split):
         return tuple(Record(f"{split}/{number:02}") for number in range(32))
 
     return DataSet((), {split: records(split) for split in ("train", "val")})
-
-def to_fit(self, batch):
-    return batch["x"], None
-
-def build_model(self, classes):
-    import keras
-
-    @keras.saving.register_keras_serializable("habits")
-    class Coder(keras.Model):
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            assert y is None
-            return keras.ops.mean((x - y_pred) ** 2)
-
-    x = keras.Input((4,))
-    return Coder(x, keras.layers.Dense(4, name="out")(x), name="coder")
 """
 
 
@@ -118,7 +103,7 @@ def test_a_model_without_targets(
 ) -> None:
     pytest.importorskip(backend)
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    source = plain(NO_TARGET).replace('    loss = "mse"\n', "")
+    source = plain(OWN_RECORDS + NO_TARGET).replace('    loss = "mse"\n', "")
     said = train(start, tmp_path, source)
     assert "Every sample was handed to fit and trained on exactly once." in said
     assert "Best held-out loss: " in said

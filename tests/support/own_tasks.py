@@ -251,3 +251,22 @@ class Odd(Task):
 def odd(methods: str = "") -> str:
     """`ODD`, with `methods` (their lines unindented) put at the end of the class."""
     return ODD + "".join(f"    {line}\n" for line in methods.strip().splitlines())
+
+
+# Methods of a model that has no target: it learns its input.
+NO_TARGET = """
+def to_fit(self, batch):
+    return batch["x"], None
+
+def build_model(self, classes):
+    import keras
+
+    @keras.saving.register_keras_serializable("untargeted")
+    class Coder(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            assert y is None
+            return keras.ops.mean((x - y_pred) ** 2)
+
+    x = keras.Input((4,))
+    return Coder(x, keras.layers.Dense(4, name="out")(x), name="coder")
+"""
