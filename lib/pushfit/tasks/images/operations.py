@@ -8,7 +8,7 @@ code may or may not fuse a multiplication with an addition, and has the host's o
 
 - Factors are rounded to 1/8192. Pillow blends in 32-bit floats; with such a factor each of its
   intermediate values is exact, fused or not. torchvision does not round: with 1.27, about one
-  value in a thousand differs by one level.
+  value in a hundred differs by one level.
 - The coefficients of a transform are rounded to 2^-32, which makes all of Pillow's arithmetic with
   them exact. That moves no point of a picture by a thousandth of a pixel.
 - Sine and cosine are sums of products in Python, which IEEE 754 defines to the bit.

@@ -2,7 +2,8 @@
 
 The tables are torchvision's: 14 operations, 31 strengths of each. RandAugment applies a few
 operations of one given strength, TrivialAugment one operation of any strength. Every operation is
-as likely as any other, and one that has a direction goes either way.
+as likely as any other, and one that has a direction goes either way. torchvision computes its
+tables in 32 bits, and so moves a picture by 15 pixels on some CPUs where 16 are meant.
 """
 
 from __future__ import annotations
