@@ -72,6 +72,16 @@ def test_a_chain_depends_on_its_stream_alone_and_leaves_its_image(chain: dict[st
     assert len(seen) > 10 or chain in (CHAINS["nothing"], CHAINS["flip"], CHAINS["greyscale"])
 
 
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+def test_an_image_may_be_a_part_of_another(chain: dict[str, Any]) -> None:
+    params, whole = AugmentParams(**chain), grain(SIDE + 9)
+    part = whole[4 : 4 + SIDE, 5 : 5 + SIDE]
+    for seed in range(8):
+        made = augmented(part, params, rng(seed))
+        assert np.array_equal(made, augmented(part.copy(), params, rng(seed)))
+    assert np.array_equal(whole, grain(SIDE + 9))
+
+
 def test_nothing_is_done_where_nothing_is_asked_for() -> None:
     image = grain(SIDE)
     assert augmented(image, AugmentParams(flip=0), rng(0)) is image

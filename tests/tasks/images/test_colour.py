@@ -76,6 +76,18 @@ def test_hues_are_turned(turn: float) -> None:
     assert np.array_equal(made.max(axis=2), image.max(axis=2))
 
 
+def test_hues_are_those_of_pillow() -> None:
+    """Every hue with levels of saturation and value, as Pillow turns it into red, green, blue."""
+    levels = np.arange(0, 256, 3, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
+    picture = Image.fromarray(cube)
+    for turn in (-0.5, -0.31, 0, 0.004, 0.2, 0.5):
+        hues, saturation, value = picture.convert("HSV").split()
+        turned = hues.point([(level + int(turn * 255)) % 256 for level in range(256)])
+        wanted = Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+        assert np.array_equal(np.asarray(colour.hue(picture, turn)), np.asarray(wanted)), turn
+
+
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
 def test_grey_is_luma_in_all_channels(image: np.ndarray) -> None:
     made = np.asarray(colour.greyscale(Image.fromarray(image)))

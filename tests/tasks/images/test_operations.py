@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from bench.lab.processes import ROOT
 from pushfit.tasks.images.operations import FACTORS, OPERATIONS, _sine_cosine, factor
+from pushfit.tasks.images.operations import smooth as smooth_picture
 from tests.support.patterns import grain, pattern, sha
 
 SIDE = 40
@@ -96,6 +97,15 @@ def test_enhancers_blend_as_in_integers(name: str, image: np.ndarray) -> None:
         share = round((1 + magnitude) * FACTORS)
         expected = blended(plain(name, image), image, share)
         assert np.array_equal(operated(name, image, magnitude), expected), magnitude
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 61])
+def test_smoothing_is_that_of_pillow(side: int) -> None:
+    for image in (grain(side), pattern(side), np.full((side, side, 3), 255, np.uint8)):
+        picture = Image.fromarray(image)
+        wanted = np.asarray(picture.filter(ImageFilter.SMOOTH))
+        assert np.array_equal(np.asarray(smooth_picture(picture)), wanted)
+        assert np.array_equal(np.asarray(picture), image)
 
 
 @settings(max_examples=200)

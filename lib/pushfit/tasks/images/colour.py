@@ -22,6 +22,7 @@ Change = Callable[[Picture], Picture]
 Words = NDArray[np.uint16]
 
 SIGMAS = range(10, 201)  # standard deviations of a blur in hundredths of a pixel
+_FULL = 255 * 255  # all of the saturation times all of a share
 _ONE = 256  # the sum of a kernel's weights: 256 · 255 still fits into 16 bits
 _PRECISE = Context(prec=20)
 
@@ -50,11 +51,41 @@ def jitter(strengths: Sequence[float], rng: np.random.Generator) -> list[Change]
 
 
 def hue(picture: Picture, turn: float) -> Picture:
-    """The picture with its hues turned by `turn` of the circle, -0.5 to 0.5, in steps of 1/255."""
+    """The picture with its hues turned by `turn` of the circle, -0.5 to 0.5, in steps of 1/255.
+
+    The bytes are those of Pillow's way to HSV and back. The way back is done here in integers,
+    which takes a third of the time: a channel is value · (1 - saturation · share), rounded.
+    """
     step = int(turn * 255)
-    hues, saturation, value = picture.convert("HSV").split()
-    turned = hues.point([(level + step) % 256 for level in range(256)])
-    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+    hues, saturations, values = picture.convert("HSV").split()
+    saturation = np.asarray(saturations, np.uint16)
+    value = np.asarray(values, np.uint32)
+    value = value + value
+    planes = []
+    for shares in _hue_shares():
+        turned = [shares[(level + step) % 256] for level in range(256)]
+        share = np.asarray(hues.point(turned), np.uint16)
+        share = share * saturation
+        np.subtract(_FULL, share, out=share)
+        product = share * value
+        product += _FULL
+        product //= 2 * _FULL
+        planes.append(Image.fromarray(product.astype(np.uint8)))
+    return Image.merge("RGB", planes)
+
+
+@cache
+def _hue_shares() -> list[list[int]]:
+    """For red, green and blue: how much of the saturation each level of hue takes from it.
+
+    The levels 0 to 255 are one turn from red to red; 255 is all of the saturation. A channel is
+    full for a third of the turn, empty for a third, and changes evenly in the sixths between.
+    """
+    shares = []
+    for peak in (0, 2, 4):  # where a channel is full, in sixths of the turn
+        away = (abs((6 * level - 255 * peak + 765) % 1530 - 765) for level in range(256))
+        shares.append([min(255, max(0, distance - 255)) for distance in away])
+    return shares
 
 
 def greyscale(picture: Picture) -> Picture:

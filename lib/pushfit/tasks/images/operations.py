@@ -12,8 +12,8 @@ code may or may not fuse a multiplication with an addition, and has the host's o
 - The coefficients of a transform are rounded to 2^-32, which makes all of Pillow's arithmetic with
   them exact. That moves no point of a picture by a thousandth of a pixel.
 - Sine and cosine are sums of products in Python, which IEEE 754 defines to the bit.
-- The sharpness operation smooths with thirteenths, whose rounding is never close to a tie; tables
-  of 256 levels and histograms are made by Python.
+- Smoothing, which sharpness needs, is done in integers, to the same bytes. Tables of 256 levels and
+  histograms are made by Python.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 Picture = Image.Image
@@ -81,8 +82,32 @@ def contrast(picture: Picture, magnitude: float) -> Picture:
 
 
 def sharpness(picture: Picture, magnitude: float) -> Picture:
-    """magnitude: 0 changes nothing, -1 smooths, 1 sharpens."""
-    return ImageEnhance.Sharpness(picture).enhance(factor(1 + magnitude))
+    """magnitude: 0 changes nothing, -1 smooths, 1 sharpens. As ImageEnhance.Sharpness."""
+    return Image.blend(smooth(picture), picture, factor(1 + magnitude))
+
+
+def smooth(picture: Picture) -> Picture:
+    """The picture filtered by ImageFilter.SMOOTH, four times as fast: in integers.
+
+    A pixel counts five times, its eight neighbours once, by 13; those at the edges stay.
+    """
+    pixels = np.array(picture)  # a copy
+    height, width, channels = pixels.shape
+    if min(height, width) < 3:
+        return picture
+    flat = pixels.reshape(height, width * channels)
+    wide = flat.astype(np.uint16)
+    rows = wide[:, : -2 * channels] + wide[:, 2 * channels :]
+    middle = wide[:, channels:-channels]
+    rows += middle
+    total = rows[:-2] + rows[2:]
+    total += rows[1:-1]
+    total += middle[1:-1] << 2
+    total <<= 1
+    total += 13
+    total //= 26  # the nearest thirteenth: 2 total + 13 is odd, so there are no ties
+    flat[1:-1, channels:-channels] = total
+    return Image.fromarray(pixels)
 
 
 def posterize(picture: Picture, magnitude: float) -> Picture:
