@@ -21,7 +21,7 @@ class AlbumentationsPhotos(LabelledImages):
 
     @cached_property
     def pipeline(self) -> Any:
-        import albumentations as A  # here, so that the trainer need not have it
+        import albumentations as A  # here, since the trainer draws no samples
 
         return A.Compose(
             [

@@ -19,7 +19,7 @@ from pushfit.tasks.labelled import LabelledImages
 
 class TorchvisionPhotos(LabelledImages):
     name = "torchvision_photos"
-    libraries = ("torch", "torchvision")
+    libraries = ("torchvision", "torch")
 
     @cached_property
     def transforms(self) -> Any:

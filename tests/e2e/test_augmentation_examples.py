@@ -55,11 +55,19 @@ def test_augmentations_of_others_are_the_same_for_any_fleet(
     assert one == two and len(set(one)) == 3
 
 
-@pytest.mark.parametrize("example", ["two_views", "albumentations_photos", "torchvision_photos"])
-def test_an_example_is_a_task_without_the_libraries_of_its_generators(
-    start: Starter, tmp_path: Path, example: str
-) -> None:
-    links = write_photos(tmp_path / "links")
-    task = EXAMPLES / f"{example}.py"
-    said = start("-m", "pushfit", "config", "--task", task, "--links", links).done()
-    assert f"task {example}" in said
+def test_two_views_are_described_as_a_task(start: Starter, tmp_path: Path) -> None:
+    task, links = EXAMPLES / "two_views.py", write_photos(tmp_path / "links")
+    assert (
+        "task two_views"
+        in start("-m", "pushfit", "config", "--task", task, "--links", links).done()
+    )
+
+
+@pytest.mark.parametrize("library", ["albumentations", "torchvision"])
+def test_a_library_that_is_not_there_is_named(start: Starter, tmp_path: Path, library: str) -> None:
+    task, links = EXAMPLES / f"{library}_photos.py", write_photos(tmp_path / "links")
+    config = start("-m", "pushfit", "config", "--task", task, "--links", links)
+    if find_spec(library) is None:
+        assert f"names '{library}', which is not installed here: install it" in config.done(2)
+    else:
+        assert f"task {library}_photos" in config.done()

@@ -134,7 +134,7 @@ def kernel(sigma: int, radius: int) -> tuple[int, ...]:
     """
     # Decimal rounds exp correctly, which the C libraries of two hosts need not do alike.
     squares = (Decimal(10_000 * step * step) for step in range(radius + 1))
-    heights = [_PRECISE.exp(_PRECISE.divide(-each, 2 * sigma * sigma)) for each in squares]
+    heights = [float(_PRECISE.exp(_PRECISE.divide(-each, 2 * sigma * sigma))) for each in squares]
     total = heights[0] + 2 * sum(heights[1:])
     sides = [round(_ONE * height / total) for height in heights[1:]]
     sides = [weight for weight in sides if weight]  # they fall from the middle outwards

@@ -56,12 +56,12 @@ def rectangle(
     Its share of the image is uniform within SCALE, the logarithm of its ratio uniform within that
     of RATIO.
     """
-    low, high = (_PRECISE.ln(Decimal(str(ratio))) for ratio in RATIO)
+    # Decimal rounds ln and exp correctly, which the C libraries of two hosts need not do alike.
+    low, high = (float(_PRECISE.ln(Decimal(ratio))) for ratio in RATIO)
     for _ in range(_TRIES):
         share, slope = (float(number) for number in rng.random(2))
         area = rows * columns * (SCALE[0] + (SCALE[1] - SCALE[0]) * share)
-        # Decimal rounds exp correctly, which the C libraries of two hosts need not do alike.
-        ratio = float(_PRECISE.exp(low + (high - low) * Decimal(slope)))
+        ratio = float(_PRECISE.exp(Decimal(low + (high - low) * slope)))
         height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < height < rows and 0 < width < columns:
             top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
