@@ -20,7 +20,7 @@ import simplejpeg
 from PIL import Image
 
 from pushfit.decoding import turbojpeg
-from pushfit.tasks import bicubic
+from pushfit.tasks import resizing
 from pushfit.tasks.camera import manipulations
 
 TIMED = ("tj3Init", "tj3DecompressHeader", "tj3Decompress8")  # of libturbojpeg
@@ -52,7 +52,7 @@ def libraries() -> Iterator[Libraries]:
         (simplejpeg, "decode_jpeg"), (simplejpeg, "decode_jpeg_header"),
         (Image, "fromarray"), (Image.Image, "save"),
     ]  # fmt: skip
-    if bicubic.FAST:
+    if resizing.FAST:
         from cykooz_resizer import ImageData, Resizer
 
         calls += [(ImageData, "__init__"), (ImageData, "get_buffer"), (Resizer, "resize")]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pushfit.decoding import images
-from pushfit.tasks import bicubic
+from pushfit.tasks import resizing
 from pushfit.tasks.base import ArraySpec, Record
 from pushfit.tasks.images.augmentation import AugmentParams, augmented
 from pushfit.tasks.labelled import LabelledImages
@@ -44,7 +44,7 @@ class TwoViews(LabelledImages):
         area, ratio = height * width * rng.uniform(0.08, 1), rng.uniform(3 / 4, 4 / 3)
         across, down = min(width, math.sqrt(area * ratio)), min(height, math.sqrt(area / ratio))
         left, top = (width - across) * rng.random(), (height - down) * rng.random()
-        cut = bicubic.resize(photo, self.params.size, (left, top, left + across, top + down))
+        cut = resizing.resize(photo, self.params.size, (left, top, left + across, top + down))
         return augmented(cut, SIMCLR, rng)
 
     def from_picture(self, picture: np.ndarray) -> Mapping[str, Any]:

@@ -50,7 +50,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from pushfit.decoding import jpeg, png, tiff, turbojpeg
-from pushfit.decoding.turbojpeg import Box
+from pushfit.decoding.turbojpeg import Box, shrunken
 from pushfit.errors import BadRecord
 
 if TYPE_CHECKING:  # Pillow is loaded for the first file that needs it, which a JPEG does not
@@ -113,11 +113,14 @@ def kind(head: bytes) -> str:
     return ""
 
 
-def decode(data: bytes) -> Photo:
-    """The photo in `data` by the table above. Raises BadRecord."""
+def decode(data: bytes, shrink: int = 1) -> Photo:
+    """The photo in `data` by the table above. Raises BadRecord.
+
+    shrink: 1, or for a JPEG that `shrinks` also 2, 4 or 8: its pixels a side ÷ this, rounded up.
+    """
     found = kind(data[:HEAD])
     if found == "JPEG":
-        return _decode_jpeg(data)
+        return _decode_jpeg(data, shrink)
     if not found:
         raise BadRecord(what(data))
     if found == "PNG":
@@ -127,10 +130,13 @@ def decode(data: bytes) -> Photo:
     return _decode_pillow(data, found)
 
 
-def decode_part(data: bytes, choose: Callable[[int, int], Box | None]) -> Photo | None:
+def decode_part(
+    data: bytes, choose: Callable[[int, int], Box | None], shrink: int = 1
+) -> Photo | None:
     """The photo in `data` with only the needed pixels filled in; None: `decode` it whole.
 
     choose: (width, height) -> the rectangle that is needed, or None for all.
+    shrink: as for `decode`; the width, height and rectangle of `choose` are shrunken, too.
 
     It is None, too, if anything in the file is damaged.
     """
@@ -138,9 +144,32 @@ def decode_part(data: bytes, choose: Callable[[int, int], Box | None]) -> Photo 
         return None
 
     def bounded(width: int, height: int) -> Box | None:
-        return choose(width, height) if width * height <= MAX_PIXELS else None
+        return choose(width, height) if width * height * shrink**2 <= MAX_PIXELS else None
 
-    return turbojpeg.decode_part(data, bounded)
+    return turbojpeg.decode_part(data, bounded, shrink)
+
+
+def shrinks(frame: jpeg.Frame | None) -> bool:
+    """Return whether a JPEG with this header can be decoded shrunken: it is grey, YCbCr or RGB."""
+    return frame is not None and frame.components != 4
+
+
+def orientation(data: bytes) -> int:
+    """EXIF's orientation of the picture in `data`, 1 to 8; 1 also where none is given."""
+    found = kind(data[:HEAD])
+    if found == "JPEG":
+        value = tiff.orientation(jpeg.exif(data))
+    elif found == "TIFF":
+        value = tiff.orientation(data)
+    elif found in ("PNG", "WebP"):
+        with warnings.catch_warnings(), suppress(Exception):  # a hostile header may raise anything
+            warnings.simplefilter("ignore")
+            value = _open(data, found).getexif().get(tiff.ORIENTATION, 1)
+            return value if value in range(1, 9) else 1
+        return 1
+    else:
+        return 1
+    return value
 
 
 def many_scans(data: bytes) -> str:
@@ -155,7 +184,7 @@ def many_scans(data: bytes) -> str:
     return f"a JPEG of {many} scans, each of which costs a pass over all pixels: save it again"
 
 
-def _decode_jpeg(data: bytes) -> Photo:
+def _decode_jpeg(data: bytes, shrink: int) -> Photo:
     frame = jpeg.frame(data)
     if frame is None:
         raise BadRecord("truncated, or not a JPEG: it has no header of a picture")
@@ -165,19 +194,22 @@ def _decode_jpeg(data: bytes) -> Photo:
     if reason := many_scans(data):
         raise BadRecord(reason)
     try:
-        return _decode_strictly(data, frame)
+        return _decode_strictly(data, frame, shrink)
     except ValueError as error:
         plain = jpeg.plain(data)
         if plain != data:
             with suppress(ValueError):
-                return _decode_strictly(plain, frame)
+                return _decode_strictly(plain, frame, shrink)
         raise BadRecord(_jpeg_reason(str(error))) from None
 
 
-def _decode_strictly(data: bytes, frame: jpeg.Frame) -> Photo:
+def _decode_strictly(data: bytes, frame: jpeg.Frame, shrink: int) -> Photo:
     """The photo. Raises ValueError, also if libjpeg only warns."""
-    if frame.components != 4:
-        photo: Photo = simplejpeg.decode_jpeg(data, "RGB")
+    if shrinks(frame):
+        height, width = (shrunken(side, shrink) for side in (frame.height, frame.width))
+        # The smallest size that is at least this one: so it is exactly this one.
+        least = {"min_height": height, "min_width": width, "min_factor": 1} if shrink > 1 else {}
+        photo: Photo = simplejpeg.decode_jpeg(data, "RGB", **least)
         return photo
     inverted = simplejpeg.decode_jpeg(data, "CMYK")
     from PIL import Image

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.TiffImagePlugin import TiffImageFile
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ORIENTATION, _UPRIGHT = 274, 1
+ORIENTATION, _UPRIGHT = 274, 1
 _SHORT = 3  # the type of the orientation's value
 _BITS, _COMPRESSION, _FILL_ORDER, _PLANAR = 258, 259, 266, 284  # tags of TIFF 6.0
 _PLACES = ((273, 279), (324, 325))  # offsets and byte counts, of strips and of tiles
@@ -59,12 +59,24 @@ def _check_deflated(image: TiffImageFile, data: bytes, size: int) -> None:
 
 def without_orientation(data: bytes) -> bytes:
     """`data`, a TIFF or BigTIFF, with the orientation of its first picture set to upright."""
-    at = _value_of(data, _ORIENTATION)
+    at = _value_of(data, ORIENTATION)
     if at is None:
         return data
     order = "<" if data.startswith(b"II") else ">"
     upright = struct.pack(f"{order}H", _UPRIGHT)
     return data if data[at : at + 2] == upright else data[:at] + upright + data[at + 2 :]
+
+
+def orientation(data: bytes) -> int:
+    """The orientation that a TIFF or EXIF data has for its first picture, 1 to 8; 1: none is given.
+
+    data: it begins with one of MAGICS, or has no orientation.
+    """
+    at = _value_of(data, ORIENTATION)
+    if at is None or at + 2 > len(data):
+        return _UPRIGHT
+    value = int.from_bytes(data[at : at + 2], "little" if data.startswith(b"II") else "big")
+    return value if value in range(1, 9) else _UPRIGHT
 
 
 def _value_of(data: bytes, tag: int) -> int | None:

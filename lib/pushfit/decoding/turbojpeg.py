@@ -3,6 +3,9 @@
     decode_part(data, choose) -> an (H, W, 3) uint8 photo with the chosen rectangle filled in, or
                                  None: decode it whole, which also says what is wrong with it
 
+- The photo may be shrunken: an inverse DCT of 4, 2 or 1 instead of 8 pixels a side of a block costs
+  as much less as it gives fewer pixels.
+
 - Above, left and right of the rectangle there is no inverse DCT, chroma upsampling or colour
   conversion. Below it the rectangle's columns are converted: otherwise the library would stop
   reading, and damage there would not be noticed. Reading (Huffman) is about half of the work, and
@@ -57,10 +60,23 @@ class _Region(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int) for name in ("x", "y", "w", "h")]
 
 
-def decode_part(data: bytes, choose: Callable[[int, int], Box | None]) -> NDArray[np.uint8] | None:
+class _Factor(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int) for name in ("num", "denom")]
+
+
+def shrunken(length: int, shrink: int) -> int:
+    """The pixels of a side of `length` pixels that is shrunken."""
+    return -(-length // shrink)
+
+
+def decode_part(
+    data: bytes, choose: Callable[[int, int], Box | None], shrink: int = 1
+) -> NDArray[np.uint8] | None:
     """The photo with a rectangle filled in; None: decode it whole.
 
     choose: (width, height) -> the rectangle that is needed, within the photo, or None for all.
+    shrink: 1, 2, 4 or 8. The photo has this fraction of its pixels a side, rounded up; so have the
+        width, height and rectangle of `choose`.
     """
     library = _library()
     if library is None:
@@ -69,13 +85,17 @@ def decode_part(data: bytes, choose: Callable[[int, int], Box | None]) -> NDArra
     if not handle:
         return None
     try:
-        return _decode(library, handle, data, choose)
+        return _decode(library, handle, data, choose, shrink)
     finally:
         library.tj3Destroy(handle)
 
 
 def _decode(
-    library: ctypes.CDLL, handle: int, data: bytes, choose: Callable[[int, int], Box | None]
+    library: ctypes.CDLL,
+    handle: int,
+    data: bytes,
+    choose: Callable[[int, int], Box | None],
+    shrink: int,
 ) -> NDArray[np.uint8] | None:
     if library.tj3DecompressHeader(handle, data, len(data)):
         return None
@@ -93,6 +113,9 @@ def _decode(
     )
     if precision != 8 or colours not in (_YCBCR, _GREY) or any(unusual):
         return None
+    if shrink > 1 and library.tj3SetScalingFactor(handle, _Factor(1, shrink)):
+        return None
+    width, height = shrunken(width, shrink), shrunken(height, shrink)
     box = choose(width, height)
     if box is None:
         return None
@@ -135,6 +158,7 @@ def _library() -> ctypes.CDLL | None:
             library.tj3Destroy.argtypes, library.tj3Destroy.restype = (pointer,), None
             library.tj3DecompressHeader.argtypes = packed
             library.tj3Get.argtypes = (pointer, number)
+            library.tj3SetScalingFactor.argtypes = (pointer, _Factor)
             library.tj3SetCroppingRegion.argtypes = (pointer, _Region)
             library.tj3Decompress8.argtypes = (*packed, pointer, number, number)
             return library

@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from pushfit.decoding import images
 from pushfit.decoding.images import Photo
-from pushfit.tasks import bicubic, folders
+from pushfit.tasks import folders, resizing
 from pushfit.tasks.base import TEST, TRAIN, UNKNOWN, ArraySpec, DataSet, Record, Task
 from pushfit.tasks.selection import HeldOut, Only, Selection, Without
 
@@ -83,7 +83,7 @@ class LabelledImages(Task):
             return photo
         side = min(height, width)
         left, top = (width - side) // 2, (height - side) // 2
-        return bicubic.resize(photo, size, (left, top, left + side, top + side))
+        return resizing.resize(photo, size, (left, top, left + side, top + side))
 
     def sample(
         self, item: Photo, record: Record, split: str, patch: int, rng: np.random.Generator

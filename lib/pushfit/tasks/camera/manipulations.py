@@ -10,7 +10,7 @@ pixels are those that manipulating the WHOLE photo and then cutting would give:
               libjpeg), on the grid of the whole photo: the region is cut on multiples of 16 (two
               8x8 chroma blocks' worth of pixels) with at least 1 px around the patch, which the
               smooth chroma upsampling reads. Exactly what Pillow makes of the whole photo.
-    resizeF   Pillow's BICUBIC (`bicubic`: antialiased) to round(W x F) by round(H x F). The region
+    resizeF   Pillow's BICUBIC (`resizing`: antialiased) to round(W x F) by round(H x F). The region
               carries the kernel's support; the box is in fractions of a pixel, so that the
               sampling grid is the whole photo's. Within 2 levels of it; all but a few values in a
               million within 1.
@@ -29,7 +29,7 @@ import numpy as np
 import simplejpeg
 
 from pushfit.decoding.images import Photo
-from pushfit.tasks import bicubic
+from pushfit.tasks import resizing
 
 Region = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the photo
 
@@ -124,7 +124,7 @@ class Resize(Manipulation):
             min((x + patch) * across, width) - left,
             min((y + patch) * down, height) - top,
         )
-        return bicubic.resize(photo[top:bottom, left:right], patch, box)
+        return resizing.resize(photo[top:bottom, left:right], patch, box)
 
     @staticmethod
     def _around(start: int, patch: int, end: int, scale: float) -> tuple[int, int]:

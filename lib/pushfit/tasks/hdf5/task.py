@@ -24,7 +24,7 @@ import numpy as np
 from msgspec import Meta
 
 from pushfit.errors import BadRecord, ConfigError, DataError
-from pushfit.tasks import bicubic
+from pushfit.tasks import resizing
 from pushfit.tasks.base import (
     TEST,
     TRAIN,
@@ -336,7 +336,7 @@ class Hdf5Task(BlockTask):
             )
         side = min(picture.shape[:2])
         top, left = ((length - side) // 2 for length in picture.shape[:2])
-        image = bicubic.resize(picture, height, (left, top, left + side, top + side))
+        image = resizing.resize(picture, height, (left, top, left + side, top + side))
         if channels == 1:
             image = np.rint(image.mean(axis=2, keepdims=True)).astype(np.uint8)
         return {"image": image, "label": np.int32(UNKNOWN)}

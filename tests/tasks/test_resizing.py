@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushfit.tasks import bicubic
+from pushfit.tasks import resizing
 from pushfit.tasks.camera.manipulations import KNOWN, Resize
 from tests.support.scenes import scene, whole, worst
 
-pytestmark = pytest.mark.skipif(not bicubic.FAST, reason="no cykooz-resizer here")
+pytestmark = pytest.mark.skipif(not resizing.FAST, reason="no cykooz-resizer here")
 RESIZES = [name for name, way in KNOWN.items() if isinstance(way, Resize)]
 
 
@@ -60,7 +60,7 @@ def test_no_further_from_the_whole_photo_than_pillow_itself(
     manipulated = whole(photo, name)
     far = []
     for fast in (True, False):
-        monkeypatch.setattr(bicubic, "FAST", fast)
+        monkeypatch.setattr(resizing, "FAST", fast)
         apart = [
             np.abs(KNOWN[name].cut(photo, x, y, 224).astype(int) - manipulated[y:, x:][:224, :224])
             for x in range(1, 700, 137)
@@ -74,7 +74,7 @@ def test_no_further_from_the_whole_photo_than_pillow_itself(
 
 @pytest.mark.parametrize("name", RESIZES)
 def test_pillow_alone_stays_within_two_levels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bicubic, "FAST", False)
+    monkeypatch.setattr(resizing, "FAST", False)
     for photo in (scene(200, 301), noise(1, 200, 301, 256)):
         manipulated = whole(photo, name)
         assert worst(photo, manipulated, name, 13, 7, 60) <= 2
@@ -84,7 +84,7 @@ def test_the_bytes_do_not_depend_on_the_cpu() -> None:
     from cykooz_resizer import CpuExtensions
 
     photo = noise(5, 300, 417, 256)
-    _, resizer = bicubic._tools()
+    _, resizer = resizing._tools("bicubic")
     usual = resizer.cpu_extensions
     made = []
     try:
