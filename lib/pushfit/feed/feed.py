@@ -102,12 +102,19 @@ class Feed:
         same = (s for s in self.plan.segments.epoch if s.split == split)
         return next((segment.batches(self.batch_size) for segment in same), 0)
 
+    def dropped(self, split: str) -> int:
+        """Samples of an epoch of `split` that do not fill a batch and are left out."""
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((segment.dropped(self.batch_size) for segment in same), 0)
+
     def batch_sizes(self, split: str) -> list[int]:
         """The numbers of samples in batches of `split`, the last of an epoch last; [] without it"""
-        same = (s.samples for s in self.plan.segments.epoch if s.split == split)
-        samples = next(same, 0)
-        whole = [self.batch_size] if samples >= self.batch_size else []
-        return whole + ([rest] if (rest := samples % self.batch_size) else [])
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        if (segment := next(same, None)) is None:
+            return []
+        whole = [self.batch_size] if segment.samples >= self.batch_size else []
+        rest = segment.samples % self.batch_size - segment.dropped(self.batch_size)
+        return whole + ([rest] if rest else [])
 
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
@@ -208,7 +215,10 @@ class Feed:
         numbered = islice(enumerate(batches(self.plan, segment, self.batch_size)), first, None)
         while several := list(islice(numbered, self._together)):
             rows = np.concatenate([rows for _, rows in several])
-            taken, places = self._take(window, rows, to_its_end=several[-1][0] == last)
+            ends = several[-1][0] == last
+            taken, places = self._take(window, rows, to_its_end=ends)
+            if ends:
+                audit.skip(segment.dropped(self.batch_size))
             low = 0
             for number, rows in several:
                 part = slice(low, low + len(rows))
@@ -232,7 +242,7 @@ class Feed:
     ) -> Arrays:
         """Crop the arrays of a batch, count them in the audit, and trim them."""
         if self._skipping:
-            audit.skip(places)
+            audit.skip(len(places))
             return arrays
         began = time.monotonic()
         if self._crop is not None:
