@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -42,6 +43,20 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
     segment: Segment
     number: int
     arrays: Arrays
+
+
+class Idle(msgspec.Struct, frozen=True, eq=False):
+    """No batch was asked for since one was handed on, and the run has more.
+
+    segment, number: those of that batch.
+    handed: batches of its split that this feed has handed on, with that one.
+    since: monotonic seconds at which it was.
+    """
+
+    segment: Segment
+    number: int
+    handed: int
+    since: float
 
 
 class Feed:
@@ -90,6 +105,8 @@ class Feed:
         self.samples = self.nbytes = 0  # handed on so far, before they are trimmed
         self.busy_since: float | None = None  # when the first batch was asked for
         self.until = 0.0  # when the last batch was handed on
+        self.idle: Idle | None = None  # None: a batch is being made, or none was asked for
+        self._handed: Counter[str] = Counter()  # batches of each split
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -192,8 +209,14 @@ class Feed:
     # -- inside -----------------------------------------------------------------------------------
 
     def _pull(self) -> Batch:
+        self.idle = None
         batch, self._first = self._first or next(self._stream), None
         self._positions.pulled()
+        segment = batch.segment
+        self._handed[segment.split] += 1
+        if self._positions.next is not None:
+            handed = self._handed[segment.split]
+            self.idle = Idle(segment, batch.number, handed, time.monotonic())
         return batch
 
     def _all_batches(self) -> Iterator[Batch]:
