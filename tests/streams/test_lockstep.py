@@ -15,7 +15,7 @@ from pushfit.streams.lockstep import COLD_BATCHES, COLD_TIMES, PATIENCE_SECONDS,
 WARM = COLD_BATCHES + 1
 TOLD = (
     "rank 0 of 2 has asked for no batch for 30 s, since it got batch 1,204 of epoch 3. A step of "
-    "training waits for every rank: if another one has ended, start it again with the same "
+    "training waits for every rank. If another one has ended, start it again with the same "
     "settings (docs/many-gpus.md)"
 )
 
@@ -77,11 +77,11 @@ def test_the_first_steps_may_compile_and_have_more_time(split: str) -> None:
 @pytest.mark.parametrize(
     ("world", "gone", "advice"),
     [
-        (2, {1}, "the generators do not reach rank 1 any more, so start it again with the"),
-        (4, {3, 1}, "do not reach rank 1 and rank 3 any more, so start them again with the same"),
-        (2, {0}, "if another one has ended, start it again"),  # that is the one that speaks
-        (2, {2, 2**53}, "if another one has ended, start it again"),  # there are none such
-        (32, set(range(32)), "rank 1 and rank 2 and .* rank 8 and 23 others any more, so start"),
+        (2, {1}, "not reach rank 1 any more: if it has ended, start it again with the same"),
+        (4, {3, 1}, "reach rank 1 and rank 3 any more: if they have ended, start them again"),
+        (2, {0}, "If another one has ended, start it again"),  # that is the one that speaks
+        (2, {2, 2**53}, "If another one has ended, start it again"),  # there are none such
+        (32, set(range(32)), "rank 1 and rank 2 and .* rank 8 and 23 others any more: if they"),
     ],
 )
 def test_ranks_that_no_generator_reaches_are_named(

@@ -55,7 +55,7 @@ class Lockstep:
         self._said = True
         return (
             f"{self._who} has asked for no batch for {_seconds(waited)}, since it got "
-            f"{_place(idle)}. A step of training waits for every rank: {self._advice(gone)}"
+            f"{_place(idle)}. A step of training waits for every rank. {self._advice(gone)}"
         )
 
     @property
@@ -67,10 +67,14 @@ class Lockstep:
         if lost := [each for each in others if each in gone and each != self._shards.rank]:
             named = " and ".join(f"rank {each}" for each in lost[:8])
             more = f" and {counted(len(lost) - 8, 'other')}" if len(lost) > 8 else ""
+            those = "it has" if len(lost) == 1 else "they have"
             again = "it" if len(lost) == 1 else "them"
-            what = f"the generators do not reach {named}{more} any more, so start {again} again"
+            what = (
+                f"The generators do not reach {named}{more} any more: if {those} ended, start "
+                f"{again} again"
+            )
         else:
-            what = "if another one has ended, start it again"
+            what = "If another one has ended, start it again"
         return f"{what} with the same settings (docs/many-gpus.md)"
 
 
