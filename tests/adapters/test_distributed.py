@@ -15,10 +15,10 @@ from bench.lab.processes import ROOT
 
 pytestmark = pytest.mark.slow
 
-EVEN, COUNTED = True, True
+EVEN, COUNTED, DROP_LAST = True, True, True
 
 
-def elsewhere(backend: str, *forms: tuple[bool, bool]) -> list[dict[str, Any]]:
+def elsewhere(backend: str, *forms: tuple[bool, ...]) -> list[dict[str, Any]]:
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     parts = "--xla_force_host_platform_device_count=2"
@@ -53,3 +53,15 @@ def test_data_parallel_needs_batches_that_divide() -> None:
     is_whole(even, 9)
     is_whole(untold, 9)
     assert "train has a batch of 3 samples, which the 2 devices of DataParallel" in odd["error"]
+    assert "give drop_last=True, choose a batch_size that divides" in odd["error"]
+
+
+def test_a_smaller_last_batch_that_is_left_out_need_not_divide() -> None:
+    """Of 39 samples 9 batches of 4 are trained on."""
+    (found,) = elsewhere("jax", (not EVEN, COUNTED, DROP_LAST))
+    assert found["steps"] == [3 * 9, 3 * 3]
+    rows = found["audit"]
+    assert [(row["seen"], row["skipped"], row["missing"]) for row in rows["train"]] == [
+        (36, 3, 0)
+    ] * 3
+    assert [row["skipped"] for row in rows["val"]] == [0] * 3

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,7 +16,8 @@ import numpy as np
 import pytest
 
 import pushfit
-from bench.lab.processes import Script, free_port
+from bench.lab.processes import Script, Starter, free_port, until
+from tests.support.in_step import steps
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -41,6 +45,13 @@ def ranks(links: Path, world: int, generators: int = 1, **more: Any) -> Iterator
         stack.callback(fleet.wait)
         stack.callback(fleet.terminate)
         yield streams
+
+
+@pytest.fixture
+def start() -> Iterator[Starter]:
+    starter = Starter(uuid.uuid4().hex)
+    yield starter
+    starter.close()
 
 
 Batch = dict[str, np.ndarray]
@@ -124,6 +135,34 @@ def test_a_rank_that_died_comes_back_while_the_other_waits(digits: Path) -> None
             rest = list(zip(one, back.batches("train"), strict=True))
     parts = [{n: np.concatenate([a[n], b[n]]) for n in a} for a, b in [*first, *rest]]
     assert equal(parts, whole)
+
+
+def test_a_rank_whose_partner_was_killed_says_so_and_continues_once_that_is_back(
+    start: Starter, digits: Path, tmp_path: Path
+) -> None:
+    """The generators know which rank it is that they do not reach any more."""
+    port = free_port()
+
+    def rank(number: int, hold: int = 0) -> Script:
+        words = ("-m", "tests.support.in_step", tmp_path, number, f"tcp://127.0.0.1:{port}")
+        return start(*words, digits, hold)
+
+    stays, dies = rank(0), rank(1, hold=12)
+    addresses = [f"--connect=tcp://127.0.0.1:{port + 2 * number}" for number in range(2)]
+    start("generator_zmq.py", *addresses, "--links", digits, "--stint", 0.5)
+    assert until(lambda: steps(tmp_path / "rank-0.json") == 13)
+    dies.send(signal.SIGKILL)
+    dies.process.wait()
+    stays.wait_for(
+        r"rank 0 of 2 has asked for no batch for \d+ s, since it got batch 13 of epoch 1\. "
+        r"A step of training waits for every rank\. "
+    )
+    stays.wait_for("The generators do not reach rank 1 any more: if it has ended, start it")
+    assert "continues" not in stays.output
+    assert "steps: 26" in rank(1).done()
+    said = stays.done()
+    assert "steps: 26" in said and "missing: 0, duplicate: 0" in said
+    assert re.search("rank 0 of 2 continues after [0-9]+ s", said)
 
 
 def test_states_that_do_not_belong_together(digits: Path) -> None:

@@ -120,14 +120,19 @@ def test_validation_every_third_epoch(digits: Path) -> None:
     assert [row["missing"] for row in rows(stream, "val")] == [0, 0, 0]
 
 
-def test_the_position_continues_at_the_next_batch(digits: Path) -> None:
-    with digits_stream(digits) as stream:
+@pytest.mark.parametrize("drop_last", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_position_continues_at_the_next_batch(digits: Path, drop_last: bool) -> None:
+    about = {"drop_last": drop_last}
+    with digits_stream(digits, **about) as stream:
+        assert stream.steps("train") == 13 - drop_last
         whole = [b["image"].tobytes() for e in stream for s in ("train", "val") for b in e[s]]
     audit = stream.report()["splits"]
-    for stop in (3, 13, 14, 15, len(whole)):
+    assert [row["skipped"] for row in audit["train"]] == [15 * drop_last] * 3
+    assert [row["missing"] for row in audit["train"]] == [0] * 3
+    for stop in (3, 12, 13, 14, 15, len(whole)):
         seen: list[bytes] = []
         state = None
-        with digits_stream(digits) as stream:
+        with digits_stream(digits, **about) as stream:
             for epoch in stream:
                 for split in ("train", "val"):
                     for batch in epoch[split] if len(seen) < stop else ():
@@ -138,7 +143,7 @@ def test_the_position_continues_at_the_next_batch(digits: Path) -> None:
                 if state:
                     break
         assert len(json.dumps(state)) < 8_000
-        with digits_stream(digits, state=state) as stream:
+        with digits_stream(digits, state=state, **about) as stream:
             if stop == len(whole):
                 with pytest.raises(pushfit.StreamError, match="its 3 epochs have been read"):
                     next(iter(stream))

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from pushfit.dispatch import dispatcher
-from pushfit.errors import DataError, Rejected, StreamClosed
+from pushfit.errors import DataError, PushFitError, Rejected, StreamClosed
+from pushfit.feed.feed import Idle
 from pushfit.generator import worker
 from pushfit.tasks import compatibility
 from pushfit.tasks.base import Record
@@ -276,6 +277,60 @@ def test_a_careful_lease_is_announced_record_by_record_and_answered(
     one.worker()
     second.close()
     assert_clean(one.drained())
+
+
+def test_a_rank_counts_as_gone_if_all_generators_at_work_say_so(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    exchange = one.dispatcher.exchange
+    assert exchange.gone == set()
+    first, second = Stranger(one, "first"), Stranger(one, "second")
+    for stranger in (first, second):
+        stranger.joins(one.task.scan(one.links))
+    first.say(wire.encode(wire.Heartbeat(run="run", gone=(1, 2**53))))
+    until(lambda: exchange.roster.peers["first"].gone == (1, 2**53))
+    assert exchange.gone == set()  # the other one has not said so
+    second.say(wire.encode(wire.Heartbeat(run="run", gone=(2, 1))))
+    until(lambda: exchange.gone == {1})
+    second.say(wire.encode(wire.Heartbeat(run="run")))
+    until(lambda: exchange.gone == set())
+    first.close()
+    second.close()
+
+
+def test_what_watches_the_consumer_is_called_while_that_is_busy(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    one.worker()
+    feed = one.feed()
+    looks: list[Idle | None] = []
+    one.dispatcher.watch = lambda now: looks.append(feed.idle)
+    batches = feed.batches("train")
+    assert feed.idle is None  # none was asked for
+    next(batches)
+    until(lambda: bool(looks) and looks[-1] is not None)
+    first = feed.idle
+    assert first is not None
+    assert (first.segment.split, first.number, first.handed) == ("train", 0, 1)
+    next(batches)
+    until(lambda: looks[-1] is not first)
+    rest = list(feed.all())
+    assert feed.idle is None  # the run has no more
+    assert rest[-1].segment.epoch == 1
+    one.dispatcher.close(done=True, reason="the run is complete")
+    assert looks[-1] is None  # it is called once more at the end
+
+
+def test_a_defect_of_what_watches_ends_the_run(rig: Callable[..., Rig]) -> None:
+    one = rig(epochs=50)  # more than the budget holds, so that the feed waits for some
+    one.worker()
+    feed = one.feed()
+
+    def fails(now: float) -> None:
+        raise ZeroDivisionError
+
+    one.dispatcher.watch = fails
+    until(lambda: one.dispatcher.failure is not None)
+    with pytest.raises(PushFitError, match="internal error in the exchange: ZeroDivisionError"):
+        list(feed.all())
 
 
 def test_who_did_not_hear_that_the_run_is_over_is_named(

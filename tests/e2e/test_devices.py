@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from importlib.util import find_spec
@@ -196,6 +197,71 @@ def test_the_commands_of_the_page(start: Starter, photos: Path, tmp_path: Path) 
     assert "from here on --devices 2 as given now" in said and CLEAN in said
 
 
+# Six steps of an epoch do not divide by four.
+FOUR_AT_A_TIME = """
+def build_model(self, classes):
+    model = self.net()
+    model.compile("adam", "sparse_categorical_crossentropy", steps_per_execution=4)
+    return model
+"""
+WHOLE = "Every sample of a whole batch was handed to fit and trained on exactly once."
+LEFT_OUT = f"{8 * 2} samples were skipped, as they do not fill a batch (--drop-last)."
+
+
+def check_dropped(out: Path) -> None:
+    """The audit of a run whose epochs have 48 samples in whole batches, and two that are left."""
+    report = json.loads((out / "report.json").read_text())
+    rows = report["splits"]
+    names = ("expected", "seen", "trained", "skipped", "missing", "duplicate")
+    assert [[row[name] for name in names] for row in rows["train"]] == [[50, 48, 48, 2, 0, 0]] * 8
+    assert [[row[name] for name in names] for row in rows["val"]] == [[21, 21, 21, 0, 0, 0]] * 8
+    assert report["metrics"]["steps_trained"] == 8 * 6
+
+
+@pytest.mark.usefixtures("parts")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("backend", BACK_ENDS)
+def test_a_last_batch_that_is_smaller_is_left_out_if_that_is_wanted(
+    start: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    """On any number of devices alike, over a kill, and with several steps in a call."""
+    use(backend, monkeypatch)
+    alone, calm, wild = tmp_path / "1", tmp_path / "4", tmp_path / "wild"
+    for devices, out in ((1, alone), ("all", calm)):
+        said = start(*words(tmp_path, odd(), devices, out), "--drop-last").done()
+        assert "Epoch     6 steps of 8 samples, 3 steps of validation; 2 samples left out" in said
+        assert "the last batch of train" not in said
+        assert f"{WHOLE}\n{LEFT_OUT}\n" in said
+        check_dropped(out)
+    same_curve(alone, calm)
+
+    mine = tmp_path / "mine.py"
+    mine.write_text(KILLED)
+    saved = ("--drop-last", "--checkpoint-every", 3, "--callback", f"{mine}:Killed")
+    start(*words(tmp_path, odd(), "all", wild), *saved).finish()
+    resume = ("train_zmq.py", "--resume", "--out", wild, "--generators", 1, "--callback", "")
+    assert "--drop-last was" in start(*resume, "--no-drop-last").done(2)
+    said = start(*resume).done()
+    assert "at epoch 2, batch 4 of 6" in said and LEFT_OUT in said
+    check_dropped(wild)
+    audits = [json.loads((out / "report.json").read_text())["splits"] for out in (calm, wild)]
+    assert audits[0] == audits[1]
+    same_curve(calm, wild)
+    same_weights(calm / "last.keras", wild / "last.keras")
+
+    out = tmp_path / "several"
+    devices = 2 if backend == "jax" else 1  # TensorFlow cannot do it on several
+    said = start(*words(tmp_path, odd(FOUR_AT_A_TIME), devices, out), "--drop-last").done()
+    assert WHOLE in said
+    check_dropped(out)
+
+
+def test_an_epoch_without_a_whole_batch_is_refused(start: Starter, tmp_path: Path) -> None:
+    flags = words(tmp_path, odd(), 1, tmp_path / "run")
+    said = start(*flags, "--drop-last", "--batch-size", 51).done(2)
+    assert "has only 50 samples, fewer than --batch-size 51: give a smaller --batch-size" in said
+
+
 OWN_STRATEGY = """
 def build_model(self, classes):
     import tensorflow as tf
@@ -241,6 +307,7 @@ UNTOLD = TASKS["no target"].replace("(x - y_pred)", "(x - x)")
         ("tensorflow", odd(SUMS), 4, "the model's loss adds up its samples (reduction 'sum')"),
         ("jax", odd(SUMS), 4, "the model's loss adds up its samples (reduction 'sum')"),
         ("tensorflow", odd(ACCUMULATES), 2, "cannot put several steps into one update"),
+        ("tensorflow", odd(FOUR_AT_A_TIME), 2, "steps_per_execution=4: TensorFlow cannot run"),
         ("tensorflow", UNTOLD, 2, "computes its loss itself (compute_loss)"),
     ],
 )

@@ -171,7 +171,12 @@ class Machine:
             lease, _ = self._held(name, reader)
             at = reader.byte()
             return wire.Heartbeat(
-                run="run", doing="x", lease=lease, record=at % 16 - 1, ask=at > 127
+                run="run",
+                doing="x",
+                lease=lease,
+                record=at % 16 - 1,
+                ask=at > 127,
+                gone=(at, 2**53)[: at % 3],
             )
         held = self._held(name, reader)
         if what == 8:

@@ -8,7 +8,7 @@ import pytest
 
 from pushfit.endpoint import Endpoint
 from pushfit.errors import ConfigError, ProtocolError
-from pushfit.generator.ranks import shards_of
+from pushfit.generator.ranks import gone, shards_of
 from pushfit.plan.shards import WHOLE, Shards
 from pushfit.wire.protocol import Welcome
 
@@ -16,6 +16,7 @@ from pushfit.wire.protocol import Welcome
 class Trainer(NamedTuple):
     trainer: Endpoint
     latest: Welcome | None
+    lost: Welcome | None = None
 
 
 def trainer(port: int, shards: tuple[int, int, int], **more: Any) -> Trainer:
@@ -53,6 +54,38 @@ def test_trainers_that_do_not(
     links = [trainer(1, (4, 2, 0)), trainer(3, shards, **more)]
     with pytest.raises(ConfigError, match=f"tcp://box:1 and tcp://box:3: .*{said}"):
         shards_of(links[0], links)
+
+
+def lost(port: int, shards: tuple[int, int, int], **more: Any) -> Trainer:
+    here = trainer(port, shards, **more)
+    return Trainer(here.trainer, None, here.latest)
+
+
+def test_ranks_that_are_gone() -> None:
+    here = trainer(1, (4, 4, 0))
+    others = [lost(3, (4, 4, 2)), trainer(5, (4, 4, 1)), lost(7, (4, 4, 3))]
+    assert gone(here, [here, *others]) == (2, 3)
+    assert gone(others[1], [here, *others]) == (2, 3)
+    assert gone(others[0], [here, *others]) == ()  # nobody is there to be told
+    never = Trainer(Endpoint("box", 3), None)
+    assert gone(here, [here, never]) == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lost(3, (4, 2, 1)),  # another number of ranks
+        lost(3, (4, 4, 0)),  # the same rank, which another has taken over
+        lost(3, (4, 4, 1), task="camera"),
+        lost(3, (1, 1, 0)),
+        lost(3, (4, 4, 7)),  # there is no such rank
+    ],
+)
+def test_a_trainer_of_another_run_is_not_missed(other: Trainer) -> None:
+    here = trainer(1, (4, 4, 0))
+    assert gone(here, [here, other]) == ()
+    alone = trainer(1, (1, 1, 0))
+    assert gone(alone, [alone, other]) == ()
 
 
 def test_runs_that_share_a_fleet_need_not_agree() -> None:

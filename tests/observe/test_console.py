@@ -169,6 +169,21 @@ def test_a_run_that_its_model_or_a_callback_has_stopped_is_clean():
     assert not is_clean({"splits": splits})
 
 
+def test_what_did_not_fill_a_batch_is_told():
+    left_out = audit(1, seen=960, skipped=40, trained=960)
+    report = {"splits": {"train": [left_out], "val": [audit(1, skipped=0, trained=1000)]}}
+    lines = audit_table(report).splitlines()
+    names = "expected seen trained duplicate missing skipped bad"
+    assert lines[0].split()[2:-2] == names.split()
+    assert lines[1].split()[2:-1] == ["1,000", "960", "960", "0", "0", "40", "0"]
+    assert lines[2].split()[2:-1] == ["1,000", "1,000", "1,000", "0", "0", "0", "0"]
+    assert lines[-2:] == [
+        "Every sample of a whole batch was handed to fit and trained on exactly once.",
+        "40 samples were skipped, as they do not fill a batch (--drop-last).",
+    ]
+    assert is_clean(report)
+
+
 def test_no_epoch_no_verdict():
     assert "nothing to audit" in audit_table({"splits": {"train": []}})
 

@@ -85,4 +85,5 @@ def test_each_rank_has_ports_of_its_own() -> None:
 def test_what_all_trainers_must_have_the_same_of() -> None:
     shape = ranks.shape_of(settings(seed=5))
     assert shape["seed"] == "5" and shape["batch_size"] == "64" and shape["mix_visits"] == "32"
+    assert ranks.shape_of(StoredSettings(shards=8, batch_size=64))["drop_last"] == "no"
     assert not shape.keys() & {"world", "rank", "bind", "generators", "task", "links", "epochs"}

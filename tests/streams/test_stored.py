@@ -69,6 +69,22 @@ def test_its_report_is_a_live_ones(tmp_path: Path) -> None:
     assert advice.report()["advice_figures"]["limit"] == Limit.UNKNOWN.value
 
 
+def test_a_smaller_last_batch_is_left_out(tmp_path: Path) -> None:
+    """69 samples are 11 batches of 6, in the stored order and in those of epochs that come again"""
+    folder = numbers(tmp_path / "one")
+    whole, left = labels(folder, "train"), labels(folder, "train", drop_last=True)
+    assert left == [label for epoch in range(3) for label in whole[epoch * 69 : epoch * 69 + 66]]
+    assert labels(folder, "val", drop_last=True) == labels(folder, "val")
+    with opened(folder, drop_last=True) as stream:
+        assert sum(1 for _ in stream.feed.all()) == 3 * (11 + 1)
+        rows = stream.report({})["splits"]
+    assert [(row["seen"], row["skipped"], row["missing"]) for row in rows["train"]] == [
+        (66, 3, 0)
+    ] * 3
+    with pytest.raises(DataError, match="has only 69 samples, fewer than --batch-size 70"):
+        opened(folder, drop_last=True, batch_size=70)
+
+
 def a_camera_store(folder: Path, offset: str = "any") -> tuple[Path, CameraParams]:
     params = CameraParams(patch=20, offset=offset)  # type: ignore[arg-type]
     made = msgspec.to_builtins(params)

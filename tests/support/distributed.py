@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=jax python -m tests.support.distributed '[[true, false], …]'
 
-Each form is (may two devices share each batch evenly? does somebody tell what was trained on?). It
-prints JSON: for each form the steps that Keras counted and the audit, or {"error": …}.
+Each form is (may two devices share each batch evenly? does somebody tell what was trained on? is a
+last batch that is not whole left out?), of which the last may be missing. It prints JSON: for each
+form the steps that Keras counted and the audit, or {"error": …}.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from typing import Any
 
 import keras
+import msgspec
 
 from pushfit.adapters.keras import dataset
 from pushfit.adapters.to_fit import ToFit
@@ -46,8 +48,10 @@ def scope() -> Any:
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
 
 
-def fitted(even: bool, counted: bool) -> dict[str, Any]:
-    opened = Opened(EVEN if even else SPLITS)
+def fitted(even: bool, counted: bool, drop_last: bool = False) -> dict[str, Any]:
+    splits = EVEN if even else SPLITS
+    train = msgspec.structs.replace(splits["train"], drop_last=drop_last)
+    opened = Opened({**splits, "train": train})
     to_fit, steps = ToFit(FIELDS, SPECS), Steps()
     with scope():
         model = keras.Sequential([keras.Input((SIDE,)), keras.layers.Dense(1)])

@@ -33,6 +33,7 @@ FROM_GENERATOR = [
     ),
     wire.Heartbeat(run="r", doing="train/x/1.jpg"),
     wire.Heartbeat(run="r", doing="train/x/1.jpg", lease=3, record=8, ask=True),
+    wire.Heartbeat(run="r", gone=(1, 3)),
     wire.Fail(run="r", lease=1, fence=2, record=3, path="p", reason="gone", retry=True),
     wire.Bye(run="r", unstarted=[4, 5]),
 ]

@@ -23,6 +23,7 @@ from pushfit.adapters.to_fit import ToFit
 from pushfit.errors import StreamError
 from pushfit.feed.feed import Batch
 from pushfit.feed.passes import Ahead, Pass
+from pushfit.tasks.base import TRAIN
 from pushfit.tasks.trimming import Shape
 from pushfit.text import counted as counted_
 
@@ -66,12 +67,15 @@ def _check_devices(reading: Reading, split: str) -> None:
     import jax
 
     devices = own.num_model_replicas // jax.process_count()  # each process has its own batches
-    if uneven := [size for size in reading.sizes(split) if size % devices]:
+    sizes = reading.sizes(split)
+    if uneven := [size for size in sizes if size % devices]:
+        only_last = split == TRAIN and len(uneven) < len(sizes)
+        without = "give drop_last=True, " if only_last else ""
         raise StreamError(
             f"{split} has a batch of {counted_(uneven[0], 'sample')}, which the {devices} "
-            f"devices of {type(own).__name__} cannot share evenly, as JAX wants it: choose a "
-            "batch_size that divides both by their number and into the samples of an epoch, or "
-            "train with pushfit train --devices, which has no such limit"
+            f"devices of {type(own).__name__} cannot share evenly, as JAX wants it: {without}"
+            "choose a batch_size that divides both by their number and into the samples of an "
+            "epoch, or train with pushfit train --devices, which has no such limit"
         )
 
 

@@ -101,7 +101,8 @@ class BatchStream:
     """Batches of samples, in an order that no generator can change. `pushfit.stream` makes one.
 
     A batch is {array name: array of shape (B, *shape)}, with the dtypes and shapes of `arrays`; B
-    is the batch size, or less in the last batch of a split. An array that the task trims is cut to
+    is the batch size, or less in the last batch of a split, unless `drop_last` leaves that out of
+    training. An array that the task trims is cut to
     the longest sample of its batch. An array is the caller's for as long as it is held; its memory
     is used again afterwards.
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from pushfit.dispatch.exchange import TICK_SECONDS, Exchange
 from pushfit.errors import ProtocolError, PushFitError, StreamClosed, StreamTimeout
@@ -29,6 +30,7 @@ HASTY_SECONDS = 0.5  # the same after an interruption, since a person waits for 
 BACK_SECONDS = 1.5  # time for the hello of a generator that has just lost its connection
 PATIENCE_SECONDS = 10.0  # time after which a wait is explained
 REMIND_SECONDS = 30.0  # time after which it is explained again
+LOOK_SECONDS = 0.25  # time between two calls of what watches the consumer
 
 log = logging.getLogger("pushfit.trainer")
 
@@ -40,6 +42,9 @@ class Dispatcher:
     budget.
 
     timeout: seconds without a delivery after which a wait for one raises StreamTimeout.
+
+    `watch` is called a few times a second with the time, in monotonic seconds, while no other
+    thread changes the exchange. It must not wait.
     """
 
     def __init__(
@@ -53,6 +58,8 @@ class Dispatcher:
         self._wanted = False  # the consumer waits for the baton or holds it
         self._pumped = 0.0  # monotonic seconds at which the consumer last gave the baton back
         self._closing = False
+        self.watch: Callable[[float], None] = lambda now: None
+        self._looked = 0.0  # monotonic seconds at which it was called last
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
     # -- the consumer's side --------------------------------------------------------------------
@@ -159,6 +166,7 @@ class Dispatcher:
         if self._thread.is_alive():
             self._thread.join()
         with self._baton:
+            self._safely(partial(self.watch, time.monotonic()))  # it may have news of the last step
             fin = wire.Fin(run=self.exchange.job.run, done=done, reason=reason)
             deaf = self._farewell(wire.encode(fin), FAREWELL_SECONDS if done else HASTY_SECONDS)
             self._sockets.close()
@@ -204,6 +212,10 @@ class Dispatcher:
 
     def _run(self) -> None:
         while not self._closing and self.failure is None:
+            if (now := time.monotonic()) - self._looked > LOOK_SECONDS:
+                self._looked = now
+                with self._baton:
+                    self._safely(partial(self.watch, now))
             if self._wanted or time.monotonic() - self._pumped < LEND_SECONDS:
                 time.sleep(LEND_SECONDS)
                 continue
@@ -225,8 +237,11 @@ class Dispatcher:
             self._baton.release()
 
     def _turn(self) -> None:
+        self._safely(self.exchange.turn)
+
+    def _safely(self, work: Callable[[], None]) -> None:
         try:
-            self.exchange.turn()
+            work()
         except PushFitError as error:
             self.abort(error)
         except Exception as error:  # a defect of PushFit must end the run, and not block it

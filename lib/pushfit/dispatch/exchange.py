@@ -151,6 +151,13 @@ class Exchange:
         """The names of the generators that can be sent a message."""
         return self._members.connected()
 
+    @property
+    def gone(self) -> set[int]:
+        """The ranks of the run that each generator at work here says it does not reach any more."""
+        members = self.leases.members if self.leases is not None else ()
+        each = [set(self.roster.peers[name].gone) for name in members]
+        return set.intersection(*each) if each else set()
+
     def how(self) -> str:
         """The command that starts a generator."""
         return waiting.how(self._sockets)
@@ -263,7 +270,7 @@ class Exchange:
             self.roster.gone(peer, now)
 
     def _on_heartbeat(self, peer: Peer, heartbeat: wire.Heartbeat, now: float) -> None:
-        peer.doing = heartbeat.doing
+        peer.doing, peer.gone = heartbeat.doing, heartbeat.gone
         if self.leases is not None:
             self.leases.doing(peer.name, heartbeat.lease, heartbeat.record, now)
         if heartbeat.ask:

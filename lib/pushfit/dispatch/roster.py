@@ -37,6 +37,7 @@ class Peer(msgspec.Struct, eq=False):
     state: State = State.UNKNOWN
     hello: wire.Hello | None = None
     doing: str = ""
+    gone: tuple[int, ...] = ()  # ranks of the run that it does not reach any more
     leases: int = 0
     patches: int = 0
     nbytes: int = 0

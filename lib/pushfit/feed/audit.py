@@ -92,7 +92,7 @@ class EpochAudit:
         bad = [shards.own(visit) for visit in known.bad] if known else []
         self.bad = [visit for visit in bad if visit is not None]  # their record was substituted
         self._seen = np.zeros(segment.samples, np.uint8)
-        self._skipped = 0  # samples that nobody wanted
+        self._skipped = 0  # samples that nobody wanted, of all shards of this trainer
         self._batches = 0  # counted before `_chains` begin
         for places in before:
             self._seen[places] = 1
@@ -118,9 +118,9 @@ class EpochAudit:
                     batch.update(array[part * rows : (part + 1) * rows].data)
                 chain.append(hashlib.sha256(chain[-1] + batch.digest()).digest())
 
-    def skip(self, places: np.ndarray) -> None:
-        """The consumer has passed over the batch of the samples at `places`."""
-        self._skipped += len(places)
+    def skip(self, samples: int) -> None:
+        """Count samples that come in no batch, or in one that the consumer has passed over."""
+        self._skipped += samples
 
     def at(self, batch: int) -> Audited:
         """What a process that continues after `batch` batches has to know."""
@@ -135,7 +135,8 @@ class EpochAudit:
     def row(self) -> dict[str, Any]:
         """One entry of report.json's `splits`.
 
-        bad: visits whose record was substituted. skipped: samples that the consumer passed over.
+        bad: visits whose record was substituted. skipped: samples that the consumer passed over, or
+        that did not fill a batch and were dropped.
         padding: if the stream has several shards, samples beyond the epoch's own, as `Shards` says.
         shards: then these figures for each shard of this trainer.
         """

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -42,6 +43,20 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
     segment: Segment
     number: int
     arrays: Arrays
+
+
+class Idle(msgspec.Struct, frozen=True, eq=False):
+    """No batch was asked for since one was handed on, and the run has more.
+
+    segment, number: those of that batch.
+    handed: batches of its split that this feed has handed on, with that one.
+    since: monotonic seconds at which it was.
+    """
+
+    segment: Segment
+    number: int
+    handed: int
+    since: float
 
 
 class Feed:
@@ -90,6 +105,8 @@ class Feed:
         self.samples = self.nbytes = 0  # handed on so far, before they are trimmed
         self.busy_since: float | None = None  # when the first batch was asked for
         self.until = 0.0  # when the last batch was handed on
+        self.idle: Idle | None = None  # None: a batch is being made, or none was asked for
+        self._handed: Counter[str] = Counter()  # batches of each split
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -102,12 +119,19 @@ class Feed:
         same = (s for s in self.plan.segments.epoch if s.split == split)
         return next((segment.batches(self.batch_size) for segment in same), 0)
 
+    def dropped(self, split: str) -> int:
+        """Samples of an epoch of `split` that do not fill a batch and are left out."""
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        return next((segment.dropped(self.batch_size) for segment in same), 0)
+
     def batch_sizes(self, split: str) -> list[int]:
         """The numbers of samples in batches of `split`, the last of an epoch last; [] without it"""
-        same = (s.samples for s in self.plan.segments.epoch if s.split == split)
-        samples = next(same, 0)
-        whole = [self.batch_size] if samples >= self.batch_size else []
-        return whole + ([rest] if (rest := samples % self.batch_size) else [])
+        same = (s for s in self.plan.segments.epoch if s.split == split)
+        if (segment := next(same, None)) is None:
+            return []
+        whole = [self.batch_size] if segment.samples >= self.batch_size else []
+        rest = segment.samples % self.batch_size - segment.dropped(self.batch_size)
+        return whole + ([rest] if rest else [])
 
     def batches(self, split: str) -> Iterator[Batch]:
         """The next batches of `split`, over all epochs, until the run ends or the feed closes."""
@@ -185,8 +209,14 @@ class Feed:
     # -- inside -----------------------------------------------------------------------------------
 
     def _pull(self) -> Batch:
+        self.idle = None
         batch, self._first = self._first or next(self._stream), None
         self._positions.pulled()
+        segment = batch.segment
+        self._handed[segment.split] += 1
+        if self._positions.next is not None:
+            handed = self._handed[segment.split]
+            self.idle = Idle(segment, batch.number, handed, time.monotonic())
         return batch
 
     def _all_batches(self) -> Iterator[Batch]:
@@ -208,7 +238,10 @@ class Feed:
         numbered = islice(enumerate(batches(self.plan, segment, self.batch_size)), first, None)
         while several := list(islice(numbered, self._together)):
             rows = np.concatenate([rows for _, rows in several])
-            taken, places = self._take(window, rows, to_its_end=several[-1][0] == last)
+            ends = several[-1][0] == last
+            taken, places = self._take(window, rows, to_its_end=ends)
+            if ends:
+                audit.skip(segment.dropped(self.batch_size))
             low = 0
             for number, rows in several:
                 part = slice(low, low + len(rows))
@@ -232,7 +265,7 @@ class Feed:
     ) -> Arrays:
         """Crop the arrays of a batch, count them in the audit, and trim them."""
         if self._skipping:
-            audit.skip(places)
+            audit.skip(len(places))
             return arrays
         began = time.monotonic()
         if self._crop is not None:

@@ -99,12 +99,25 @@ class Window:
         return {spec.name: array for spec, array in zip(specs, batch, strict=True)}, places
 
     def drain(self) -> None:
-        """Take the remaining deliveries of the segment.
+        """Take the remaining deliveries of the segment, and free samples that are in no batch.
 
         After a restart near the end of a segment there may be leases whose samples were all trained
-        on before. No batch waits for them, but the next segment must not get them.
+        on before, and samples that do not fill a batch may be dropped. No batch waits for them, but
+        the next segment must not get them. They may be more than the budget holds, so each lease
+        is freed before the next one is waited for.
         """
-        self._await(self._segment.samples - 1)
+        self._free()
+        while self._rows < self._segment.samples:
+            self._await(self._rows)
+            self._free()
+
+    def _free(self) -> None:
+        for one in self._held:
+            if one.left:
+                one.left = 0
+                self._used_up(one)
+        self._held.clear()
+        self._firsts.clear()
 
     def _copy(self, rows: np.ndarray, batch: list[np.ndarray], places: np.ndarray) -> None:
         """Fill `batch` and `places`. All deliveries that they need have arrived."""

@@ -13,12 +13,18 @@ from pushfit.wire.protocol import Welcome
 
 
 class Link(Protocol):
-    """A trainer of the list. latest: its welcome to its present run; None: nobody answers."""
+    """A trainer of the list.
+
+    latest: its welcome to its present run; None: nobody answers.
+    lost: its last welcome, where nobody answers any more and its run is not over.
+    """
 
     @property
     def trainer(self) -> Endpoint: ...
     @property
     def latest(self) -> Welcome | None: ...
+    @property
+    def lost(self) -> Welcome | None: ...
 
 
 def shards_of(link: Link, links: Sequence[Link]) -> Shards:
@@ -52,6 +58,20 @@ def beside(here: int, links: Sequence[Link]) -> list[int]:
                 if not _differs(mine, link.latest):
                     found.append(number)
     return found
+
+
+def gone(here: Link, links: Sequence[Link]) -> tuple[int, ...]:
+    """The ranks of the run of the trainer at `here` that do not answer any more."""
+    mine = here.latest
+    if mine is None or mine.shards[1] == 1:
+        return ()
+    found = set()
+    for link in links:
+        if link is not here and link.lost is not None:
+            with suppress(ProtocolError):
+                if not _differs(mine, link.lost):
+                    found.add(link.lost.shards[2])
+    return tuple(sorted(found))
 
 
 def _shards(welcome: Welcome) -> Shards:

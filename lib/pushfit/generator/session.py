@@ -323,7 +323,12 @@ class Session(Control):
         lease, record = self._at
         self._send(
             wire.Heartbeat(
-                run=self._welcome.run, doing=self._doing, lease=lease, record=record, ask=ask
+                run=self._welcome.run,
+                doing=self._doing,
+                lease=lease,
+                record=record,
+                ask=ask,
+                gone=self._others.gone(self._link),
             )
         )
 

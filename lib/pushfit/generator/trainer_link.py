@@ -55,6 +55,7 @@ class TrainerLink:
         self.sockets = sockets
         self.welcome: wire.Welcome | None = None  # the trainer's welcome to its present run
         self.latest: wire.Welcome | None = None  # the same, also while we work for another one
+        self.lost: wire.Welcome | None = None  # `latest` of a trainer that is gone before its end
         self.finished = False  # the trainer's last run is over
         self.error: PushFitError | None = None  # why this generator cannot work for it
         self._need = wire.Need()
@@ -123,6 +124,7 @@ class TrainerLink:
             self.reject(message)
         elif isinstance(message, wire.Welcome):
             self.welcome = self.latest = message
+            self.lost = None
             self._need = message.need
             self.finished = False
             self._reminder.over(str(self.trainer))
@@ -173,6 +175,7 @@ class TrainerLink:
     def gone(self, now: float, rest: float = 0.0) -> None:
         """Note that nobody there can be heard, or that the run has ended."""
         if self.latest is not None and not self.finished:
+            self.lost = self.latest
             _, world, rank = self.latest.shards
             if world > 1:
                 of = f"rank {rank} of {world} at {self.trainer}"

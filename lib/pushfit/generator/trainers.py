@@ -96,6 +96,10 @@ class Trainers:
         self._place = number
         return f"{self.links[number].trainer} wants generators"
 
+    def gone(self, link: TrainerLink) -> tuple[int, ...]:
+        """The ranks of the run at `link` that have answered and do not any more."""
+        return ranks.gone(link, self.links)
+
     def _look(self, but: TrainerLink | None) -> None:
         for link in self.links:
             if link is not but and not link.over:

@@ -22,14 +22,17 @@ def with_training(
     stopped: the model or a callback ended training before the last epoch. Batches that were read
         ahead are then not missing: epochs that had not begun are left out, and the row of the
         epoch in which training stopped is marked (`stopped`).
+
+    Samples that were skipped, as they do not fill a batch, are not among those trained on.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for split, rows in splits.items():
         found[split] = []
         for row in rows:
             done = steps(split, row["epoch"] - 1)
-            trained = min(done * batch_size, row["expected"])
-            ended_here = stopped and trained < row["expected"]
+            wanted = row["expected"] - row.get("skipped", 0)
+            trained = min(done * batch_size, wanted)
+            ended_here = stopped and trained < wanted
             if ended_here and not done:
                 continue
             mark = {"stopped": True} if ended_here else {}

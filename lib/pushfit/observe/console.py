@@ -144,21 +144,24 @@ def fleet(figures: Mapping[str, float]) -> str:
     return f"{flow}, {count} generator{'' if count == 1 else 's'}"
 
 
-_NUMBERS = ("expected", "seen", "trained", "duplicate", "missing", "bad")
+_NUMBERS = ("expected", "seen", "trained", "duplicate", "missing", "skipped", "bad")
 
 
 def audit_table(report: Mapping[str, Any], *, became: str = "") -> str:
     """The audit of a run as an aligned table with its verdict, for the end of the output.
 
     report: as in OUT/report.json, of which `faults`, `ended` and `splits` are read: {split: [
-        {"epoch", "expected", "seen", "trained" (only of a training), "duplicate", "missing", "bad",
-        "stream_sha256" (hex, or None if it was not computed)}]}
+        {"epoch", "expected", "seen", "trained" (only of a training), "duplicate", "missing",
+        "skipped" (shown where there are some), "bad", "stream_sha256" (hex, or None if it was not
+        computed)}]}
     became: in words, what a program that does not train did with each sample.
     """
     audits = [(split, audit) for split, epochs in report["splits"].items() for audit in epochs]
     if not audits:
         return "No epoch was finished: there is nothing to audit."
     numbers = [name for name in _NUMBERS if name in audits[0][1]]
+    if not any(audit.get("skipped", 0) for _, audit in audits):
+        numbers = [name for name in numbers if name != "skipped"]
     header = ("split", "epoch", *numbers, "stream sha256")
     rows = [
         (
@@ -190,11 +193,13 @@ def _verdict(
         for split, audit in audits
         if untrained(audit)
     ]
+    skipped = sum(audit.get("skipped", 0) for _, audit in audits)
+    every = "every sample of a whole batch" if skipped else "every sample"
     twice = any(audit["duplicate"] for _, audit in audits)
     if (wrong or dropped) and ended == "interrupted" and not twice:
         lines = ["The run is not over: the missing samples come when it is resumed."]
     elif wrong:
-        lines = [f"NOT every sample was {became} exactly once:", *wrong]
+        lines = [f"NOT {every} was {became} exactly once:", *wrong]
     elif dropped:
         lines = [
             "NOT every sample that was handed to fit was trained on:",
@@ -202,9 +207,12 @@ def _verdict(
             "The model's own training loop, or its distribution strategy, has left them out.",
         ]
     elif ended == "stopped":
-        lines = [f"Up to where training was stopped, every sample was {became} exactly once."]
+        lines = [f"Up to where training was stopped, {every} was {became} exactly once."]
     else:
-        lines = [f"Every sample was {became} exactly once."]
+        lines = [f"{every.capitalize()} was {became} exactly once."]
+    if skipped:
+        samples = "1 sample was" if skipped == 1 else f"{skipped:,} samples were"
+        lines.append(f"{samples} skipped, as they do not fill a batch (--drop-last).")
     if bad := sum(audit["bad"] for _, audit in audits):
         visits = "1 visit" if bad == 1 else f"{bad:,} visits"
         lines.append(f"{visits} went to a substitute: the record itself is bad.")

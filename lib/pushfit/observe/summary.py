@@ -20,6 +20,7 @@ def found(
     unused: Iterable[Unused] = (),
     never: int = 0,
     steps: Mapping[str, int] | None = None,
+    dropped: int = 0,
     batch_size: int = 0,
     shards: Shards = WHOLE,
 ) -> list[str]:
@@ -31,6 +32,8 @@ def found(
     unused: files that are not used.
     never: training records of weight 0.
     steps: {split: batches of an epoch}; None: not known.
+    dropped: training samples of an epoch that do not fill a batch, and are left out; of all
+        trainers.
     batch_size: samples in a batch, of all trainers.
     shards: of the stream, and of this trainer.
     """
@@ -48,9 +51,9 @@ def found(
         lines.append(f"Weights   0 for {counted(never, 'training record')}: never visited")
     if steps and steps.get(TRAIN):
         also = f", {counted(steps[VAL], 'step')} of validation" if steps.get(VAL) else ""
-        lines.append(
-            f"Epoch     {counted(steps[TRAIN], 'step')} of {counted(batch_size, 'sample')}{also}"
-        )
+        without = f"; {counted(dropped, 'sample')} left out (--drop-last)" if dropped else ""
+        each = f"{counted(steps[TRAIN], 'step')} of {counted(batch_size, 'sample')}"
+        lines.append(f"Epoch     {each}{also}{without}")
     if shards.several:
         lines.append(
             f"Trainer   rank {shards.rank} of {shards.world}, with {counted(shards.each, 'shard')} "

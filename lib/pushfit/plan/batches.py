@@ -37,9 +37,10 @@ class Start(msgspec.Struct, frozen=True, eq=False):
 
 
 def batches(plan: Plan, segment: Segment, batch_size: int) -> Iterator[np.ndarray]:
-    """The rows (visit · K + patch) of each batch of `segment`; the last batch may be smaller.
+    """The rows (visit · K + patch) of each batch of `segment`.
 
-    A trainer of several shards has the samples of each side by side, as many of each.
+    The last batch may be smaller; it is left out where the segment says so (`drop_last`). A trainer
+    of several shards has the samples of each side by side, as many of each.
     """
     each = plan.shards.each
     of_shards = [_of_shard(plan, segment, batch_size // each, place) for place in range(each)]
@@ -55,7 +56,7 @@ def _of_shard(plan: Plan, segment: Segment, batch_size: int, place: int) -> Iter
         for start in range(0, len(held) - batch_size + 1, batch_size):
             yield held[start : start + batch_size]
         held = held[len(held) - len(held) % batch_size :]
-    if len(held):
+    if len(held) and not segment.drop_last:
         yield held
 
 

@@ -38,7 +38,10 @@ PLAIN_BLOCK = 2**16  # samples in a block of the order without mixing
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """One split of one epoch: `visits` visits of `patches` samples of `sample_bytes` bytes each."""
+    """One split of one epoch: `visits` visits of `patches` samples of `sample_bytes` bytes each.
+
+    drop_last: only whole batches are made of them, and what is left over is dropped.
+    """
 
     index: int
     split: str
@@ -46,6 +49,7 @@ class Segment(msgspec.Struct, frozen=True):
     visits: int
     patches: int
     sample_bytes: int
+    drop_last: bool = False
 
     @property
     def samples(self) -> int:
@@ -56,8 +60,12 @@ class Segment(msgspec.Struct, frozen=True):
         return self.patches * self.sample_bytes
 
     def batches(self, batch_size: int) -> int:
-        """Batches in this segment; the last one may be smaller."""
-        return -(-self.samples // batch_size)
+        """Batches in this segment; the last one may be smaller, unless it is dropped."""
+        return self.samples // batch_size if self.drop_last else -(-self.samples // batch_size)
+
+    def dropped(self, batch_size: int) -> int:
+        """Samples that are in no batch, since they do not fill one."""
+        return self.samples % batch_size if self.drop_last else 0
 
 
 class SplitOrder(msgspec.Struct, frozen=True):
@@ -73,6 +81,7 @@ class SplitOrder(msgspec.Struct, frozen=True):
         often. Not together with `balance`.
     group_of: the group of each record, as `Visiting` has them; it is used if `together` is not 0.
     together: groups whose records are shuffled together; 0: all records are.
+    drop_last: samples of an epoch that do not fill a batch are in none.
     """
 
     counts: tuple[int, ...]
@@ -84,6 +93,7 @@ class SplitOrder(msgspec.Struct, frozen=True):
     weights: bytes = b""
     group_of: bytes = b""
     together: int = 0
+    drop_last: bool = False
 
     @property
     def records(self) -> int:
@@ -116,7 +126,15 @@ class Segments:
         shards: Shards = WHOLE,
     ) -> None:
         self.epoch = [
-            Segment(index, name, 0, shards.visits(order.visits), order.patches, sample_bytes)
+            Segment(
+                index,
+                name,
+                0,
+                shards.visits(order.visits),
+                order.patches,
+                sample_bytes,
+                order.drop_last,
+            )
             for index, (name, order) in enumerate(splits.items() if epochs else ())
         ]
         self._epochs = epochs

@@ -45,14 +45,23 @@ class StoredOrder(SplitOrder, frozen=True):
         *,
         fresh: bool,
         shuffle: bool = True,
+        drop_last: bool = False,
     ) -> StoredOrder:
         """The order of a stored split.
 
         fresh: each epoch has other samples, as in training; False: always those of epoch 0.
         shuffle: epochs that come again have orders of their own; False: that of the stored epoch.
+        drop_last: as `SplitOrder` has it.
         """
-        shuffle = shuffle and fresh
-        return cls((visits,), patches, shuffle=shuffle, fresh=fresh, epochs=epochs, group=group)
+        return cls(
+            (visits,),
+            patches,
+            shuffle=shuffle and fresh,
+            fresh=fresh,
+            epochs=epochs,
+            group=group,
+            drop_last=drop_last,
+        )
 
     @property
     def groups(self) -> int:

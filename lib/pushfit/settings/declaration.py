@@ -24,6 +24,7 @@ class Decides(Enum):
 
     SAMPLES = "samples"  # the samples, which are in the store, so the setting cannot change
     BATCHES = "batches"  # how samples become batches; the store has a value, and a flag changes it
+    STEPS = "steps"  # which samples of an epoch make batches; a store does not know it
     MAKING = "making"  # how generators make and send samples; it has no effect with a store
     OTHER = "other"
 

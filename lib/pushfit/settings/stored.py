@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from pushfit.errors import ConfigError
-from pushfit.settings.declaration import Kept, Placed, about
+from pushfit.settings.declaration import Decides, Kept, Placed, about
 from pushfit.settings.stream import StreamSettings
 
 LEAST_CROP = 8  # least side of a crop in pixels
@@ -55,6 +55,16 @@ class StoredSettings(StreamSettings, frozen=True, kw_only=True, forbid_unknown_f
             le=8192,
         ),
     ] = 0
+
+    drop_last: Annotated[
+        bool,
+        about(
+            "Stream",
+            "Leave out the last batch of each training epoch if it has fewer samples than "
+            "--batch-size. The audit counts its samples as skipped. Validation leaves none out.",
+            decides=Decides.STEPS,
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -52,12 +52,15 @@ def chosen(
     from pushfit.dispatch.named_bad_records import note_bad
     from pushfit.streams.live import LiveStream
     from pushfit.streams.validated import with_stored_validation
+    from pushfit.streams.whole_batches import only_whole_batches
 
     purpose = for_training(settings, task, before, needs_data=needs_data, splits=splits)
     if settings.val_from:
         if splits:
             raise ConfigError("val_from says where the split val comes from: leave splits out")
         purpose = with_stored_validation(purpose, settings, task, before.epoch if before else 0)
+    if settings.drop_last:
+        purpose = only_whole_batches(purpose, settings.batch_size)
     limit = Limit.parse(settings.max_bad)
     if quarantine is None:
         bad = BadRecords(note_bad, limit)

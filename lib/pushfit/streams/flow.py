@@ -13,7 +13,7 @@ from pushfit.observe import summary
 from pushfit.observe.advisor import Load
 from pushfit.settings.stream import StreamSettings
 from pushfit.streams.advising import Adviser
-from pushfit.tasks.base import Task
+from pushfit.tasks.base import TRAIN, Task
 from pushfit.tasks.trimming import Trimming
 
 
@@ -65,6 +65,7 @@ class Flow:
             unused=reference.unused,
             never=reference.visiting.never,
             steps={split: feed.steps(split) for split in reference.counts},
+            dropped=feed.dropped(TRAIN) * feed.plan.shards.world,
             batch_size=self._batch_size,
             shards=self.feed.plan.shards,
         )

@@ -27,10 +27,11 @@ from pushfit.health import Health
 from pushfit.observe.advisor import Load
 from pushfit.plan.leases import Leases
 from pushfit.settings.stream import StreamSettings
-from pushfit.streams import ranks
+from pushfit.streams import lockstep, ranks
 from pushfit.streams.fleet_load import load
 from pushfit.streams.flow import Flow
 from pushfit.streams.listening import Listening
+from pushfit.streams.lockstep import Lockstep
 from pushfit.streams.purpose import Counts, Purpose, new_run, plan_of
 from pushfit.streams.stream import FleetReport, Stream
 from pushfit.tasks import checks, compatibility
@@ -219,7 +220,20 @@ class LiveStream(Stream):
         reference = self.dispatcher.reference(say=log.info)
         checks.declaration(task)  # what it could not say before the facts were known
         source, reference = purpose.route(self.dispatcher, reference)
-        return Flow(settings, task, source, reference, self._load, audited=purpose.audited)
+        flow = Flow(settings, task, source, reference, self._load, audited=purpose.audited)
+        if purpose.trains and self.shards.world > 1:
+            self._watch(flow.feed)
+        return flow
+
+    def _watch(self, feed: Feed) -> None:
+        """Have the log say when the training stands still, as it may wait for another rank."""
+        pace, exchange = Lockstep(self.shards, lockstep.PATIENCE_SECONDS), self.dispatcher.exchange
+
+        def look(now: float) -> None:
+            if said := pace.look(feed.idle, exchange.gone, now):
+                log.warning("%s", said)
+
+        self.dispatcher.watch = look
 
     def _load(self, feed: Feed, now: float) -> Load:
         exchange, address = self.dispatcher.exchange, self.dispatcher.address

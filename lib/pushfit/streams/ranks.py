@@ -15,6 +15,7 @@ from pushfit.settings.stream import StreamSettings
 
 # (number of processes, number of this one), as launchers tell them in the environment.
 LAUNCHERS = (("WORLD_SIZE", "RANK"), ("SLURM_NTASKS", "SLURM_PROCID"))
+SHARED = (Decides.SAMPLES, Decides.BATCHES, Decides.STEPS)  # ranks must have the same of these
 PORTS = 2  # of each rank: control and data
 
 
@@ -70,8 +71,8 @@ def shape_of(settings: StreamSettings) -> dict[str, str]:
     """{setting: its text} of the settings that all trainers of a run must have the same of."""
     return {
         each.name: each.text(getattr(settings, each.field))
-        for each in settings_of(StreamSettings)
-        if each.decides in (Decides.SAMPLES, Decides.BATCHES) and each.name != "task"
+        for each in settings_of(type(settings))
+        if each.decides in SHARED and each.name != "task"
     }
 
 

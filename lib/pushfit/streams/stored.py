@@ -30,6 +30,7 @@ from pushfit.streams.flow import Flow
 from pushfit.streams.purpose import new_run, resumed_at
 from pushfit.streams.replay import Part, Replay
 from pushfit.streams.stream import Stream
+from pushfit.streams.whole_batches import check_filled
 from pushfit.tasks import checks, compatibility
 from pushfit.tasks.base import TRAIN, VAL, ArraySpec, Task
 
@@ -70,6 +71,9 @@ class StoredStream(Stream):
             raise DataError(f"{self._folder} holds no samples of the split {missing.pop()}")
         for part in parts.values():
             check_whole(part)
+        if settings.drop_last and TRAIN in parts:
+            form = parts[TRAIN].form
+            check_filled(form.visits * form.patches, settings.batch_size)
         fingerprint = fingerprint_of(parts)
         if before is not None and before.fingerprint != fingerprint:
             raise DataError(
@@ -90,7 +94,12 @@ class StoredStream(Stream):
             settings.seed,
             settings.epochs,
             {
-                split: stored_order(part, fresh=split == TRAIN, shuffle=settings.shuffle)
+                split: stored_order(
+                    part,
+                    fresh=split == TRAIN,
+                    shuffle=settings.shuffle,
+                    drop_last=settings.drop_last and split == TRAIN,
+                )
                 for split, part in parts.items()
             },
             store.sample_bytes,
@@ -235,8 +244,10 @@ def check_classes(part: Part, classes: tuple[str, ...], whose: str) -> None:
         )
 
 
-def stored_order(part: Part, *, fresh: bool, shuffle: bool = True) -> StoredOrder:
-    form, more = part.form, {"fresh": fresh, "shuffle": shuffle}
+def stored_order(
+    part: Part, *, fresh: bool, shuffle: bool = True, drop_last: bool = False
+) -> StoredOrder:
+    form, more = part.form, {"fresh": fresh, "shuffle": shuffle, "drop_last": drop_last}
     return StoredOrder.of(form.visits, form.patches, form.epochs, form.group, **more)
 
 

@@ -61,6 +61,7 @@ class Devices(msgspec.Struct, frozen=True):
             )
         if self.plan is not None and keras.backend.backend() == "tensorflow":
             _refuse_accumulation(model.optimizer)
+            _refuse_several_steps(model)
             # `fit` would pull a batch to build the model, which is built, and drop it with what
             # was read ahead: the epoch's end would then be waited for without end. Without this
             # attribute it takes the strategy of the scope.
@@ -123,6 +124,15 @@ def _refuse_accumulation(optimizer: Any) -> None:
             "gradient_accumulation_steps: Keras cannot put several steps into one update on "
             "several devices of TensorFlow. Leave it out and give a larger --batch-size, set "
             "KERAS_BACKEND=jax, or leave --devices out"
+        )
+
+
+def _refuse_several_steps(model: keras.Model) -> None:
+    if (several := model.steps_per_execution or 1) > 1:
+        raise ConfigError(
+            f"steps_per_execution={several}: TensorFlow cannot run several steps in one call on "
+            "several devices. Compile the model without it, set KERAS_BACKEND=jax, or leave "
+            "--devices out"
         )
 
 

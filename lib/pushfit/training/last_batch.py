@@ -11,7 +11,8 @@ a loss divides by their number as well, and a model's own loss may know no weigh
   their variables is divided by the number of copies. The loss that is shown is one of them.
 - A step tells a repeated batch from a whole one by its number of rows, which differs.
 
-A loss that adds up its samples (reduction "sum") has no such mean, and is refused.
+A loss that adds up its samples (reduction "sum") has no such mean, and is refused. With
+`--drop-last` the feed makes no smaller batch in training, and nothing is repeated there.
 """
 
 from __future__ import annotations
@@ -147,8 +148,10 @@ def _shown(model: keras.Model, figures: Any) -> Any:
 def _refuse_sums(model: keras.Model, split: str, rows: int, devices: int) -> None:
     losses = keras.tree.flatten(getattr(model._compile_loss, "_user_loss", None))
     if any(getattr(each, "reduction", None) == "sum" for each in losses):
+        leave = ", or --drop-last" if split == TRAIN else ""
         raise ConfigError(
             f"the last batch of {split} has {rows} samples, which {devices} devices cannot share "
             "evenly, and the model's loss adds up its samples (reduction 'sum'), so they cannot be "
             "repeated: give a loss that takes their mean, or other --devices or --batch-size"
+            f"{leave}"
         )

@@ -114,6 +114,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     doing: the file that I work on, for messages to people.
     lease, record: the lease and the record that I work on; -1: none.
     ask: I begin with that record when you have answered with ALIVE. So if I crash, you know where.
+    gone: ranks of your run that have answered me and do not any more, for messages to people.
     """
 
     run: Name
@@ -121,6 +122,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     lease: Number = -1
     record: Number = -1
     ask: bool = False
+    gone: Annotated[tuple[Count, ...], msgspec.Meta(max_length=4096)] = ()
 
 
 class Fail(Message, frozen=True, kw_only=True):
