@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TASKS = {
     "camera": "pushfit.tasks.camera.task:CameraTask",
+    "images": "pushfit.tasks.images.task:ImagesTask",
     "digits": "pushfit.tasks.digits.task:DigitsTask",
     "hdf5": "pushfit.tasks.hdf5.task:Hdf5Task",
 }

@@ -4,10 +4,11 @@
 
 - Rows are resized first, then columns, in two calls. In a single call each library would choose the
   order by itself, and the order decides the rounding and clipping between the passes.
-- `cykooz_resizer` (Rust's fast_image_resize) has the same kernel (its Catmull-Rom is Pillow's
-  a = -0.5), passes and clipping, also bilinear. Its coefficients have 15 bits to Pillow's 22, its boxes 64 to
-  Pillow's 32. Against the whole photo, resized by Pillow: within 1 level at x0.5 and x2; at x0.8
-  and x1.5 about one value in a million is 2 off (of small pictures of noise, up to 1 in 10,000).
+- `cykooz_resizer` (Rust's fast_image_resize) has the same kernels (its Catmull-Rom is Pillow's
+  bicubic, a = -0.5), passes and clipping. Its coefficients have 15 bits to Pillow's 22, its boxes
+  64 to Pillow's 32. Bicubic, against the whole photo resized by Pillow: within 1 level at x0.5 and
+  x2; at x0.8 and x1.5 about one value in a million is 2 off (of small pictures of noise, up to 1 in
+  10,000).
   Pillow itself, given the region alone, has 60 times as many at x1.5: its boxes are rounded.
   Without SIMD, with SSE4.1 and with AVX2 it gives the same bytes.
 - Where `cykooz_resizer` has no wheel (Linux on ARM), Pillow resizes. Its bytes differ, so
@@ -39,9 +40,7 @@ def resize(
     return (_fast if FAST else _pillow)(region, side, box, kernel)
 
 
-def _fast(
-    region: NDArray[np.uint8], side: int, box: Box, kernel: Kernel
-) -> NDArray[np.uint8]:
+def _fast(region: NDArray[np.uint8], side: int, box: Box, kernel: Kernel) -> NDArray[np.uint8]:
     from cykooz_resizer import CropBox, ImageData, PixelType, ResizeOptions
 
     convolution, resizer = _tools(kernel)
@@ -65,9 +64,7 @@ def _tools(kernel: Kernel):  # type: ignore[no-untyped-def]  # the library has n
     return ResizeAlg.convolution(filters[kernel]), Resizer()
 
 
-def _pillow(
-    region: NDArray[np.uint8], side: int, box: Box, kernel: Kernel
-) -> NDArray[np.uint8]:
+def _pillow(region: NDArray[np.uint8], side: int, box: Box, kernel: Kernel) -> NDArray[np.uint8]:
     from PIL import Image
 
     pillows, rows = Image.Resampling[kernel.upper()], len(region)
