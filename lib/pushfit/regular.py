@@ -36,10 +36,10 @@ def read(path: Path, size: int = 0) -> bytes:
     with opened(path) as file:
         now = os.fstat(file.fileno()).st_size
         if size and now != size:
-            raise _changed(path, f"it has {now:,} bytes, and had {size:,} when the run began")
+            raise changed(path, f"it has {now:,} bytes, and had {size:,} when the run began")
         data = file.read(now + 1)
     if len(data) != now:
-        raise _changed(path, "it was written to while it was read")
+        raise changed(path, "it was written to while it was read")
     return data
 
 
@@ -52,5 +52,6 @@ def _special(path: Path) -> OSError:
     return OSError(errno.EINVAL, "it is a pipe, a device or a socket, not a file", str(path))
 
 
-def _changed(path: Path, how: str) -> OSError:
+def changed(path: Path, how: str) -> OSError:
+    """The error for a file that is not what it was when the run began. how: what has changed."""
     return OSError(errno.ESTALE, f"the file has changed: {how}", str(path))

@@ -24,9 +24,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,9 +56,10 @@ class Leftovers:
     def __init__(self) -> None:
         self._found: dict[str, tuple[int, str]] = {}
 
-    def add(self, name: str, reason: str) -> None:
+    def add(self, name: str, reason: str, number: int = 1) -> None:
+        """Count files. name: of the first of them."""
         count, first = self._found.get(reason, (0, name))
-        self._found[reason] = count + 1, min(first, name)
+        self._found[reason] = count + number, min(first, name)
 
     def update(self, other: Leftovers) -> None:
         for reason, (count, first) in other._found.items():
@@ -76,6 +78,7 @@ def scan(
     held_out: float = 0.0,
     aliases: Aliases = NO_ALIASES,
     selection: Selection | None = None,
+    order: Callable[[str], Any] | None = None,
 ) -> DataSet:
     """The data set behind `links`.
 
@@ -83,11 +86,12 @@ def scan(
     held_out: the share of each class to validate on if there is no folder for that.
     aliases: which folders of other names belong to the same class.
     selection: which photos are used; None: all.
+    order: a key that sorts the names of classes; None: they are sorted by code points.
     Raises DataError, which says what is wrong and what to do.
     """
     check_links(links)
     left, beside, selection = Leftovers(), Leftovers(), selection or Selection()
-    classes = _classes(links, listed, aliases)
+    classes = _classes(links, listed, aliases, order)
     labels = Labels(classes, aliases)
     folder = _validation_folder(links, labels)
     val = RecordTable.of(_records(links, (folder,), labels, beside, selection) if folder else ())
@@ -152,7 +156,9 @@ def _none_of(left: Leftovers) -> str:
     return "; ".join(found) or f"put some there ({images.KINDS})"
 
 
-def _classes(links: Path, listed: Sequence[str], aliases: Aliases) -> tuple[str, ...]:
+def _classes(
+    links: Path, listed: Sequence[str], aliases: Aliases, order: Callable[[str], Any] | None
+) -> tuple[str, ...]:
     _check_folder(links / "train", required=True)
     found = tuple(sorted(_subfolders(links / "train", "train", Leftovers())))
     if not found:
@@ -165,7 +171,7 @@ def _classes(links: Path, listed: Sequence[str], aliases: Aliases) -> tuple[str,
         folders.setdefault(aliases.first(name), []).append(name)
     if not listed:
         called = (first if len(names) > 1 else names[0] for first, names in folders.items())
-        return tuple(sorted(called))
+        return tuple(sorted(called, key=order))
     for name in listed:
         if aliases.first(name) not in folders:
             raise DataError(

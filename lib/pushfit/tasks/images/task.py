@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pushfit.decoding import images
-from pushfit.tasks import folders
+from pushfit.tasks import layouts
 from pushfit.tasks.base import TEST, TRAIN, UNKNOWN, ArraySpec, DataSet, Record, Task
 from pushfit.tasks.images import crops
 from pushfit.tasks.images.augmentation import augmented
@@ -60,13 +60,22 @@ class ImagesTask(Task):
     def scan(self, links: Path) -> DataSet:
         params = self.params
         chosen = Selection(params.only, params.without)
-        return folders.scan(links, params.classes, params.held_out, selection=chosen)
+        return layouts.scan(
+            links,
+            listed=params.classes,
+            held_out=params.held_out,
+            selection=chosen,
+            list_file=params.list,
+        )
 
     def scan_test(self, links: Path) -> DataSet:
-        return folders.scan_test(links)
+        return layouts.scan_test(links, list_file=self.params.list)
 
-    def true_class(self, path: str) -> str | None:
-        return folders.class_folder(path)
+    def true_class(self, path: str) -> str:
+        return layouts.class_in(path)
+
+    def read(self, links: Path, record: Record) -> bytes:
+        return layouts.read(links, record)
 
     def arrays(self) -> tuple[ArraySpec, ...]:
         size = self.params.size
