@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._apart import tell
+from bench._images_torch import check_torchvision
 from bench._images_work import Job
 
 SHARDS = 8  # of WebDataset: as many for each of two workers
@@ -27,12 +28,11 @@ def webdataset(job: Job, out: Path) -> None:
     each = -(-len(photos) // SHARDS)
     with wds.ShardWriter(str(out / "%06d.tar"), maxcount=each, verbose=0) as writer:
         for number, (path, label) in enumerate(photos):
-            writer.write(
-                {"__key__": f"{number:08}", "jpg": Path(path).read_bytes(), "cls": label}
-            )
+            writer.write({"__key__": f"{number:08}", "jpg": Path(path).read_bytes(), "cls": label})
 
 
 def mds(job: Job, out: Path) -> None:
+    check_torchvision()
     from streaming import MDSWriter
 
     with MDSWriter(out=str(out), columns={"image": "bytes", "label": "int"}) as writer:
@@ -41,6 +41,7 @@ def mds(job: Job, out: Path) -> None:
 
 
 def litdata(job: Job, out: Path) -> None:
+    check_torchvision()
     from litdata import optimize
 
     optimize(

@@ -38,7 +38,9 @@ class _Made:
 def documented(job: Job) -> Any:
     """`MapDataset`: shuffle, map, batch, and two worker processes (`mp_prefetch`)."""
     import grain
+    from absl import flags
 
+    flags.FLAGS.mark_as_parsed()  # a program that is run by `absl.app` has done so
     made = _mapped(job, pillow_sample).batch(BATCH, drop_remainder=True).to_iter_dataset()
     options = grain.MultiprocessingOptions(num_workers=job.workers)
     return made.mp_prefetch(options) if job.workers else made
@@ -55,4 +57,6 @@ def tuned(job: Job) -> Any:
 def _mapped(job: Job, sample: Callable[[bytes], np.ndarray]) -> Any:
     import grain
 
-    return grain.MapDataset.source(_Photos(job.photos)).seed(0).shuffle().repeat().map(_Made(sample))
+    return (
+        grain.MapDataset.source(_Photos(job.photos)).seed(0).shuffle().repeat().map(_Made(sample))
+    )

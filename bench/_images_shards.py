@@ -78,8 +78,9 @@ def _litdata(job: Job, made: Callable[[bytes], Any], options: dict[str, Any]) ->
     from litdata import StreamingDataLoader, StreamingDataset
 
     dataset = StreamingDataset(
-        str(Path(job.formats) / "litdata"), shuffle=True, transform=partial(_of_item, made)
-    )
+        str(Path(job.formats) / "litdata"), shuffle=True, transform=partial(_of_item, made),
+        subsample=float(job.copies),
+    )  # fmt: skip
     return StreamingDataLoader(dataset, **options)
 
 

@@ -10,8 +10,9 @@ how many there are of each class.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -28,9 +29,10 @@ from bench import (
     _images_torch,
 )
 from bench._apart import tell
-from bench._images_work import BATCH, SIZE, Job
+from bench._images_work import SIZE, Job
 from bench._job_fit import cpu_of_tree
 from bench._rivals import WORKERS
+from bench._share import libraries
 from pushfit.errors import PushFitError
 
 LOOKED_AT = 640  # samples
@@ -116,38 +118,37 @@ def _sizes(source: Iterable[Any], seen: Seen) -> Generator[int]:
 
 
 def measure(side: str, about: str, seconds: float, warm: float) -> dict[str, Any]:
-    """Images a second that reach the consumer, and CPU milliseconds of all processes an image."""
+    """Images a second that reach the consumer, and CPU milliseconds of all processes an image.
+
+    Without workers: images a CPU second on one core, and the libraries' share of ours.
+    """
     job = msgspec.json.decode(about, type=Job)
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[: max(job.workers, 1)] if job.workers else cores[-1:])
+    os.sched_setaffinity(0, cores[:WORKERS] if job.workers else cores[-1:])
     seen = Seen()
-    source = _sizes(batches(side, job), seen)
+    made = batches(side, job)
+    source = _sizes(made, seen)
     _flow.warmed(source)
     _flow.warmed(source, warm, LOOKED_AT)
     before = cpu_of_tree()
     flow = _flow.measured(source, seconds)
-    used = cpu_of_tree() - before
-    return {
-        "images_per_s": flow.got / flow.seconds,
-        "cpu_ms": _flow.per(1000 * used, flow.got, "images"),
-        "seen": seen.figures(),
-    }
+    cpu_ms = _flow.per(1000 * (cpu_of_tree() - before), flow.got, "images")
+    if job.workers:
+        figures = {"images_per_s": flow.got / flow.seconds, "cpu_ms": cpu_ms}
+    else:
+        figures = {"images_per_cpu_s": _flow.per(1000, cpu_ms, "CPU seconds")}
+        if side == OURS:
+            figures["library_share"] = library_share(made, flow.pieces)
+    return {**figures, "seen": seen.figures()}
 
 
-def share(about: str, batches_of: int) -> dict[str, float]:
-    """The part of CPU time that our own generator's work passes inside libraries."""
-    import time
-
-    from bench._share import libraries
-
-    source = _images_ours.Alone(msgspec.json.decode(about, type=Job)).batches()
-    next(source)
+def library_share(made: Iterator[Any], count: int) -> float:
+    """The part of the CPU time of `count` batches that passes inside libraries."""
     with libraries() as inside:
         start = time.process_time()
-        for _ in range(batches_of):
-            next(source)
-        total = time.process_time() - start
-    return {"library_share": _flow.per(inside.seconds, total, "CPU seconds")}
+        for _ in range(count):
+            next(made)
+        return _flow.per(inside.seconds, time.process_time() - start, "CPU seconds")
 
 
 if __name__ == "__main__":

@@ -63,9 +63,9 @@ def _batches(job: Job, made: Callable[[Photos], Batch]) -> Iterator[Batch]:
             yield from random.sample(job.photos, len(job.photos))
 
     threads = max(job.workers, 1)
-    pipeline: Any = (
-        PipelineBuilder()
-        .add_source(shuffled())
+    builder: Any = PipelineBuilder()
+    pipeline = (
+        builder.add_source(shuffled())
         .aggregate(BATCH, drop_last=True)
         .pipe(made, concurrency=threads)
         .add_sink(AHEAD)

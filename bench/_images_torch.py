@@ -6,10 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from bench._images_work import BATCH, FLIP, RATIO, SCALE, SIZE, Job
+from pushfit.errors import PushFitError
+
+
+def check_torchvision() -> None:
+    """Raise PushFitError where torchvision was built for another torch."""
+    try:
+        import torchvision.io  # noqa: F401
+    except (ImportError, RuntimeError, OSError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            raise
+        raise PushFitError(
+            f"torchvision does not work with this torch ({error}): install both from the same "
+            "index, such as https://download.pytorch.org/whl/cpu"
+        ) from error
 
 
 def _transforms(*steps: Any) -> Any:
     """The documented training transforms of torchvision, and what else a side needs."""
+    check_torchvision()
     from torchvision.transforms import v2
 
     first, last = (*steps, None, None)[:2]
@@ -31,10 +46,11 @@ def pillow_transforms() -> Any:
 
 def torchvision_documented(job: Job) -> Any:
     """`ImageFolder` and transforms v2 on Pillow images, as the documentation starts with."""
+    transform = pillow_transforms()
     from torch.utils.data import DataLoader
     from torchvision.datasets import ImageFolder
 
-    dataset = ImageFolder(str(job.train), transform=pillow_transforms())
+    dataset = ImageFolder(str(job.train), transform=transform)
     dataset.samples *= job.copies
     return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=job.workers)
 
@@ -71,14 +87,16 @@ def torchvision_tuned(job: Job) -> Any:
     """Its own decoder, and the same transforms on tensors, which have kernels for uint8."""
     from torch.utils.data import DataLoader
 
-    return DataLoader(Bytes(job, _transforms(decoded)), shuffle=True, **tuned_options(job))
+    dataset: Any = Bytes(job, _transforms(decoded))
+    return DataLoader(dataset, shuffle=True, **tuned_options(job))
 
 
 def torch_cv2(job: Job) -> Any:
     """A `DataLoader` whose workers use simplejpeg and OpenCV."""
     from torch.utils.data import DataLoader
 
-    return DataLoader(Bytes(job, fast_tensor), shuffle=True, **tuned_options(job))
+    dataset: Any = Bytes(job, fast_tensor)
+    return DataLoader(dataset, shuffle=True, **tuned_options(job))
 
 
 def fast_tensor(data: bytes) -> Any:
@@ -92,16 +110,18 @@ def fast_tensor(data: bytes) -> Any:
 
 def timm(job: Job) -> Any:
     """Its loader for training on ImageNet, with its own uint8 transforms and collating."""
-    from timm.data import ImageDataset, create_loader, create_transform
-    from timm.data.loader import fast_collate
+    check_torchvision()
+    from timm.data.dataset import ImageDataset
+    from timm.data.loader import create_loader, fast_collate
+    from timm.data.transforms_factory import create_transform
 
-    dataset = ImageDataset(str(job.train))
+    dataset: Any = ImageDataset(str(job.train))
     dataset.reader.samples *= job.copies
     about: dict[str, Any] = {
         "is_training": True, "scale": SCALE, "ratio": RATIO, "hflip": FLIP, "color_jitter": None,
         "interpolation": "bilinear",
     }  # fmt: skip
-    loader = create_loader(
+    loader: Any = create_loader(
         dataset, (3, SIZE, SIZE), BATCH, num_workers=job.workers, use_prefetcher=False,
         persistent_workers=job.workers > 0, collate_fn=fast_collate, **about,
     )  # fmt: skip

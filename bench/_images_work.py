@@ -18,7 +18,9 @@ import numpy as np
 
 BATCH, SIZE = 32, 224
 SCALE, RATIO, FLIP = (0.08, 1.0), (3 / 4, 4 / 3), 0.5
-EPOCH = 100_000  # photos: an epoch is as long as those of real data sets, however few files lie there
+EPOCH = (
+    100_000  # photos: an epoch is as long as those of real data sets, however few files lie there
+)
 TRIES = 10
 
 
