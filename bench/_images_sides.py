@@ -20,6 +20,7 @@ import numpy as np
 
 from bench import (
     _flow,
+    _images_dali,
     _images_grain,
     _images_ours,
     _images_ray,
@@ -51,6 +52,8 @@ SIDES: dict[str, Callable[[Job], Batches]] = {
     "grain_tuned": _images_grain.tuned,
     "spdl_documented": _images_spdl.documented,
     "spdl_tuned": _images_spdl.tuned,
+    "dali_documented": _images_dali.documented,
+    "dali_tuned": _images_dali.tuned,
     "webdataset_documented": _images_shards.webdataset_documented,
     "webdataset_tuned": _images_shards.webdataset_tuned,
     "mds_documented": _images_shards.mds_documented,
@@ -61,7 +64,10 @@ SIDES: dict[str, Callable[[Job], Batches]] = {
     "ray_tuned": _images_ray.tuned,
 }
 # One process of one core: of the rest, the samples are made by the same functions as in these.
-ALONE = (OURS, *(side for side in SIDES if side.startswith(("torch", "timm", "tfdata", "spdl"))))
+ALONE = (
+    OURS,
+    *(side for side in SIDES if side.startswith(("torch", "timm", "tfdata", "spdl", "dali"))),
+)
 
 
 class Seen:
