@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bench import _images_data
 from bench._apart import ROOT
 from pushfit.errors import ConfigError
 from pushfit.samples import digits as sample_digits
@@ -32,6 +33,23 @@ def digits(links: Path | None) -> Path:
     """The folder of digits to measure on. Raises PushFitError."""
     made = "scikit-learn's 1,797 digits, enlarged to 28 x 28"
     return _chosen(links, ROOT / "data" / "digits", made, sample_digits.make)
+
+
+def images(links: Path | None) -> Path:
+    """The folder of small photos, as ImageNet's are, to measure on. Raises PushFitError."""
+    plan = _images_data.Plan()
+    made = f"{plan.photos:,} JPEGs of about 500 x 375, cut from simulated photos"
+    return _chosen(
+        links, ROOT / "data" / "images", made,
+        lambda out: _images_data.make(out, _large(), plan),
+    )  # fmt: skip
+
+
+def _large() -> Path:
+    """The large simulated photos, made where they are not there yet."""
+    out = ROOT / "data" / "sample-large"
+    sample_photos.make(out, sample_photos.LARGE)
+    return out
 
 
 def small_photos(links: Path | None, folder: Path) -> Path:
