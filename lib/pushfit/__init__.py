@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pushfit.observe.shard_rows import audit_of_ranks
     from pushfit.tasks.base import ArraySpec, BlockTask, DataSet, Record, RecordTable, Task
     from pushfit.tasks.chunks import Chunk, ChunkedTask, chunked
+    from pushfit.tasks.images.task import ImagesTask
     from pushfit.tasks.labelled import LabelledImages
     from pushfit.tasks.mixture import mixture
 
@@ -51,6 +52,7 @@ PLACES = {
     "Chunk": "pushfit.tasks.chunks",
     "ChunkedTask": "pushfit.tasks.chunks",
     "chunked": "pushfit.tasks.chunks",
+    "ImagesTask": "pushfit.tasks.images.task",
     "LabelledImages": "pushfit.tasks.labelled",
     "mixture": "pushfit.tasks.mixture",
     "PushFitError": "pushfit.errors",
@@ -74,6 +76,7 @@ __all__ = [
     "DataError",
     "DataSet",
     "Epoch",
+    "ImagesTask",
     "LabelledImages",
     "PushFitError",
     "Record",
