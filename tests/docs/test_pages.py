@@ -87,8 +87,8 @@ def test_the_readme_is_short() -> None:
 
 
 USERS = [ROOT / "docs" / f"{page}.md" for page in (
-    "your-own-photos", "digits", "hdf5", "models", "remote", "resume", "predict-and-serve",
-    "store-and-replay", "operating", "many-gpus",
+    "images", "your-own-photos", "digits", "hdf5", "models", "remote", "resume",
+    "predict-and-serve", "store-and-replay", "operating", "many-gpus",
 )]  # fmt: skip
 
 
