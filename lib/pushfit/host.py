@@ -5,6 +5,7 @@ If something is missing, an error says what to set or to mount.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import logging
@@ -45,6 +46,20 @@ def resident_bytes() -> int:
     except OSError:
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def keep_freed_memory(most: int) -> None:
+    """Have glibc keep freed memory for the next use. Without glibc nothing happens.
+
+    By default glibc returns large pieces to the kernel. Then the pages of every lease and of every
+    decoded photo have to be mapped and zeroed again, which costs up to a third of the throughput.
+
+    most: bytes that are kept at the end of each heap.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: its largest value
+        mallopt(-1, most)  # M_TRIM_THRESHOLD
 
 
 def cache() -> Path:

@@ -103,7 +103,7 @@ def test_the_script_for_zsh(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     text = capsys.readouterr().out
     assert text.startswith("#compdef pushfit\n")
     assert ":value:(exact arrival)" in text and ":value:_files" in text
-    assert ":value: _pushfit_or_file camera digits hdf5" in text
+    assert ":value: _pushfit_or_file camera images digits hdf5" in text
     if zsh := shutil.which("zsh"):
         (tmp_path / "_pushfit").write_text(text)
         subprocess.run([zsh, "-n", tmp_path / "_pushfit"], check=True, env={**os.environ})

@@ -81,3 +81,13 @@ def test_mistakes_are_told_at_once(start: Starter, tmp_path: Path) -> None:
         script.done(2)
         assert script.wait_for(f"^error: .*{said}")
         assert len(script.lines) == 1
+
+
+@pytest.mark.slow
+def test_the_first_command_of_the_page(start: Starter, tmp_path: Path) -> None:
+    links, out = write_photos(tmp_path / "photos"), tmp_path / "out"
+    said = "pushfit train --task images --links DIR --model resnet50 --generators 2"
+    arguments = [str(links) if each == "DIR" else each for each in said.split()[1:]]
+    more = ("--epochs", 1, "--no-tensorboard", "--out", out, "--bind", "tcp://127.0.0.1:0")
+    assert "trained on exactly once" in start("-m", "pushfit", *arguments, *more).done()
+    assert report_of(out / "report.json")["data"]["records"] == {"train": 8, "val": 4}

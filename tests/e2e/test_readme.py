@@ -97,9 +97,12 @@ ELSEWHERE = {
         f"tests/bench/test_{name}.py": [f"python -m bench {name}"]
         for name in (
             *("transport", "order", "generate", "digits", "fit", "job", "remote", "scale"),
-            *("start", "scan", "serve", "store", "replay", "compress", "ranks"),
+            *("start", "scan", "serve", "store", "replay", "compress", "ranks", "images"),
         )
     },
+    "tests/e2e/test_images.py": [
+        "pushfit train --task images --links DIR --model resnet50 --generators 2",
+    ],
     "tests/e2e/test_rank_examples.py": [
         "pushfit generate --connect tcp://127.0.0.1:12001,tcp://127.0.0.1:12003 --links DIR",
     ],

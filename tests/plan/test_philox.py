@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushfit.plan.order import patch_draws, patch_rng
-from pushfit.plan.philox import uniforms
+from pushfit.plan.philox import bit_generator, uniforms
 
 WORDS = st.integers(0, 2**63 - 1)
 
@@ -26,6 +26,25 @@ def test_each_row_is_what_numpy_gives(
         start = np.array((0, *counter), np.uint64)
         philox = np.random.Philox(key=np.array(key, np.uint64), counter=start)
         np.testing.assert_array_equal(row, np.random.Generator(philox).random(count))
+
+
+@given(
+    st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
+    st.tuples(WORDS, WORDS, WORDS, WORDS),
+)
+def test_a_generator_is_what_numpy_makes(
+    key: tuple[int, int], counter: tuple[int, int, int, int]
+) -> None:
+    words, start = np.array(key, np.uint64), np.array(counter, np.uint64)
+    numpys = np.random.Generator(np.random.Philox(key=words, counter=start))
+    for _ in range(2):  # a second one is as fresh as the first
+        ours = np.random.Generator(bit_generator(words, start))
+        assert ours.bit_generator.state["buffer_pos"] == 4
+    for draw in ("random", "standard_normal", "standard_exponential"):
+        np.testing.assert_array_equal(getattr(ours, draw)(7), getattr(numpys, draw)(7))
+    np.testing.assert_array_equal(ours.integers(1000, size=5), numpys.integers(1000, size=5))
+    np.testing.assert_array_equal(ours.permutation(20), numpys.permutation(20))
+    assert ours.bit_generator.state["uinteger"] == numpys.bit_generator.state["uinteger"]
 
 
 def test_a_lease_draws_what_its_samples_draw_one_by_one_however_it_is_cut() -> None:

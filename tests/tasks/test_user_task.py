@@ -138,7 +138,10 @@ def test_a_file_that_is_not_there_or_none(tmp_path: Path, monkeypatch: pytest.Mo
         ("gone/mytask.py", "there is no file"),
         ("dir.py", f"{tmp_path}/dir.py is a folder, not a Python file"),
         ("mytask", "there is no 'mytask', did you mean the file 'mytask.py'"),
-        ("mitask", "there is no 'mitask' (known: camera, digits, hdf5); to use your own task"),
+        (
+            "mitask",
+            "there is no 'mitask' (known: camera, images, digits, hdf5); to use your own task",
+        ),
         ("digit", "there is no 'digit', did you mean 'digits'"),
         ("", "there is no ''"),
     ]:

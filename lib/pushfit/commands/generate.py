@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from pushfit import installation, tasks
 from pushfit.fleet.local import die_with_parent, place, supervise
 from pushfit.health import Health
-from pushfit.host import resident_bytes
+from pushfit.host import keep_freed_memory, resident_bytes
 from pushfit.installation import as_typed, called
 from pushfit.interrupts import INTERRUPTED, to_obey
 from pushfit.links import check as check_links
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pushfit.generator")
 
 FRAMEWORKS = ("tensorflow", "keras", "jax", "torch")  # modules that a generator does not need
+KEPT_BYTES = 64 * 2**20  # of freed memory: the photos that are decoded next need it again
 LEVELS = {"warnings": logging.WARNING, "info": logging.INFO, "leases": logging.DEBUG}
 
 
@@ -66,6 +67,7 @@ def main(argv: list[str]) -> int:
     from pushfit.generator.worker import Worker
 
     logging.getLogger("pushfit").setLevel(LEVELS[settings.log])
+    keep_freed_memory(KEPT_BYTES)
     worker = Worker(
         trainers,
         Path(settings.links),

@@ -140,7 +140,8 @@ def decode_part(
 
     It is None, too, if anything in the file is damaged.
     """
-    if not data.startswith(jpeg.MAGIC) or many_scans(data):
+    frame = jpeg.frame(data) if data.startswith(jpeg.MAGIC) else None
+    if frame is None or frame.progressive:
         return None
 
     def bounded(width: int, height: int) -> Box | None:
@@ -191,7 +192,7 @@ def _decode_jpeg(data: bytes, shrink: int) -> Photo:
     # A progressive JPEG is kept as coefficients of two bytes until its last scan has been read.
     memory = frame.width * frame.height * (3 if frame.components < 4 else 4 + 3)
     _check_size(frame.width, frame.height, memory + 2 * frame.samples * frame.progressive)
-    if reason := many_scans(data):
+    if frame.progressive and (reason := many_scans(data)):
         raise BadRecord(reason)
     try:
         return _decode_strictly(data, frame, shrink)

@@ -22,7 +22,6 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length, such
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the other three are tables
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _JFIF, _EXIF, _ADOBE, _COMMENT = 0xE0, 0xE1, 0xEE, 0xFE
-_EXIF_WITHIN = 1 << 18  # bytes: programs write it first, at most after a profile or a preview
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 # The next marker. FF D0 to D7 are restarts within a scan. The time is linear in the data.
 _NEXT = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
@@ -88,8 +87,6 @@ def frame(data: bytes) -> Frame | None:
 
 def exif(data: bytes) -> bytes:
     """The EXIF data of a JPEG, which is a TIFF without a picture; ``b""``: there is none."""
-    if b"Exif\0\0" not in data[:_EXIF_WITHIN]:
-        return b""
     for marker, start, end in _segments(data):
         if marker == _SCAN:
             break

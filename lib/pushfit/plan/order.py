@@ -27,6 +27,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from pushfit.plan import philox
 from pushfit.plan.choosing import chosen, grouped
 from pushfit.plan.philox import uniforms
 from pushfit.plan.shards import WHOLE, Shards
@@ -272,7 +273,7 @@ def partner_rng(
     """
     counter = np.array((0, visit, record, candidate), dtype=np.uint64)
     key = _partner_key(seed, split, epoch)
-    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+    return np.random.Generator(philox.bit_generator(key, counter))
 
 
 def patch_rng(
@@ -283,9 +284,7 @@ def patch_rng(
     attempt: the number of earlier tries to draw the sample, at which its task raised.
     """
     counter = np.array((0, visit, record, patch | attempt << 32), dtype=np.uint64)
-    return np.random.Generator(
-        np.random.Philox(key=_patch_key(seed, split, epoch), counter=counter)
-    )
+    return np.random.Generator(philox.bit_generator(_patch_key(seed, split, epoch), counter))
 
 
 def patch_draws(

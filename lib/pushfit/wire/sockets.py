@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import select
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import zmq
+
+from pushfit import host
 
 HANDSHAKE_MS = 10_000  # time for the handshake, after which ZeroMQ closes a connection
 CONTROL_HWM = 1_000
@@ -31,15 +31,8 @@ get: Any = zmq.backend.Socket.get
 
 
 def keep_receive_buffers() -> None:
-    """Have glibc keep freed receive buffers for the next lease. Without glibc nothing happens.
-
-    By default glibc returns them to the kernel. Then the pages of every lease have to be mapped and
-    zeroed again, which costs a third of the throughput. The budget limits the memory that is kept.
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: its largest value
-        mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+    """Keep freed receive buffers for the next lease; the budget limits the memory that is kept."""
+    host.keep_freed_memory(2**30)
 
 
 def options(socket: zmq.Socket[bytes], hwm: int) -> None:
