@@ -14,7 +14,9 @@ from bench._images_work import BATCH, EPOCH, SIZE, Job
 from bench._lease import made
 from bench._rivals import WORKERS
 from pushfit import tasks
+from pushfit.commands.generate import KEPT_BYTES
 from pushfit.generator.maker import Maker
+from pushfit.host import keep_freed_memory
 from pushfit.tasks.base import TRAIN, Task
 
 TASK = "images"
@@ -51,6 +53,7 @@ class Alone:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        keep_freed_memory(KEPT_BYTES)  # as `pushfit generate` does
 
     @cached_property
     def maker(self) -> Maker:

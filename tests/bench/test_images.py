@@ -12,46 +12,12 @@ import pytest
 from PIL import Image
 
 from bench import _images_data, images
-from bench._images_ours import TASK
 from bench._images_sides import Seen
 from bench._images_work import RATIO, SCALE, SIZE, Job, drawn_part, fast_sample, pillow_sample
-from pushfit import tasks
 from pushfit.errors import ConfigError, DataError, OutputError, PushFitError
 from tests.support.scenes import scene
 
 PLAN = _images_data.Plan(photos=6, classes=2, longest=100)
-STAND_IN = '''
-import math
-
-from PIL import Image
-import numpy as np
-
-from pushfit.decoding import images
-from pushfit.tasks.labelled import LabelledImages
-
-
-class Parts(LabelledImages):
-    """A random part of each photo, resized by Pillow and mirrored half of the time."""
-
-    name = "parts"
-
-    def decode(self, data, record):
-        return images.decode(data)
-
-    def sample(self, item, record, split, patch, rng):
-        height, width = item.shape[:2]
-        while True:
-            area = width * height * rng.uniform(0.08, 1)
-            ratio = math.exp(rng.uniform(-0.287, 0.287))
-            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-            if w <= width and h <= height:
-                break
-        x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-        part = Image.fromarray(item[y : y + h, x : x + w])
-        size = self.params.size
-        image = np.asarray(part.resize((size, size), Image.Resampling.BILINEAR))
-        return {"image": image[:, ::-1] if rng.random() < 0.5 else image, "label": record.label}
-'''
 
 
 @pytest.fixture(autouse=True)
@@ -218,23 +184,13 @@ def test_an_unknown_rival_is_refused(photos: Path) -> None:
 # -- the whole ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def own_task(tmp_path: Path) -> list[str]:
-    """The job as a user's task, for a PushFit without a task of that name."""
-    if TASK in tasks.TASKS:
-        return []
-    path = tmp_path / "parts.py"
-    path.write_text(STAND_IN, encoding="utf-8")
-    return ["--task", str(path)]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("rival", ["torch", "tfdata"])
-def test_sides_are_compared(rival: str, photos: Path, own_task: list[str]) -> None:
+def test_sides_are_compared(rival: str, photos: Path) -> None:
     if importlib.util.find_spec({"tfdata": "tensorflow"}.get(rival, rival)) is None:
         pytest.skip("pip install -e '.[bench]'")
     words = f"--rivals {rival} --rounds 1 --seconds 0.3 --warm 0.1"
-    result = images.run(["--links", str(photos), *own_task, *words.split()])
+    result = images.run(["--links", str(photos), *words.split()])
     assert result["failed"] == []
     ratios, figures = result["ratios"], result["figures"]
     assert ratios["vs_best_tuned"] == ratios[f"vs_{rival}_tuned"] > 0
