@@ -135,6 +135,12 @@ def test_what_is_beside_shards(tmp_path: Path) -> None:
         layouts.scan(tmp_path)
 
 
+def test_shards_in_the_links_folder_itself(tmp_path: Path) -> None:
+    shard(tmp_path, archive(GOOD), "a.tar")
+    with pytest.raises(DataError, match=r"a\.tar is a tar shard in the links folder itself"):
+        layouts.scan(tmp_path)
+
+
 def test_an_archive_that_has_changed(tmp_path: Path) -> None:
     path = shard(tmp_path, archive(GOOD))
     records = layouts.scan(tmp_path).splits[TRAIN]

@@ -72,6 +72,12 @@ def read(links: Path, record: Record, where: Member) -> bytes:
 
 def there(links: Path) -> bool:
     """Return whether the training folders hold archives. Raises DataError."""
+    train = links / TRAIN_FOLDERS[0]
+    if not train.exists() and (stray := next(_archives(links, "."), "")):
+        raise DataError(
+            f"{links / stray} is a tar shard in the links folder itself: put the shards to train "
+            f"on into {train}"
+        )
     found = next((path for folder in TRAIN_FOLDERS for path in _archives(links, folder)), "")
     if found and (beside := next(filter(Path.is_dir, (links / found).parent.iterdir()), None)):
         raise DataError(
