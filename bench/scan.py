@@ -7,6 +7,9 @@
   them.
 - `private_mb`: memory that no other process shares, when it works (USS). `peak_mb`: the most that
   was resident, shared or not. `joined_s`: from its start until all of its processes have joined.
+- `folders`, `list`, `sized_list`, `new_shards`, `shards`: the scan alone, in a process of its own,
+  of the same number of records in each layout. The lists are CSV files, without and with the size
+  of each photo; shards have 10,000 photos each, and `new_shards` is without their indexes.
 - The trainer is without the data, so the first generator also sends it the list of its files.
 - The records are hard links to small JPEGs, 1,000 to a class; a tenth is held out.
 """
@@ -14,6 +17,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,8 +29,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from bench import _laid_out
 from bench._apart import ROOT
-from bench._turns import Figures, Rounds, parser
+from bench._turns import Figures, Rounds, parser, told
 from bench.lab.processes import Script, Starter, until
 
 TASK = ROOT / "bench" / "_listed.py"
@@ -86,6 +91,16 @@ def measure(links: Path, processes: int) -> dict[str, Figures]:
         start.close()
 
 
+def laid_out(links: Path, cache: Path, listed: str = _laid_out.NO_LIST) -> Figures:
+    """The figures of a scan of `links` in a process of its own.
+
+    cache: the folder for the indexes of tar shards.
+    listed: the file in `links` that lists the photos.
+    """
+    kept = {"XDG_CACHE_HOME": str(cache)}
+    return told("_laid_out", links, listed, seconds=PATIENCE, env=kept)
+
+
 def run(args: list[str]) -> dict[str, Any]:
     flags = parser("scan", __doc__, rounds=1)
     flags.add_argument("--records", type=int, default=1_000_000)
@@ -95,14 +110,29 @@ def run(args: list[str]) -> dict[str, Any]:
         folder = Path(made)
         many = photos(folder / "many", options.records)
         few = photos(folder / "few", min(SMALL, options.records))
+        _laid_out.lists(many)
+        shards = _laid_out.shards(folder / "shards", options.records, A_CLASS)
+        cache = folder / "cache"
 
         def one(links: Path) -> Figures:
             return measure(links, 1)["first"]
+
+        def scanned(links: Path, listed: str = _laid_out.NO_LIST, new: bool = False) -> Figures:
+            if new:
+                shutil.rmtree(cache, ignore_errors=True)
+            found = laid_out(links, cache, listed)
+            found["right"] = found.pop("records") == options.records
+            return found
 
         sides: dict[str, Callable[[], dict[str, Any]]] = {
             "alone": partial(one, many),
             "shared": partial(measure, many, 2),
             "small": partial(one, few),
+            "folders": partial(scanned, many),
+            "list": partial(scanned, many, _laid_out.LIST),
+            "sized_list": partial(scanned, many, _laid_out.SIZED_LIST),
+            "new_shards": partial(scanned, shards, new=True),
+            "shards": partial(scanned, shards),
         }
         rounds.measure(sides, options.rounds)
     ratio = rounds.ratios({"further_vs_alone": ("further", "alone")}, "private_mb")

@@ -55,6 +55,13 @@ def test_an_archive_that_nobody_has_unpacked(data: Path) -> None:
     (data / "videos" / "cats-and-dogs.ZIP").touch()
     with pytest.raises(DataError, match=r"an archive in it, cats-and-dogs\.ZIP: unpack it with"):
         folders.scan(data / "videos")
+    (data / "videos" / "train").mkdir()
+    shard = data / "videos" / "train" / "0.tar"
+    shard.touch()
+    with pytest.raises(
+        DataError, match=rf"train holds no folders: .* 0\.tar: unpack .*tar -xf {shard}"
+    ):
+        folders.scan(data / "videos")
     archive = data / "videos" / "cats-and-dogs.ZIP"
     with pytest.raises(DataError, match=f"is an archive: unpack it with `unzip {archive} -d"):
         links.check(archive)

@@ -11,7 +11,8 @@ import pytest
 from bench.lab.processes import ROOT, Starter
 from tests.support.photos import write_photos
 from tests.support.reports import hashes, report_of
-from tests.support.shards import write_shards, write_tar
+from tests.support.shards import write_shards
+from tests.support.tars import put
 
 FLAGS = ("--task", "images", "--size", 32, "--batch-size", 8)
 AUGMENTED = ("--policy", "randaugment", "--jitter", "0.4,0.4,0.4,0.1", "--erasing", "0.5")
@@ -47,9 +48,8 @@ def test_a_run_is_trained_resumed_and_predicted_with(start: Starter, tmp_path: P
     again = ("--resume", "--out", out, "--epochs", 2, "--bind", "tcp://127.0.0.1:0")
     assert "trained on exactly once" in start("train_zmq.py", *again).done()
     some = sorted((photos / "val_images").glob("*/*.jpg"))
-    write_tar(
-        links / "test" / "x.tar", [(f"{p.parent.name}/{p.name}", p.read_bytes()) for p in some]
-    )
+    files = [(f"{photo.parent.name}/{photo.name}", photo.read_bytes()) for photo in some]
+    put(links, files, "test/x.tar")
     where = ("--data", links, "--out", tmp_path / "p.csv", "--labelled", "--generators", 1)
     said = start("predict.py", "--run", out, *where, "--bind", "tcp://127.0.0.1:0").done()
     rows = (tmp_path / "p.csv").read_text().splitlines()

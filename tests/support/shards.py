@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Iterable
 from pathlib import Path
 
-
-def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """An archive with these files: (name, content)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as archive:
-        for name, data in files:
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
+from tests.support.tars import put
 
 
 def write_shards(photos: Path, links: Path, a_shard: int = 4) -> Path:
@@ -28,5 +17,5 @@ def write_shards(photos: Path, links: Path, a_shard: int = 4) -> Path:
                 stem = f"{photo.parent.name}-{photo.stem}"
                 files.append((f"{stem}.jpg", photo.read_bytes()))
                 files.append((f"{stem}.cls", photo.parent.name.encode()))
-            write_tar(links / folder / f"shard-{number:03}.tar", files)
+            put(links, files, f"{folder}/shard-{number:03}.tar")
     return links

@@ -88,8 +88,14 @@ def contents(links: Path, data: DataSet) -> dict[str, list[tuple[str, bytes]]]:
     }
 
 
-def test_classes_are_sorted_naturally_in_folders(folders: Path) -> None:
-    assert layouts.scan(folders).classes == CLASSES
+def test_classes_are_sorted_naturally_or_by_code_points(folders: Path, tmp_path: Path) -> None:
+    links = as_tars(folders, tmp_path / "tars")
+    as_list(folders, "photos.csv")
+    for where, listed in ((folders, ""), (links, ""), (folders, "photos.csv")):
+        assert layouts.scan(where, list_file=listed).classes == CLASSES
+        data = layouts.scan(where, list_file=listed, natural=False)
+        assert data.classes == ("class1", "class10", "class2")
+    assert layouts.scan(folders, natural=False) == layouts.folders.scan(folders)
 
 
 @pytest.mark.parametrize("ending", ["cls", "txt", "json", ""])
@@ -155,6 +161,14 @@ def test_classes_may_be_listed(folders: Path, tmp_path: Path) -> None:
             layouts.scan(where, listed=wanted[:2], list_file=listed)
 
 
+@pytest.mark.parametrize("tars", [True, False])
+def test_a_class_is_listed_once(folders: Path, tmp_path: Path, tars: bool) -> None:
+    links = as_tars(folders, tmp_path / "tars") if tars else folders
+    as_list(folders, "photos.csv")
+    with pytest.raises(DataError, match="classes: 'class1' is listed twice: name it once"):
+        layouts.scan(links, listed=(*CLASSES, "class1"), list_file="" if tars else "photos.csv")
+
+
 def test_a_share_is_held_out_where_nothing_is_validated_on(folders: Path, tmp_path: Path) -> None:
     links = as_tars(folders, tmp_path / "tars")
     for path in (links / "val_images").iterdir():
@@ -183,6 +197,7 @@ def test_photos_to_predict(folders: Path, tmp_path: Path) -> None:
     assert [layouts.read(links, record) for record in data.splits[TEST]] == [photo] * 2
     assert [layouts.class_in(record.path) for record in data.splits[TEST]] == ["a", "a"]
     assert layouts.class_in("test/dog/1.jpg") == "dog"
+    assert layouts.class_in("test/x.tar@000000000512/./1.jpg") == ""
     (folders / "all.csv").write_text("path,split\ntrain/class1/00.jpg,test\n")
     listed = layouts.scan_test(folders, list_file="all.csv")
     assert [record.path for record in listed.splits[TEST]] == ["train/class1/00.jpg"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +77,17 @@ def test_a_record_takes_20_bytes_besides_its_path() -> None:
 def test_what_is_not_text_is_no_path() -> None:
     with pytest.raises(UnicodeEncodeError):
         RecordTable.of([Record("\udcff")])
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=4), st.integers(0, 2**40), st.integers(0, 3)), max_size=30)
+)
+def test_records_with_other_labels_are_sorted_by_them(rows: list[tuple[str, int, int]]) -> None:
+    table = RecordTable.of(Record(path, size, 7) for path, size, _ in rows)
+    labels = np.array([label for _, _, label in rows], np.int32)
+    expected = [Record(*row) for row in rows]
+    expected.sort(key=lambda each: (each.label, each.path))
+    found = table.relabelled(labels)
+    assert [(r.label, r.path) for r in found] == [(r.label, r.path) for r in expected]
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
+    assert len(table) == len(found) and all(record.label == 7 for record in table)

@@ -31,12 +31,12 @@ from typing import Any
 
 import numpy as np
 
-from pushfit import container, regular
+from pushfit import archives, container, regular
 from pushfit.decoding import images
 from pushfit.errors import DataError, alike, nearest
 from pushfit.layout import KNOWN, TEST_FOLDER, TRAIN_FOLDERS, VAL_FOLDERS
 from pushfit.links import check as check_links
-from pushfit.links import without_train
+from pushfit.links import some, without_train
 from pushfit.tasks.aliases import Aliases, Labels
 from pushfit.tasks.base import TEST, TRAIN, VAL, DataSet, Record, RecordTable, Unused
 from pushfit.tasks.records import parted
@@ -123,7 +123,7 @@ def scan(
             "add a second folder"
         )
     left.update(beside)
-    _siblings(links, left)
+    siblings(links, left)
     for entry, reason in selection.unmatched():
         left.add(entry, reason)
     validation += labels.told()
@@ -162,9 +162,10 @@ def _classes(
     _check_folder(links / "train", required=True)
     found = tuple(sorted(_subfolders(links / "train", "train", Leftovers())))
     if not found:
+        packed = archives.among(some(links / "train"))
         raise DataError(
-            f"{links / 'train'} holds no folders: put the photos into one folder a class, "
-            "train/<class>/"
+            f"{links / 'train'} holds no folders: "
+            + (packed or "put the photos into one folder a class, train/<class>/")
         )
     folders: dict[str, list[str]] = {}
     for name in found:
@@ -216,11 +217,11 @@ def _validation_folder(links: Path, labels: Labels) -> str:
     return ""
 
 
-def _siblings(links: Path, left: Leftovers) -> None:
-    """Note the entries beside train that are not folders which a program reads."""
+def siblings(links: Path, left: Leftovers, read: Collection[str] = ()) -> None:
+    """Note the entries beside train that are not read. read: the names of further ones that are."""
     with _entries(links) as entries:
         for entry in entries:
-            if entry.name in KNOWN or entry.name.startswith("."):
+            if entry.name in KNOWN or entry.name in read or entry.name.startswith("."):
                 continue
             where = f"{entry.name}/" if entry.is_dir() else entry.name
             left.add(where, NOT_READ if entry.is_dir() else "a file beside the folders")

@@ -77,6 +77,30 @@ class RecordTable(Sequence[Record]):
         """The table of the records of these numbers."""
         return RecordTable.of(self[int(number)] for number in numbers)
 
+    def relabelled(self, labels: np.ndarray) -> RecordTable:
+        """The same records with other labels, sorted by (label, path).
+
+        labels: (n,) int32, of the records in their present order.
+        """
+        order = np.argsort(labels, kind="stable")
+        ends = self._ends.astype(np.int64)
+        begins = np.concatenate((np.zeros(1, np.int64), ends))[:-1]
+        paths, places = bytearray(), array("q")
+        # Class by class, to hold the paths of one at a time. UTF-8 sorts as text does.
+        for numbers in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+            spans = zip(begins[numbers].tolist(), ends[numbers].tolist(), strict=True)
+            names = [bytes(self._paths[begin:end]) for begin, end in spans]
+            named = sorted(zip(names, numbers.tolist(), strict=True))
+            paths += b"".join(name for name, _ in named)
+            places.extend(number for _, number in named)
+        order = np.frombuffer(places, np.int64)
+        return RecordTable(
+            memoryview(paths).toreadonly(),
+            np.cumsum((ends - begins)[order]).astype(np.uint64),
+            self._sizes[order],
+            labels[order],
+        )
+
     def encoded(self) -> Iterator[bytes]:
         """The table in MessagePack, in pieces: what a tuple of the same records is encoded as."""
         yield _array_header(len(self))

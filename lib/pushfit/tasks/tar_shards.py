@@ -2,12 +2,13 @@
 
     train/shard-0001.tar     n01440764_10026.jpg  n01440764_10026.cls
                              n01440764_10029.jpg  n01440764_10029.json …
+    train/more/0002.tar      folders of tar files are searched as well
     val/…, test/…            as in folders
 
 - A stem is a name up to the first dot of its last part. The class of a photo is in the file of its
   stem that ends in .cls, .txt or .json (its key "label" or "cls"); else it is the name of the
   folder in the archive that holds the photo. `classes.txt` in the links folder names classes that
-  are numbers, one in each line.
+  are numbers, one in each line, and they have the order of its lines.
 - A record's path is ``train/shard-0001.tar@000000010240/n01440764_10026.jpg``, where the number is
   the first byte of the photo in the archive. So a record alone is enough to read it, in any order.
 - What lies where in an archive is found out once (`tar_index`).
@@ -16,23 +17,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from pushfit import regular
-from pushfit.errors import DataError, trouble
+from pushfit.errors import BadRecord, DataError
 from pushfit.layout import TEST_FOLDER, TRAIN_FOLDERS, VAL_FOLDERS
-from pushfit.tasks import tar_index
+from pushfit.tasks import folders, tar_files, tar_headers, tar_index
 from pushfit.tasks.base import TEST, TRAIN, VAL, DataSet, Record, RecordTable
 from pushfit.tasks.folders import Leftovers
 from pushfit.tasks.labelled_records import LabelledRecords
 from pushfit.tasks.selection import Selection
 
-ENDING = ".tar"
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 NAMES = "classes.txt"
-_MEMBER = re.compile(r"(.+?\.tar)@([0-9]{12})/(.*)", re.DOTALL | re.IGNORECASE)
+_MEMBER = re.compile(r"(.+?\.tar)@([0-9]{12,18})/(.*)", re.DOTALL | re.IGNORECASE)
 
 
 class Member(NamedTuple):
@@ -60,46 +61,37 @@ def member(path: str) -> Member | None:
 
 
 def read(links: Path, record: Record, where: Member) -> bytes:
-    """The bytes of the record. Raises OSError, also if the archive has become shorter."""
-    path = links / where.archive
+    """The bytes of the record. Raises OSError, also if the archive has another file there."""
+    path, begin = links / where.archive, where.offset - tar_headers.BLOCK
+    if begin < 0:
+        raise BadRecord(f"{record.path}: no file of an archive begins at byte {where.offset}")
     with regular.opened(path) as file:
-        file.seek(where.offset)
-        data = file.read(record.size)
+        file.seek(begin)
+        head, data = file.read(tar_headers.BLOCK), file.read(record.size)
     if len(data) != record.size:
         raise regular.changed(path, f"it ends before byte {where.offset + record.size:,}")
+    if tar_headers.size_in(head) != record.size:
+        raise regular.changed(path, f"no file of {record.size:,} bytes is at {where.offset:,}")
     return data
 
 
-def there(links: Path) -> bool:
-    """Return whether the training folders hold archives. Raises DataError."""
-    train = links / TRAIN_FOLDERS[0]
-    if not train.exists() and (stray := next(_archives(links, "."), "")):
-        raise DataError(
-            f"{links / stray} is a tar shard in the links folder itself: put the shards to train "
-            f"on into {train}"
-        )
-    found = next((path for folder in TRAIN_FOLDERS for path in _archives(links, folder)), "")
-    if found and (beside := next(filter(Path.is_dir, (links / found).parent.iterdir()), None)):
-        raise DataError(
-            f"{links / found} is a tar shard, and {beside} a folder: keep either shards or folders "
-            "of photos in it"
-        )
-    return bool(found)
+def scan(
+    links: Path,
+    listed: Sequence[str],
+    held_out: float,
+    selection: Selection,
+    order: Callable[[str], Any],
+) -> DataSet:
+    """The data set of the archives below `links`. Raises DataError.
 
-
-def scan(links: Path, listed: Sequence[str], held_out: float, selection: Selection) -> DataSet:
-    """The data set of the archives below `links`. Raises DataError."""
+    Its arguments are those of `layouts.scan`; order: a key that sorts the names of classes.
+    """
     left, records = Leftovers(), LabelledRecords(f"{links / TRAIN_FOLDERS[0]} (tar shards)")
     names, numbers = _names(links), dict[str, int]()
-    found = [folder for folder in VAL_FOLDERS if any(True for _ in _archives(links, folder))]
-    if len(found) > 1:
-        raise DataError(
-            f"{found[0]} and {found[1]} are both in {links}, but only one can be validated on: "
-            "rename or remove the other"
-        )
-    for split, folders in ((TRAIN, TRAIN_FOLDERS), (VAL, found)):
+    found = _validation_folder(links)
+    for split, roots in ((TRAIN, TRAIN_FOLDERS), (VAL, (found,) if found else ())):
         unlabelled, first = 0, ""
-        for archive in _sorted(links, folders):
+        for archive in tar_files.below(links, roots, left):
             numbers[archive] = len(numbers)
             for name, offset, size, label in _members(links, archive, left):
                 if not label:
@@ -123,18 +115,24 @@ def scan(links: Path, listed: Sequence[str], held_out: float, selection: Selecti
         assert where is not None  # it is a path that was made above
         return numbers[where.archive]
 
-    validation = f"the folder {found[0]}" if found else "none"
-    return records.data_set(listed, held_out, left.listed(), validation, group)
+    def place(name: str) -> tuple[int, Any]:
+        return places.get(name, len(places)), order(name)
+
+    places = {name: number for number, name in enumerate(names)}
+    validation = f"the folder {found}" if found else "none"
+    data = records.data_set(listed, held_out, left.listed(), validation, group, place)
+    folders.siblings(links, left, (NAMES,))
+    return msgspec.structs.replace(data, unused=left.listed())
 
 
 def scan_test(links: Path) -> DataSet | None:
     """The photos of the archives in test, in their order; None: there are no archives."""
-    archives, left = _sorted(links, (TEST_FOLDER,)), Leftovers()
-    if not archives:
+    if not tar_files.held(links, (TEST_FOLDER,)).tar:
         return None
+    left = Leftovers()
     records = RecordTable.of(
         Record(Member(archive, offset, name).path, size, 0)
-        for archive in archives
+        for archive in tar_files.below(links, (TEST_FOLDER,), left)
         for name, offset, size, _ in _members(links, archive, left)
     )
     if not len(records):
@@ -142,39 +140,23 @@ def scan_test(links: Path) -> DataSet | None:
     return DataSet(("unlabelled",), {TEST: records}, left.listed())
 
 
+def _validation_folder(links: Path) -> str:
+    """The folder with archives to validate on; ``""``: there is none. Raises DataError."""
+    found = [name for name in VAL_FOLDERS if tar_files.held(links, (name,)).tar]
+    if len(found) > 1:
+        raise DataError(
+            f"{found[0]} and {found[1]} are both in {links}, but only one can be validated on: "
+            "rename or remove the other"
+        )
+    return found[0] if found else ""
+
+
 def _members(links: Path, archive: str, left: Leftovers) -> Iterator[tuple[str, int, int, str]]:
     """(name, offset, bytes, label or ``""``) of the photos in an archive, by offset."""
     index = tar_index.of(links / archive)
     for reason, (count, first) in index.unused.items():
-        left.add(f"{archive}/{first}", reason, count)
+        left.add(f"{archive}/{first}".rstrip("/"), reason, count)
     yield from zip(index.names, index.offsets, index.sizes, index.labels, strict=True)
-
-
-def _sorted(links: Path, folders: Sequence[str]) -> list[str]:
-    """The paths of all archives in these folders, in the order of their records' paths."""
-    found = [path for folder in folders for path in _archives(links, folder)]
-    return sorted(found, key=lambda path: f"{path}@")
-
-
-def _archives(links: Path, folder: str) -> Iterator[str]:
-    """The paths of the archives in a folder. Raises DataError."""
-    try:
-        entries = sorted((links / folder).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise DataError(f"{links / folder} cannot be read: {trouble(error)}") from error
-    for path in entries:
-        where, name = f"{folder}/{path.name}", path.name.lower()
-        if name.startswith("."):
-            continue
-        if name.endswith(ENDING) and path.is_file():
-            yield where
-        elif name.endswith(COMPRESSED) and path.is_file():
-            raise DataError(
-                f"{links / where} is compressed, so its files cannot be read in any order: "
-                f"unpack it, or make it a plain tar"
-            )
 
 
 def _names(links: Path) -> list[str]:
@@ -185,7 +167,20 @@ def _names(links: Path) -> list[str]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{links / NAMES} cannot be read: {error}") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    lines = dict[str, int]()
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise DataError(
+                f"{links / NAMES}, line {number} is empty: each line is the name of a class, from "
+                "class 0 on"
+            )
+        if (first := lines.setdefault(name, number)) < number:
+            raise DataError(
+                f"{links / NAMES} has {name!r} in the lines {first} and {number}: two classes need "
+                "two names"
+            )
+    return names
 
 
 def _named(label: str, names: Sequence[str]) -> str:
