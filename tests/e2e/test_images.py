@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.lab.processes import ROOT, Starter
+from tests.support import pages
 from tests.support.photos import write_photos
 from tests.support.reports import hashes, report_of
 from tests.support.shards import write_shards
@@ -86,8 +87,8 @@ def test_mistakes_are_told_at_once(start: Starter, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_first_command_of_the_page(start: Starter, tmp_path: Path) -> None:
     links, out = write_photos(tmp_path / "photos"), tmp_path / "out"
-    said = "pushfit train --task images --links DIR --model resnet50 --generators 2"
-    arguments = [str(links) if each == "DIR" else each for each in said.split()[1:]]
+    words = pages.IMAGES.split()[1:]
+    arguments = [str(links) if each == "DIR" else each for each in words]
     more = ("--epochs", 1, "--no-tensorboard", "--out", out, "--bind", "tcp://127.0.0.1:0")
     assert "trained on exactly once" in start("-m", "pushfit", *arguments, *more).done()
     assert report_of(out / "report.json")["data"]["records"] == {"train": 8, "val": 4}

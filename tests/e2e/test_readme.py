@@ -100,12 +100,8 @@ ELSEWHERE = {
             *("start", "scan", "serve", "store", "replay", "compress", "ranks", "images"),
         )
     },
-    "tests/e2e/test_images.py": [
-        "pushfit train --task images --links DIR --model resnet50 --generators 2",
-    ],
-    "tests/e2e/test_rank_examples.py": [
-        "pushfit generate --connect tcp://127.0.0.1:12001,tcp://127.0.0.1:12003 --links DIR",
-    ],
+    "tests/e2e/test_images.py": [pages.IMAGES],
+    "tests/e2e/test_rank_examples.py": [pages.TWO_RANKS],
     "tests/deploy/test_slurm.py": [
         pages.SLURM_ENVIRONMENT,
         pages.SLURM_TRAIN,

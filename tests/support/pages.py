@@ -61,4 +61,6 @@ ADDED = (
     "pushfit train --mixup 0.2 --cutmix 1",
     "pushfit train --callback mine.py:Seen,keras.callbacks:TerminateOnNaN",
 )
+IMAGES = "pushfit train --task images --links DIR --model resnet50 --generators 2"
+TWO_RANKS = "pushfit generate --connect tcp://127.0.0.1:12001,tcp://127.0.0.1:12003 --links DIR"
 OWN_MODEL = "pushfit train --model mine.py:net --task camera --links DIR"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,11 +91,10 @@ def scan(
     listed: Sequence[str],
     held_out: float,
     selection: Selection,
-    order: Callable[[str], Any],
 ) -> DataSet:
     """The data set that the file `name` in `links` lists. Raises DataError.
 
-    Its arguments are those of `layouts.scan`; order: a key that sorts the names of classes.
+    Its arguments are those of `layouts.scan`.
     """
     left, records = Leftovers(), LabelledRecords(f"the list {name}")
     for photo in _photos(links, name, (TRAIN, VAL)):
@@ -105,9 +104,7 @@ def scan(
             records.add(*photo)
     for entry, reason in selection.unmatched():
         left.add(entry, reason)
-    return records.data_set(
-        listed, held_out, left.listed(), f"the split val of the list {name}", order=order
-    )
+    return records.data_set(listed, held_out, left.listed(), f"the split val of the list {name}")
 
 
 def scan_test(links: Path, name: str) -> DataSet:

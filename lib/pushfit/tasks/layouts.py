@@ -20,8 +20,9 @@ from pushfit.errors import DataError
 from pushfit.layout import TRAIN_FOLDERS, VAL_FOLDERS
 from pushfit.links import check as check_links
 from pushfit.links import some
-from pushfit.tasks import class_names, folders, image_lists, tar_files, tar_shards
+from pushfit.tasks import folders, image_lists, tar_files, tar_shards
 from pushfit.tasks.base import DataSet, Record
+from pushfit.tasks.class_names import natural
 from pushfit.tasks.selection import Selection
 
 
@@ -32,24 +33,21 @@ def scan(
     held_out: float = 0.0,
     selection: Selection | None = None,
     list_file: str = "",
-    natural: bool = True,
 ) -> DataSet:
     """The data set behind `links`. Raises DataError.
 
-    listed: the classes in their order; empty: those of the data, sorted.
+    listed: the classes in their order; empty: those of the data, sorted naturally.
     held_out: the share of each class to validate on if nothing is for that.
     selection: which photos are used; None: all.
     list_file: the file in `links` that lists the photos; ``""``: there may be one.
-    natural: whether classes are sorted by the numbers in their names; else by code points.
     """
     check_links(links)
-    order = class_names.natural if natural else str
     selection = selection or Selection()
     if name := list_file or image_lists.only(links):
-        return image_lists.scan(links, name, listed, held_out, selection, order)
+        return image_lists.scan(links, name, listed, held_out, selection)
     if _in_shards(links):
-        return tar_shards.scan(links, listed, held_out, selection, order)
-    return folders.scan(links, listed, held_out, selection=selection, order=order)
+        return tar_shards.scan(links, listed, held_out, selection)
+    return folders.scan(links, listed, held_out, selection=selection, order=natural)
 
 
 def scan_test(links: Path, *, list_file: str = "") -> DataSet:

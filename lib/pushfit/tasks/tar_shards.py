@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from pushfit.errors import BadRecord, DataError
 from pushfit.layout import TEST_FOLDER, TRAIN_FOLDERS, VAL_FOLDERS
 from pushfit.tasks import folders, tar_files, tar_headers, tar_index
 from pushfit.tasks.base import TEST, TRAIN, VAL, DataSet, Record, RecordTable
+from pushfit.tasks.class_names import natural
 from pushfit.tasks.folders import Leftovers
 from pushfit.tasks.labelled_records import LabelledRecords
 from pushfit.tasks.selection import Selection
@@ -80,11 +81,10 @@ def scan(
     listed: Sequence[str],
     held_out: float,
     selection: Selection,
-    order: Callable[[str], Any],
 ) -> DataSet:
     """The data set of the archives below `links`. Raises DataError.
 
-    Its arguments are those of `layouts.scan`; order: a key that sorts the names of classes.
+    Its arguments are those of `layouts.scan`.
     """
     left, records = Leftovers(), LabelledRecords(f"{links / TRAIN_FOLDERS[0]} (tar shards)")
     names, numbers = _names(links), dict[str, int]()
@@ -116,7 +116,7 @@ def scan(
         return numbers[where.archive]
 
     def place(name: str) -> tuple[int, Any]:
-        return places.get(name, len(places)), order(name)
+        return places.get(name, len(places)), natural(name)
 
     places = {name: number for number, name in enumerate(names)}
     validation = f"the folder {found}" if found else "none"

@@ -54,16 +54,6 @@ class Photo:
         turned = self._orientation >= TURNED
         self.width, self.height = (height, width) if turned else (width, height)
 
-    @classmethod
-    def of_pixels(cls, pixels: images.Photo) -> Photo:
-        """The photo with these pixels, (H, W, 3) uint8, upright."""
-        photo = cls.__new__(cls)
-        photo._data, photo._decoded, photo._orientation = b"", {1: pixels}, 1
-        photo._shrinks = False
-        photo.height, photo.width, _ = pixels.shape
-        photo._sensor = photo.width, photo.height
-        return photo
-
     def need(self, boxes: Iterable[Box], side: int) -> None:
         """Decode what `cut` needs for these boxes. Raises BadRecord if the photo is damaged."""
         parts: dict[int, list[Box]] = {}

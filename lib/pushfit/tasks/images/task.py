@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pushfit.decoding import images
-from pushfit.tasks import layouts
+from pushfit.tasks import layouts, resizing
 from pushfit.tasks.base import TEST, TRAIN, UNKNOWN, ArraySpec, DataSet, Record, Task
 from pushfit.tasks.images import crops
 from pushfit.tasks.images.augmentation import augmented
@@ -102,9 +102,11 @@ class ImagesTask(Task):
         return {"image": image, "label": UNKNOWN if split == TEST else record.label}
 
     def from_picture(self, picture: images.Photo) -> Mapping[str, Any]:
-        photo, params = Photo.of_pixels(picture), self.params
-        box = crops.centre(photo.width, photo.height, params.val_crop)
-        return {"image": photo.cut(box, params.size, params.resize), "label": UNKNOWN}
+        height, width, _ = picture.shape
+        left, top, right, bottom = crops.centre(width, height, self.params.val_crop)
+        region, side = picture[top:bottom, left:right], right - left
+        image = resizing.resize(region, self.params.size, (0, 0, side, side), self.params.resize)
+        return {"image": image, "label": UNKNOWN}
 
     def to_fit(self, batch: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
         return batch["image"], batch["label"]
